@@ -1,0 +1,1 @@
+"""The daemon on the device: intake, discovery, sensing, spool, main loop and command line."""

@@ -1,0 +1,1 @@
+"""What makes a VLM endpoint a peer that devices find."""

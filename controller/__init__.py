@@ -1,0 +1,1 @@
+"""The decision: which arm answers a question, learned online."""

@@ -1,0 +1,1 @@
+"""Drawn camera scenes with questions whose answers are known."""

@@ -1,0 +1,1 @@
+"""A vision-language model behind an HTTP endpoint: the server, the runtime and the client."""
