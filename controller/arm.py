@@ -1,0 +1,35 @@
+"""An arm: one way to answer a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Tier = Literal["local", "cloud"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A model on a tier at an input resolution.
+
+    Attributes:
+        tier: where the model runs.
+        model: its name on that server.
+        resolution: longest side of the image it is given, in pixels; 0 sends the image as it came.
+        server: which server runs it; the cost of an arm is learned per server, its quality is not.
+    """
+
+    tier: Tier
+    model: str
+    resolution: int
+    server: str
+
+    @property
+    def id(self) -> str:
+        """Identifies the arm in records and snapshots, such as `cloud/big@128#peer-1`."""
+        return f"{self.skill}#{self.server}"
+
+    @property
+    def skill(self) -> str:
+        """Identifies what the arm can do wherever it runs, such as `cloud/big@128`."""
+        return f"{self.tier}/{self.model}@{self.resolution}"
