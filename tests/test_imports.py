@@ -1,0 +1,52 @@
+"""Imports between the packages run one way, and the small processes stay free of the large libraries."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMON = {"inarvl"}
+MAY_IMPORT = {
+    "inarvl": set(),
+    "controller": set(),
+    "vlm": set(),
+    "scenes": set(),
+    "cloud": {"vlm"},
+    "training": {"scenes", "vlm"},
+    "bench": {"controller", "vlm", "scenes"},
+    "agent": {"controller", "vlm", "cloud.peer"},
+    "demo": {"scenes", "agent"},
+}
+
+
+def imported_by(path: Path) -> set[str]:
+    """Dotted names of all that a file imports, at its top or inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import from the package's own name, not from dots"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    return names
+
+
+@pytest.mark.parametrize("package", [name for name in MAY_IMPORT if (ROOT / name).is_dir()])
+def test_packages_import_only_what_they_may(package: str) -> None:
+    allowed = MAY_IMPORT[package] | COMMON | {package}
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imported_by(path):
+            if name.split(".")[0] in MAY_IMPORT:
+                assert any(name == a or name.startswith(a + ".") or a.startswith(name + ".") for a in allowed), (
+                    f"{path.relative_to(ROOT)} imports {name}; {package} may import {sorted(allowed)}"
+                )
+
+
+@pytest.mark.parametrize("module", ["agent.cli", "controller.controller", "vlm.client", "cloud.peer"])
+def test_small_processes_load_no_model_library(module: str) -> None:
+    program = f"import sys, {module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
