@@ -1,0 +1,215 @@
+"""The HTTP endpoints of a model server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from vlm import replies
+from vlm.errors import GenerationFailed, InvalidRequest, ServerNotReady, VlmBusy, VlmError
+from vlm.metrics import Metrics
+from vlm.model import Answer
+from vlm.runtime import Runtime
+from vlm.schema import ChatRequest
+from vlm.timing import DEADLINE_HEADER, Timing
+from vlm.worker import Done
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 32 * 2**20
+MAX_PROBE_BYTES = 8 * 2**20
+
+
+class Endpoints:
+    """Handlers over one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._metrics = Metrics(lambda: runtime.waiting)
+
+    def app(self) -> web.Application:
+        """An application with every route; run it with handler_cancellation, so that hang-ups are noticed."""
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_openai_errors])
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", self.chat),
+                web.get("/v1/models", self.models),
+                web.get("/healthz", self.health),
+                web.get("/readyz", self.ready),
+                web.get("/metrics", self.metrics),
+                web.post("/probe", self.probe),
+            ]
+        )
+        return app
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/chat/completions."""
+        model: str | None = None
+        outcome = "internal"
+        try:
+            deadline_ms = _deadline_ms(request)
+            asked = ChatRequest.from_bytes(await request.read())
+            known = [card.id for card in self._runtime.cards]
+            model = asked.model if asked.model in known else known[0] if len(known) == 1 else None
+            answer = self._stream if asked.stream else self._whole
+            response = await answer(request, asked, model or "none", deadline_ms)
+            outcome = "ok"
+            return response
+        except VlmError as error:
+            outcome = error.code
+            raise
+        except web.HTTPRequestEntityTooLarge:
+            outcome = "request_too_large"
+            raise
+        except (asyncio.CancelledError, ConnectionError):
+            outcome = "hung_up"
+            raise
+        finally:
+            self._metrics.count(model, outcome)
+
+    async def models(self, _request: web.Request) -> web.Response:
+        """GET /v1/models."""
+        return web.json_response({"object": "list", "data": [card.to_json() for card in self._runtime.cards]})
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """GET /healthz: the process lives."""
+        return web.json_response({"status": "ok"}, headers={"Server-Timing": Timing(0, 0).to_header()})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """GET /readyz: every model is loaded and warm."""
+        reason = self._runtime.not_ready
+        if reason is not None:
+            raise ServerNotReady(reason)
+        return web.json_response({"status": "ready"})
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """GET /metrics."""
+        return web.Response(
+            body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    async def probe(self, request: web.Request) -> web.Response:
+        """POST /probe: take in the body and forget it, for measuring the link."""
+        received = 0
+        async for chunk in request.content.iter_any():
+            received += len(chunk)
+            if received > MAX_PROBE_BYTES:
+                raise web.HTTPRequestEntityTooLarge(MAX_PROBE_BYTES, received)
+        return web.json_response(
+            {"received_bytes": received}, headers={"Server-Timing": Timing(0, 0).to_header()}
+        )
+
+    async def _whole(
+        self, _request: web.Request, asked: ChatRequest, model: str, deadline_ms: float | None
+    ) -> web.StreamResponse:
+        done = await self._runtime.answer(asked, deadline_ms=deadline_ms)
+        self._measure(model, done)
+        body = replies.completion(*_reply_head(), model, done.result)
+        timing = Timing(done.queue_ms, done.compute_ms)
+        return web.json_response(body, headers={"Server-Timing": timing.to_header()})
+
+    async def _stream(
+        self, request: web.Request, asked: ChatRequest, model: str, deadline_ms: float | None
+    ) -> web.StreamResponse:
+        if asked.tops is not None:
+            raise InvalidRequest("logprobs do not come with stream: true; ask for one of them", "no_stream")
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def pass_on(piece: str) -> None:  # on the worker's thread
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        answering = asyncio.ensure_future(
+            self._runtime.answer(asked, deadline_ms=deadline_ms, on_text=pass_on)
+        )
+        answering.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            piece = await pieces.get()
+            if piece is None:
+                await answering  # an error before the first piece is still an ordinary error reply
+            head = (*_reply_head(), model)
+            response = web.StreamResponse(
+                headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+            )
+            await response.prepare(request)
+            while piece is not None:
+                await _event(response, replies.chunk(*head, piece))
+                piece = await pieces.get()
+            try:
+                done = await answering
+            except VlmError as error:
+                await _event(response, replies.failure(error)[1])
+                raise
+            self._measure(model, done)
+            await _event(response, replies.chunk(*head, None, done.result))
+            await response.write(b"data: [DONE]\n\n")
+            await response.write_eof()
+            return response
+        finally:
+            answering.cancel()
+
+    def _measure(self, model: str, done: Done[Answer]) -> None:
+        answer = done.result
+        self._metrics.measure(
+            model, done.queue_ms, done.compute_ms, answer.prompt_tokens, answer.completion_tokens
+        )
+
+
+def _reply_head() -> tuple[str, int]:
+    return f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+
+
+async def _event(response: web.StreamResponse, data: object) -> None:
+    await response.write(b"data: " + json.dumps(data).encode() + b"\n\n")
+
+
+def _deadline_ms(request: web.Request) -> float | None:
+    header = request.headers.get(DEADLINE_HEADER)
+    if header is None:
+        return None
+    try:
+        left_ms = float(header)
+    except ValueError:
+        left_ms = math.nan
+    if not math.isfinite(left_ms):
+        raise InvalidRequest(
+            f"{DEADLINE_HEADER} must be how many milliseconds are left, not {header!r}", "invalid_deadline"
+        )
+    return left_ms
+
+
+@web.middleware
+async def _openai_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every error with a JSON body that OpenAI clients understand."""
+    try:
+        return await handler(request)
+    except VlmError as error:
+        status, body = replies.failure(error)
+        after = error.retry_after_s if isinstance(error, VlmBusy) else None
+        after = 1 if isinstance(error, ServerNotReady) else after
+        headers = {"Retry-After": f"{after:.0f}"} if after else {}
+        return web.json_response(body, status=status, headers=headers)
+    except web.HTTPException as error:
+        refusal = InvalidRequest(_hint(error), error.reason.lower().replace(" ", "_"), error.status)
+        return web.json_response(replies.failure(refusal)[1], status=error.status)
+    except ConnectionError:
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        bug = GenerationFailed("the server failed on this request; its log says more")
+        return web.json_response(replies.failure(bug)[1], status=500)
+
+
+def _hint(error: web.HTTPException) -> str:
+    if error.status == 413:
+        return "the body is too large; send a smaller image"
+    return f"{error.reason}; ask POST /v1/chat/completions or GET /v1/models, /healthz, /readyz, /metrics"

@@ -1,0 +1,171 @@
+"""Brings a checkpoint into memory, or says in words why it cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+
+from vlm.checkpoint import Checkpoint, Device, Quantization
+from vlm.completion import ModelCard
+from vlm.errors import ModelLoadError
+from vlm.families import family_of
+from vlm.model import VisionModel
+from vlm.processors import load_processor
+from vlm.progress import weights_progress
+
+LEAST_SHARE = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
+"""Lower bounds of memory over file size, met by a float32 file: what is refused surely does not fit."""
+
+
+def load(
+    checkpoint: Checkpoint, device: Device, max_tokens: int, progress: Callable[[float], None]
+) -> VisionModel:
+    """Load `checkpoint` onto `device`; `progress` gets the share of its weights that is there, 0 to 1.
+
+    Raises ModelLoadError, whose message says what to do.
+    """
+    for module in ("torch", "transformers", "accelerate"):
+        _need(module, f"serving a model needs {module}")
+    if checkpoint.quantization != "none":
+        _need("bitsandbytes", f"--quantization {checkpoint.quantization} needs bitsandbytes")
+    import torch
+    import transformers
+
+    _hush()
+    notes = checkpoint.notes()
+    place = _place(torch, device)
+    with _explained(checkpoint):
+        config = transformers.AutoConfig.from_pretrained(checkpoint.source)
+        if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+            raise ModelLoadError(
+                f"{checkpoint.source} is a {config.model_type} checkpoint, which takes no images; "
+                "choose one of a vision-language family such as SmolVLM, LLaVA or Qwen-VL"
+            )
+        family = family_of(config.model_type)
+        quantization = _saved_quantization(config) or checkpoint.quantization
+        _check_memory(torch, checkpoint, place, quantization)
+        processor = load_processor(checkpoint.source, config, family)
+        dtype = _dtype(torch, config, place)
+        with weights_progress(progress):
+            model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+                checkpoint.source,
+                dtype=dtype,
+                device_map={"": place},
+                quantization_config=_quantizer(torch, transformers, config, checkpoint.quantization, dtype),
+                output_loading_info=True,
+            )
+    if report["missing_keys"]:
+        raise ModelLoadError(
+            f"{checkpoint.source} lacks {len(report['missing_keys'])} of its weights, such as "
+            f"{min(report['missing_keys'])}; download or save it again"
+        )
+    card = ModelCard(
+        id=checkpoint.name,
+        resolutions=tuple(notes.get("resolutions", ())),
+        max_tokens=min(max_tokens, notes.get("max_tokens") or max_tokens),
+        quantization=quantization,
+        parameters=notes.get("parameters") or model.num_parameters(),
+    )
+    return VisionModel(card, family, model.eval(), processor)
+
+
+def _hush() -> None:
+    """Silence what bitsandbytes says at every layer, or about optional kernels that only a hub has."""
+    warnings.filterwarnings("ignore", message="MatMul8bitLt")
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+
+def _need(module: str, why: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise ModelLoadError(f"{why}, which is not installed; pip install 'inarvl[vlm]'")
+
+
+def _place(torch: Any, device: Device) -> str:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelLoadError(
+            "--device cuda: torch sees no CUDA device; install the torch build for this board's JetPack or "
+            "driver, let the service's user open /dev/nvidia* and /dev/nvmap, or use --device cpu"
+        )
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def _dtype(torch: Any, config: Any, place: str) -> Any:
+    if place == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    saved = getattr(config, "dtype", None) or torch.float32
+    return torch.bfloat16 if saved == torch.float16 else saved  # half precision is slow or missing on CPUs
+
+
+def _quantizer(torch: Any, transformers: Any, config: Any, quantization: Quantization, dtype: Any) -> Any:
+    if quantization == "none" or _saved_quantization(config):
+        return None
+    if quantization == "int8":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _saved_quantization(config: Any) -> str | None:
+    """The form that a checkpoint was saved in when it was quantized before saving."""
+    saved = getattr(config, "quantization_config", None)
+    if saved is None:
+        return None
+    saved = saved if isinstance(saved, dict) else saved.to_dict()
+    if saved.get("load_in_4bit"):
+        return str(saved.get("bnb_4bit_quant_type"))
+    return "int8" if saved.get("load_in_8bit") else str(saved.get("quant_method"))
+
+
+def _check_memory(torch: Any, checkpoint: Checkpoint, place: str, quantization: str) -> None:
+    size = checkpoint.weight_bytes()
+    if size is None:
+        return
+    needed = size * LEAST_SHARE.get(quantization, 0.5)
+    free = torch.cuda.mem_get_info()[0] if place == "cuda" else psutil.virtual_memory().available
+    if needed > free:
+        raise _no_memory(checkpoint, f"needs at least {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free")
+
+
+def _no_memory(checkpoint: Checkpoint, why: str) -> ModelLoadError:
+    remedy = "--quantization nf4, " if checkpoint.quantization != "nf4" else ""
+    return ModelLoadError(f"{checkpoint.source} {why}; use {remedy}a smaller model, or stop something else")
+
+
+@contextlib.contextmanager
+def _explained(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what loading raises into a ModelLoadError."""
+    source = checkpoint.source
+    try:
+        yield
+    except (ModelLoadError, KeyboardInterrupt):
+        raise
+    except MemoryError as error:
+        raise _no_memory(checkpoint, "does not fit into memory") from error
+    except (
+        Exception
+    ) as error:  # libraries raise what they like; all of it means that this checkpoint is not served
+        words = " ".join(str(error).split())[:400]
+        if "out of memory" in words or "allocate memory" in words:
+            raise _no_memory(checkpoint, "does not fit into memory") from error
+        if isinstance(error, OSError) and checkpoint.folder is None:
+            raise ModelLoadError(
+                f"{source} is neither a folder here nor could it be fetched from the hub; check the name and "
+                f"the network, or fetch it elsewhere and give its folder ({words})"
+            ) from error
+        if "Safetensor" in type(error).__name__:
+            raise ModelLoadError(f"{source} holds damaged weights ({words}); copy it again") from error
+        if "Transformers does not recognize" in words:
+            raise ModelLoadError(
+                f"{source} needs a newer transformers: pip install -U transformers"
+            ) from error
+        raise ModelLoadError(f"{source} cannot be loaded: {words}") from error

@@ -1,0 +1,80 @@
+"""Answers and errors in the shape that OpenAI clients read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlm.errors import (
+    DeadlinePassed,
+    GenerationFailed,
+    InvalidRequest,
+    OutOfMemory,
+    ServerNotReady,
+    VlmBusy,
+    VlmError,
+)
+from vlm.model import Answer
+from vlm.transcript import TokenScore
+
+STATUS = {VlmBusy: 429, DeadlinePassed: 504, ServerNotReady: 503, OutOfMemory: 503, GenerationFailed: 500}
+
+
+def completion(reply_id: str, created: int, model: str, answer: Answer) -> dict[str, Any]:
+    """A `chat.completion` object; `created` is in seconds since the epoch."""
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": answer.text},
+        "finish_reason": answer.finish_reason,
+        "logprobs": None,
+    }
+    if answer.scores is not None:
+        choice["logprobs"] = {"content": [_token(score) for score in answer.scores]}
+    return {
+        "id": reply_id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+        "usage": _usage(answer),
+    }
+
+
+def chunk(
+    reply_id: str, created: int, model: str, text: str | None, ended: Answer | None = None
+) -> dict[str, Any]:
+    """A `chat.completion.chunk` object: a piece of text, or with `ended` the last one."""
+    delta = {} if text is None else {"role": "assistant", "content": text}
+    reason = ended.finish_reason if ended else None
+    piece: dict[str, Any] = {
+        "id": reply_id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+    }
+    return {**piece, "usage": _usage(ended)} if ended else piece
+
+
+def failure(error: VlmError) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body for an error."""
+    status = error.status if isinstance(error, InvalidRequest) else STATUS.get(type(error), 500)
+    kind = "invalid_request_error" if isinstance(error, InvalidRequest) else "server_error"
+    return status, {"error": {"message": str(error), "type": kind, "code": error.code}}
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+    }
+
+
+def _token(score: TokenScore) -> dict[str, Any]:
+    tops = [_scored(text, logprob) for text, logprob in score.tops]
+    return {**_scored(score.text, score.logprob), "top_logprobs": tops}
+
+
+def _scored(text: str, logprob: float) -> dict[str, Any]:
+    # JSON has no infinity, and a masked token's log-probability is one.
+    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode())}

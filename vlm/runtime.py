@@ -1,0 +1,151 @@
+"""The models of one server, asked one thing at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from vlm.checkpoint import Checkpoint, Device
+from vlm.completion import ModelCard
+from vlm.errors import InvalidRequest, OutOfMemory, ServerNotReady
+from vlm.loading import load
+from vlm.model import Answer, VisionModel
+from vlm.progress import Report
+from vlm.schema import ChatRequest
+from vlm.worker import Done, Task, Worker
+
+
+class Runtime:
+    """Loads checkpoints one after another, then answers from a bounded queue.
+
+    Loading and answering share one thread: torch's thread count and CUDA context belong to it.
+    """
+
+    def __init__(self, *, queue: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._worker = Worker(queue=queue, clock=clock)
+        self._models: dict[str, VisionModel] = {}
+        self._not_ready: str | None = "starting"
+        self._exhausted: OutOfMemory | None = None
+        self._ended = anyio.Event()
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no question is taken now, in words; None when they are."""
+        return self._not_ready
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self._worker.depth
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Of the models that are loaded and warm."""
+        return tuple(model.card for model in self._models.values())
+
+    def stuck_s(self) -> float:
+        """Seconds since the running request last made progress; 0 when idle."""
+        return self._worker.stuck_s()
+
+    async def load(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        *,
+        device: Device,
+        max_tokens: int,
+        threads: int | None,
+        report: Report,
+    ) -> None:
+        """Load and warm up every checkpoint; only then are questions taken. Raises ModelLoadError."""
+        for number, checkpoint in enumerate(checkpoints, 1):
+            self._not_ready = f"loading {checkpoint.name}, {number} of {len(checkpoints)}"
+
+            def bring(task: Task, checkpoint: Checkpoint = checkpoint) -> VisionModel:
+                def progress(share: float) -> None:
+                    task.check()
+                    report(checkpoint.name, "loading", share)
+
+                report(checkpoint.name, "loading", 0.0)
+                _use_threads(threads)
+                model = load(checkpoint, device, max_tokens, progress)
+                report(checkpoint.name, "warming up", 1.0)
+                model.warm_up(task.check)
+                report(checkpoint.name, "ready", 1.0)
+                return model
+
+            self._models[checkpoint.name] = (await self._worker.run(bring)).result
+        self._not_ready = None
+
+    async def answer(
+        self,
+        request: ChatRequest,
+        *,
+        deadline_ms: float | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Done[Answer]:
+        """Answer `request`, at the latest `deadline_ms` from now; cancelling this stops the generation.
+
+        `on_text` is called on the worker's thread. Raises InvalidRequest, VlmBusy, DeadlinePassed,
+        ServerNotReady, GenerationFailed and OutOfMemory.
+        """
+        if self._not_ready is not None:
+            raise ServerNotReady(f"the server is not ready: {self._not_ready}; try again soon")
+        model = self._model(request.model)
+        max_tokens = self._max_tokens(request, model.card)
+        deadline = None if deadline_ms is None else self._clock() + deadline_ms / 1000
+
+        def generate(task: Task) -> Answer:
+            return model.generate(request, max_tokens=max_tokens, check=task.check, on_text=on_text)
+
+        try:
+            return await self._worker.run(generate, deadline=deadline)
+        except OutOfMemory as error:
+            self._exhausted = error
+            self._ended.set()
+            raise
+
+    async def exhaustion(self) -> None:
+        """Wait until memory has run out, then raise that OutOfMemory."""
+        await self._ended.wait()
+        if self._exhausted:
+            raise self._exhausted
+
+    def refuse_more(self) -> None:
+        """Take no new requests; those that are in go on."""
+        self._not_ready = "stopping"
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop whatever still runs; False when it could not be stopped within `timeout_s`."""
+        self._not_ready = "stopping"
+        return self._worker.close(timeout_s)
+
+    def _model(self, name: str | None) -> VisionModel:
+        if name is None and len(self._models) == 1:
+            return next(iter(self._models.values()))
+        if name is None or name not in self._models:
+            asked = f"no model {name!r} here" if name else "name a model"
+            raise InvalidRequest(f"{asked}; there is {', '.join(self._models)}", "model_not_found", 404)
+        return self._models[name]
+
+    def _max_tokens(self, request: ChatRequest, card: ModelCard) -> int:
+        most = card.max_tokens or 1
+        if (request.max_tokens or 0) > most:
+            raise InvalidRequest(
+                f"max_tokens is {request.max_tokens} and {card.id} gives at most {most} here; "
+                "ask for fewer, or start the server with a higher --max-tokens",
+                "too_many_tokens",
+            )
+        return request.max_tokens or most
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # bitsandbytes brings an OpenMP of its own, which reads this
+    import torch
+
+    torch.set_num_threads(threads)

@@ -1,0 +1,173 @@
+"""The model server as a whole: listen, load, answer, drain.
+
+1. It listens before it loads, so that /healthz and /readyz tell what goes on.
+2. Ready means that every model is loaded and has answered once.
+3. SIGTERM and SIGINT stop intake; what is in is answered within the drain time, then the process ends with 0.
+4. A stuck model or exhausted memory ends the server with an error, for its supervisor to start it afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import psutil
+from aiohttp import web
+
+from inarvl import systemd
+from vlm.checkpoint import Checkpoint, Device
+from vlm.completion import ModelCard
+from vlm.endpoints import Endpoints
+from vlm.errors import ModelLoadError, OutOfMemory, VlmUnavailable
+from vlm.progress import loading_display
+from vlm.runtime import Runtime
+from vlm.sockets import listening
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 5.0
+CLOSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What to serve, where and within which limits.
+
+    Attributes:
+        models: served under their names, which must differ.
+        listen: "unix:/path" or "host:port"; port 0 picks a free one.
+        max_tokens: most output tokens a request may ask for.
+        queue: how many requests may wait; more are refused as busy.
+        threads: CPU threads for torch, None leaves it to torch.
+        drain_s: time for requests that are in when the server is told to stop.
+        stuck_s: time without a token after which a running request counts as stuck.
+        max_rss_bytes: resident memory at which the server ends, None for no limit.
+    """
+
+    models: tuple[Checkpoint, ...]
+    listen: str
+    device: Device = "auto"
+    max_tokens: int = 64
+    queue: int = 8
+    threads: int | None = None
+    drain_s: float = 10.0
+    stuck_s: float = 120.0
+    max_rss_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """A server that is ready: `host` is the socket's path and `port` None on a unix socket."""
+
+    host: str
+    port: int | None
+    models: tuple[ModelCard, ...]
+
+
+async def serve(
+    options: ServeOptions,
+    *,
+    on_ready: Callable[[ServerInfo], Awaitable[None]] | None = None,
+    stop: anyio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set, or without one until SIGTERM or SIGINT.
+
+    `on_ready` is called once, when every model is loaded and warm.
+    Raises ListenError, ModelLoadError, and VlmUnavailable or OutOfMemory when it must be started afresh.
+    """
+    names = [checkpoint.name for checkpoint in options.models]
+    if not names or len(set(names)) < len(names):
+        raise ModelLoadError("give at least one --model, and a different --name to each")
+    stop = stop or _stop_on_signals()
+    runtime = Runtime(queue=options.queue)
+    runner = web.AppRunner(
+        Endpoints(runtime).app(),
+        handler_cancellation=True,
+        shutdown_timeout=options.drain_s,
+        access_log=None,
+    )
+    with listening(options.listen) as listener:
+        try:
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+            address = listener.getsockname()
+            log.info("listening on %s", options.listen if isinstance(address, str) else _written(address))
+            await _first(stop.wait(), _load(runtime, options))
+            if not stop.is_set():
+                host, port = (address, None) if isinstance(address, str) else address[:2]
+                systemd.notify(f"READY=1\nSTATUS=serving {', '.join(names)}")
+                log.info("ready: %s", ", ".join(names))
+                if on_ready:
+                    await on_ready(ServerInfo(host, port, runtime.cards))
+                await _first(stop.wait(), _watch(runtime, options), runtime.exhaustion())
+            log.info("stopping")
+            systemd.notify("STOPPING=1\nSTATUS=draining")
+        finally:
+            runtime.refuse_more()
+            await runner.cleanup()
+            if not runtime.close(CLOSE_S):
+                log.warning("the model did not stop within %.0f s", CLOSE_S)
+
+
+async def _load(runtime: Runtime, options: ServeOptions) -> None:
+    with loading_display() as display:
+
+        def report(model: str, stage: str, share: float) -> None:
+            systemd.notify(f"STATUS={stage} {model} ({share:.0%})")
+            display(model, stage, share)
+
+        await runtime.load(
+            options.models,
+            device=options.device,
+            max_tokens=options.max_tokens,
+            threads=options.threads,
+            report=report,
+        )
+
+
+async def _watch(runtime: Runtime, options: ServeOptions) -> None:
+    """Feed systemd's watchdog as long as requests make progress and memory stays within its limit."""
+    interval_s = systemd.watchdog_interval_s() or WATCH_S
+    process = psutil.Process()
+    while True:
+        stuck_s = runtime.stuck_s()
+        if stuck_s > options.stuck_s:
+            raise VlmUnavailable(f"no token for {stuck_s:.0f} s; ending, to be started afresh")
+        rss_bytes = process.memory_info().rss
+        if options.max_rss_bytes is not None and rss_bytes > options.max_rss_bytes:
+            raise OutOfMemory(
+                f"{rss_bytes / 2**20:.0f} MiB resident, over the limit; ending, to be started afresh"
+            )
+        systemd.notify("WATCHDOG=1")
+        await anyio.sleep(interval_s)
+
+
+async def _first(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first one ends, cancel the others, and raise what ended it."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+def _stop_on_signals() -> anyio.Event:
+    stop = anyio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _written(address: tuple[Any, ...]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

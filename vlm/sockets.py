@@ -1,0 +1,91 @@
+"""Where a server listens: a unix socket or a TCP port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from vlm.errors import ListenError
+
+BACKLOG = 128
+SOCKET_UMASK = 0o117  # leaves 0660: whoever shares the group may ask
+
+
+@contextlib.contextmanager
+def listening(address: str) -> Iterator[socket.socket]:
+    """Listen on `unix:/path` or `host:port` (port 0 picks a free one) and clean up afterwards.
+
+    Raises ListenError for an address of another form, one that another server uses, or no permission.
+    """
+    if address.startswith("unix:"):
+        path = Path(address.removeprefix("unix:"))
+        listener = _listen_unix(path)
+        mine = path.stat().st_ino
+    else:
+        path = None
+        listener = _listen_tcp(*_host_and_port(address))
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == mine:
+                    path.unlink()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ListenError(f"cannot listen on {address!r}; write unix:/path/to/socket or host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _listen_tcp(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address or port"
+        ) from error
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(SOCKET_UMASK)
+    try:
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"cannot create the socket {path}: {error.strerror or error}; is its folder there and writable?"
+        ) from error
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        is_socket = stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return  # nothing there, or bind will say what is wrong
+    if not is_socket:
+        raise ListenError(f"{path} is in the way and is no socket; remove it or listen elsewhere")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()  # left behind by a server that was killed
+        except OSError as error:
+            raise ListenError(f"{path} is in the way: {error.strerror or error}") from error
+        else:
+            raise ListenError(f"another server is listening on {path}; stop it or listen elsewhere")
