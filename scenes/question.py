@@ -1,0 +1,231 @@
+"""Questions about a scene, with the answers its truth gives.
+
+Answers are balanced within each type as far as a scene allows, so that guessing gains little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenes.scene import COLOURS, SHAPES, TEXTURES, Scene, Thing
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its answer and its type, one of TYPES."""
+
+    text: str
+    answer: str
+    type: str
+
+
+def ask(scene: Scene, rng: np.random.Generator, n: int, types: Sequence[str] | None = None) -> list[Question]:
+    """`n` questions about `scene`, of types drawn evenly from those the scene has something to ask about."""
+    found: list[Question] = []
+    names = list(types or TYPES)
+    while len(found) < n and names:
+        name = names[int(rng.integers(len(names)))]
+        question = MAKERS[name](scene, rng)
+        if question is None:
+            names.remove(name)
+            continue
+        found.append(Question(*question, name))
+    return found
+
+
+Made = tuple[str, str] | None
+
+
+def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _unique(things: Sequence[Thing], key: Callable[[Thing], str]) -> list[Thing]:
+    """Things that are the only one with their `key`."""
+    keys = [key(thing) for thing in things]
+    return [thing for thing in things if keys.count(key(thing)) == 1]
+
+
+def _pick(rng: np.random.Generator, things: Sequence[Thing]) -> Thing:
+    return things[int(rng.integers(len(things)))]
+
+
+def _yes(truth: bool) -> str:
+    return "yes" if truth else "no"
+
+
+def _existence(scene: Scene, rng: np.random.Generator) -> Made:
+    here = {thing.name for thing in scene.things}
+    if rng.random() < 0.5:
+        name = _one(rng, sorted(here))
+    else:  # nearly there: a colour and a shape that are both here, apart
+        colours = sorted({t.colour for t in scene.things}) if rng.random() < 0.7 else COLOURS
+        shapes = sorted({t.shape for t in scene.things}) if rng.random() < 0.7 else SHAPES
+        apart = [f"{c} {s}" for c in colours for s in shapes if f"{c} {s}" not in here]
+        if not apart:
+            return None
+        name = _one(rng, apart)
+    article = "an" if name[0] in "aeiou" else "a"
+    forms = (f"is there {article} {name}?", f"do you see {article} {name}?", f"can {article} {name} be seen?")
+    return _one(rng, forms), _yes(name in here)
+
+
+def _colour(scene: Scene, rng: np.random.Generator) -> Made:
+    sole = _unique(scene.things, lambda t: t.shape)
+    if not sole:
+        return None
+    thing = _pick(rng, sole)
+    forms = (f"what colour is the {thing.shape}?", f"which colour has the {thing.shape}?")
+    return _one(rng, forms), thing.colour
+
+
+def _shape(scene: Scene, rng: np.random.Generator) -> Made:
+    sole = _unique(scene.things, lambda t: t.colour)
+    if not sole:
+        return None
+    thing = _pick(rng, sole)
+    forms = (f"what shape is the {thing.colour} thing?", f"what is the {thing.colour} thing?")
+    return _one(rng, forms), thing.shape
+
+
+def _texture(scene: Scene, rng: np.random.Generator) -> Made:
+    sole = _unique(scene.things, lambda t: t.name)
+    if not sole:
+        return None
+    texture = _one(rng, TEXTURES)
+    thing = _pick(rng, [t for t in sole if t.texture == texture] or sole)
+    forms = (
+        f"is the {thing.name} plain, striped or dotted?",
+        f"what pattern has the {thing.name}?",
+    )
+    return _one(rng, forms), thing.texture
+
+
+def _plural(shape: str) -> str:
+    return f"{shape}es" if shape.endswith("s") else f"{shape}s"
+
+
+def _kinds(scene: Scene) -> dict[str, int]:
+    """Every kind of thing that can be counted here, in words, with how many there are."""
+    counts: dict[str, int] = {}
+    for thing in scene.things:
+        for kind in (_plural(thing.shape), f"{thing.colour} things"):
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def _counting(scene: Scene, rng: np.random.Generator) -> Made:
+    counts = _kinds(scene)
+    by_number: dict[int, list[str]] = {}
+    for kind, number in counts.items():
+        by_number.setdefault(number, []).append(kind)
+    if rng.random() < 0.12:
+        by_number[0] = [kind for kind in map(_plural, SHAPES) if kind not in counts]
+    by_number = {number: kinds for number, kinds in by_number.items() if kinds}
+    numbers = sorted(by_number)
+    number = numbers[int(rng.integers(len(numbers)))]
+    kind = _one(rng, by_number[number])
+    forms = (f"how many {kind} are there?", f"count the {kind}.", f"what is the number of {kind}?")
+    return _one(rng, forms), str(number)
+
+
+def _comparison(scene: Scene, rng: np.random.Generator) -> Made:
+    if rng.random() < 0.4:
+        sole = _unique(scene.things, lambda t: t.name)
+        large, small = [t for t in sole if t.large], [t for t in sole if not t.large]
+        if large and small:
+            pair = [_pick(rng, large), _pick(rng, small)]
+            truth = rng.random() < 0.5
+            one, other = pair if truth else reversed(pair)
+            return f"is the {one.name} larger than the {other.name}?", _yes(truth)
+    counts = _kinds(scene)
+    for group in ("s", " things"):
+        kinds = [k for k in counts if k.endswith(" things") == (group == " things")]
+        pairs = [(a, b) for a in kinds for b in kinds if counts[a] > counts[b]]
+        if pairs and (group == " things" or rng.random() < 0.5):
+            many, few = pairs[int(rng.integers(len(pairs)))]
+            truth = rng.random() < 0.5
+            first, second = (many, few) if truth else (few, many)
+            return f"are there more {first} than {second}?", _yes(truth)
+    return None
+
+
+RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
+    "left of": lambda a, b: a.column < b.column,
+    "right of": lambda a, b: a.column > b.column,
+    "above": lambda a, b: a.row < b.row,
+    "below": lambda a, b: a.row > b.row,
+}
+
+
+def _spatial(scene: Scene, rng: np.random.Generator) -> Made:
+    sole = _unique(scene.things, lambda t: t.name)
+    relation = _one(rng, tuple(RELATIONS))
+    holds = RELATIONS[relation]
+    pairs = [(a, b) for a in sole for b in sole if holds(a, b)]
+    if not pairs:
+        return None
+    first, second = pairs[int(rng.integers(len(pairs)))]
+    truth = rng.random() < 0.5
+    if not truth:
+        first, second = second, first
+    return f"is the {first.name} {relation} the {second.name}?", _yes(truth)
+
+
+def _reading(scene: Scene, rng: np.random.Generator) -> Made:
+    if scene.plate is None:
+        return None
+    what = "number" if scene.plate.text.isdigit() else "word"
+    forms = (f"what {what} is printed?", f"read the {what} on the plate.", f"which {what} is written here?")
+    return _one(rng, forms), scene.plate.text
+
+
+def _gauge(scene: Scene, rng: np.random.Generator) -> Made:
+    if scene.gauge is None:
+        return None
+    forms = ("what does the gauge show?", "read the gauge.", "which value is the needle at?")
+    return _one(rng, forms), str(scene.gauge.value)
+
+
+def _sign(scene: Scene, rng: np.random.Generator) -> Made:
+    if scene.sign is None:
+        return None
+    return _one(rng, ("which sign is it?", "what does the sign say?")), scene.sign.kind
+
+
+STEPS = {"left of": (0, -1), "right of": (0, 1), "above": (-1, 0), "below": (1, 0)}
+
+
+def _two_hop(scene: Scene, rng: np.random.Generator) -> Made:
+    cells = {(thing.row, thing.column): thing for thing in scene.things}
+    found = []
+    for anchor in _unique(scene.things, lambda t: t.name):
+        for relation, (down, along) in STEPS.items():
+            other = cells.get((anchor.row + down, anchor.column + along))
+            if other is not None:
+                found.append((relation, anchor, other))
+    if not found:
+        return None
+    relation, anchor, other = found[int(rng.integers(len(found)))]
+    if rng.random() < 0.5:
+        return f"what colour is the thing just {relation} the {anchor.name}?", other.colour
+    return f"what shape is the thing just {relation} the {anchor.name}?", other.shape
+
+
+MAKERS: dict[str, Callable[[Scene, np.random.Generator], Made]] = {
+    "existence": _existence,
+    "colour": _colour,
+    "shape": _shape,
+    "texture": _texture,
+    "counting": _counting,
+    "comparison": _comparison,
+    "spatial": _spatial,
+    "reading": _reading,
+    "gauge": _gauge,
+    "sign": _sign,
+    "two_hop": _two_hop,
+}
+TYPES = tuple(MAKERS)
