@@ -1,0 +1,65 @@
+"""What stands in each cell of a scene's grid, as a task beside the questions: it teaches the tower to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from scenes.scene import COLOURS, GRID, SHAPES, SIGNS, TEXTURES, Scene
+
+KINDS = ("nothing", *SHAPES, "plate", "gauge", *SIGNS)
+FACETS = {
+    "kind": len(KINDS),
+    "colour": 1 + len(COLOURS),
+    "texture": 1 + len(TEXTURES),
+    "size": 3,
+    "value": 11,
+}
+
+
+def truth(scenes: Sequence[Scene]) -> torch.Tensor:
+    """(batch, GRID, GRID, len(FACETS)) class numbers."""
+    labels = torch.zeros(len(scenes), GRID, GRID, len(FACETS), dtype=torch.long)
+    for b, scene in enumerate(scenes):
+        for thing in scene.things:
+            labels[b, thing.row, thing.column] = torch.tensor(
+                [
+                    KINDS.index(thing.shape),
+                    1 + COLOURS.index(thing.colour),
+                    1 + TEXTURES.index(thing.texture),
+                    1 + thing.large,
+                    0,
+                ]
+            )
+        if scene.plate:
+            r, c = scene.plate.row, scene.plate.column
+            labels[b, r, c : c + 2, 0] = KINDS.index("plate")
+        if scene.gauge:
+            r, c = scene.gauge.row, scene.gauge.column
+            labels[b, r : r + 2, c : c + 2, 0] = KINDS.index("gauge")
+            labels[b, r : r + 2, c : c + 2, 4] = 1 + scene.gauge.value
+        if scene.sign:
+            labels[b, scene.sign.row, scene.sign.column, 0] = KINDS.index(scene.sign.kind)
+    return labels
+
+
+class GridHead(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """Reads each cell's facets from the image tokens that cover it."""
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self._side = side
+        self._per_cell = side // GRID
+        self.read = nn.Linear(width * self._per_cell**2, sum(FACETS.values()))
+
+    def loss(self, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross entropy over facets; tokens (batch, side*side, width), labels as from `truth`."""
+        batch, _, width = tokens.shape
+        n = self._per_cell
+        cells = tokens.view(batch, GRID, n, GRID, n, width).permute(0, 1, 3, 2, 4, 5).flatten(3)
+        total = tokens.new_zeros(())
+        for facet, scores in enumerate(self.read(cells).split(list(FACETS.values()), dim=-1)):
+            total = total + nn.functional.cross_entropy(scores.flatten(0, 2), labels[..., facet].flatten())
+        return total / len(FACETS)
