@@ -1,0 +1,26 @@
+"""A query on its way through the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.address import Address
+from agent.query import Query
+
+
+@dataclass(frozen=True)
+class Job:
+    """A query that stands in the spool and waits for its answer.
+
+    Attributes:
+        key: names it in the spool.
+        arrived_at, expires_at: seconds on the monotonic clock.
+        resent: a run before a restart may have answered it too.
+    """
+
+    key: str
+    query: Query
+    address: Address
+    arrived_at: float
+    expires_at: float
+    resent: bool = False
