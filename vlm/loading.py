@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,8 +56,8 @@ def load(
                 checkpoint.source,
                 dtype=dtype,
                 device_map={"": place},
-                quantization_config=_quantizer(torch, transformers, config, checkpoint.quantization, dtype),
                 output_loading_info=True,
+                **_quantizer(transformers, config, checkpoint.quantization, dtype),
             )
     if report["missing_keys"]:
         raise ModelLoadError(
@@ -77,8 +76,8 @@ def load(
 
 def _hush() -> None:
     """Silence what bitsandbytes says at every layer, or about optional kernels that only a hub has."""
-    warnings.filterwarnings("ignore", message="MatMul8bitLt")
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    for module in ("autograd._functions", "backends.cpu.ops"):
+        logging.getLogger(f"bitsandbytes.{module}").setLevel(logging.ERROR)
 
 
 def _need(module: str, why: str) -> None:
@@ -102,17 +101,19 @@ def _dtype(torch: Any, config: Any, place: str) -> Any:
     return torch.bfloat16 if saved == torch.float16 else saved  # half precision is slow or missing on CPUs
 
 
-def _quantizer(torch: Any, transformers: Any, config: Any, quantization: Quantization, dtype: Any) -> Any:
+def _quantizer(transformers: Any, config: Any, quantization: Quantization, dtype: Any) -> dict[str, Any]:
+    """The option that makes transformers quantize while it loads, or none."""
     if quantization == "none" or _saved_quantization(config):
-        return None
+        return {}
     if quantization == "int8":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True)
-    return transformers.BitsAndBytesConfig(
+        return {"quantization_config": transformers.BitsAndBytesConfig(load_in_8bit=True)}
+    nf4 = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
+    return {"quantization_config": nf4}
 
 
 def _saved_quantization(config: Any) -> str | None:

@@ -88,7 +88,7 @@ async def serve(
     runner = web.AppRunner(
         Endpoints(runtime).app(),
         handler_cancellation=True,
-        shutdown_timeout=options.drain_s,
+        shutdown_timeout=max(options.drain_s, 0.001),  # aiohttp reads 0 as "no limit"
         access_log=None,
     )
     with listening(options.listen) as listener:

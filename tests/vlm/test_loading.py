@@ -1,0 +1,117 @@
+"""What cannot be loaded is refused with words that say what to do."""
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+import transformers
+
+from vlm.checkpoint import Checkpoint, Device, Quantization
+from vlm.errors import ModelLoadError
+from vlm.loading import load
+
+Build = Callable[[str], Path]
+
+
+@pytest.fixture
+def copy(checkpoint: Build, tmp_path: Path) -> Path:
+    """A checkpoint of one's own to damage."""
+    return Path(shutil.copytree(checkpoint("llava"), tmp_path / "copy"))
+
+
+def refusal(source: Path | str, quantization: Quantization = "none", device: Device = "cpu") -> str:
+    with pytest.raises(ModelLoadError) as refused:
+        load(Checkpoint.at(str(source), quantization), device, 8, lambda _share: None)
+    return str(refused.value)
+
+
+def test_a_folder_that_is_not_there() -> None:
+    assert "there is no folder ./nowhere; give a checkpoint folder, a hub id" in refusal("./nowhere")
+
+
+def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    assert "holds no config.json" in refusal(tmp_path)
+
+
+def test_an_unknown_bundle() -> None:
+    assert "no bundled model 'nothing'" in refusal("bundled:nothing")
+
+
+def test_a_hub_id_without_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert "neither a folder here nor could it be fetched from the hub" in refusal("nobody/no-such-model")
+
+
+def test_missing_weights(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    assert "no file named" in refusal(copy)
+
+
+def test_damaged_weights(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    assert "copy it again" in refusal(copy)
+
+
+def test_weights_of_another_shape_are_not_filled_in_at_random(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 3
+    (copy / "config.json").write_text(json.dumps(config))
+    assert "lacks 9 of its weights" in refusal(copy)
+
+
+def test_a_language_model_without_eyes(tmp_path: Path) -> None:
+    transformers.LlamaConfig().save_pretrained(tmp_path)
+    assert "is a llama checkpoint, which takes no images" in refusal(tmp_path)
+
+
+def test_an_architecture_from_the_future(copy: Path) -> None:
+    (copy / "config.json").write_text('{"model_type": "llava_2040"}')
+    assert "needs a newer transformers" in refusal(copy)
+
+
+def test_a_missing_chat_template_is_replaced_where_the_family_has_one(copy: Path, checkpoint: Build) -> None:
+    (copy / "chat_template.jinja").unlink()
+    load(Checkpoint.at(str(copy), "none"), "cpu", 8, lambda _share: None)
+    other = shutil.copytree(checkpoint("smolvlm"), copy.parent / "other")
+    (other / "chat_template.jinja").unlink()
+    assert "put chat_template.jinja into its folder" in refusal(other)
+
+
+def test_notes_that_are_no_json(copy: Path) -> None:
+    (copy / "inarvl.json").write_text("resolutions: 64")
+    assert "mend it or remove it" in refusal(copy)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none(copy: Path) -> None:
+    assert "use --device cpu" in refusal(copy, device="cuda")
+
+
+def test_bitsandbytes_missing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name)
+    )
+    assert "needs bitsandbytes, which is not installed" in refusal(copy, "nf4")
+
+
+def test_too_little_memory(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    assert "0.0 GB are free; use --quantization nf4, a smaller model" in refusal(copy)
+    assert "--quantization nf4" not in refusal(copy, "nf4")
+
+
+def test_memory_that_runs_out_while_loading(copy: Path) -> None:
+    def exhausted(_share: float) -> None:
+        raise MemoryError
+
+    with pytest.raises(ModelLoadError, match="does not fit into memory; use --quantization nf4"):
+        load(Checkpoint.at(str(copy), "none"), "cpu", 8, exhausted)

@@ -1,0 +1,78 @@
+"""An answer's text, scores and end, from its tokens."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from vlm.transcript import Transcript
+
+torch = pytest.importorskip("torch")
+
+END = 256
+
+
+class Bytes:
+    """A tokenizer whose tokens are bytes."""
+
+    def decode(self, ids: Iterable[int], **_: object) -> str:
+        return bytes(token for token in ids if token < END).decode(errors="replace")
+
+
+def follow(tokens: bytes | list[int], *stop: str, tops: int | None = 2) -> tuple[Transcript, list[str]]:
+    """Feed tokens as `generate` would, each of probability 1/2; also the pieces told on the way."""
+    pieces: list[str] = []
+    transcript = Transcript(
+        Bytes(),
+        ends=frozenset({END}),
+        stop=stop,
+        tops=tops,
+        on_token=lambda: None,
+        on_text=pieces.append,
+    )
+    for token in tokens:
+        chances = torch.full((1, END + 1), 0.5 / END)
+        chances[0, token] = 0.5
+        logits = chances.log()
+        assert transcript.score(None, logits) is logits
+        if transcript.advance(torch.tensor([[0, token]]), None):
+            break
+    transcript.flush()
+    return transcript, pieces
+
+
+def test_the_end_token_is_no_part_of_the_answer() -> None:
+    transcript, _ = follow([*b"yes", END, *b"no"])
+    assert (transcript.text, transcript.tokens, len(transcript.scores)) == ("yes", 4, 3)
+
+
+def test_a_stop_cuts_text_and_scores() -> None:
+    transcript, pieces = follow(b"red\nUser: and", "\nUser:")
+    assert transcript.finished
+    assert (transcript.text, len(transcript.scores), "".join(pieces)) == ("red", 3, "red")
+
+
+def test_what_only_looks_like_a_stop_is_told_later() -> None:
+    _, pieces = follow(b"a##b", "###")
+    assert pieces == ["a", "##b"]
+
+
+def test_half_a_character_is_not_told() -> None:
+    transcript, pieces = follow("né€!".encode())
+    assert pieces == ["n", "é", "€", "!"]
+    assert transcript.text == "né€!"
+
+
+def test_what_is_pending_at_the_limit_is_told_in_the_end() -> None:
+    transcript, pieces = follow(b"ab#", "##")
+    assert (transcript.text, "".join(pieces)) == ("ab#", "ab#")
+
+
+def test_scores_are_log_probabilities_with_the_likeliest_first() -> None:
+    score = follow(b"a")[0].scores[0]
+    assert score.logprob == pytest.approx(-0.6931, abs=1e-4)
+    assert score.tops[0] == (score.text, score.logprob)
+    assert len(score.tops) == 2
+
+
+def test_without_scores_none_are_kept() -> None:
+    assert follow(b"abc", tops=None)[0].scores == []
