@@ -1,0 +1,111 @@
+"""The site file: what this device is called, and where its broker, models and peers are."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlparse
+
+from pydantic import Field, field_validator
+
+from agent.yaml_file import Section, load
+
+TopicLevel = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/#+\x00]+$")]
+
+
+class Broker(Section):
+    """How to reach the MQTT broker."""
+
+    url: str = "mqtt://localhost:1883"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: int = Field(30, ge=5, le=3600)
+
+    @field_validator("url")
+    @classmethod
+    def _is_mqtt(cls, url: str) -> str:
+        parts = urlparse(url)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise ValueError("must be mqtt://host:port or mqtts://host:port")
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials: use username and password_file")
+        return url
+
+    @property
+    def host(self) -> str:
+        """Name or address of the broker."""
+        return urlparse(self.url).hostname or ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.url.startswith("mqtts:")
+
+    @property
+    def port(self) -> int:
+        """The URL's port, or the protocol's own."""
+        return urlparse(self.url).port or (8883 if self.tls else 1883)
+
+
+class Server(Section):
+    """An OpenAI-compatible model server that needs no discovery."""
+
+    id: TopicLevel
+    url: str
+    api_key_file: Path | None = None
+    models: tuple[str, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if urlparse(url).scheme not in ("http", "https"):
+            raise ValueError("must be http://host:port or https://host:port")
+        return url
+
+
+class Discovery(Section):
+    """Which ways of finding peers are on."""
+
+    zeroconf: bool = True
+    mqtt: bool = True
+
+
+class IntakeSettings(Section):
+    """How much is taken in."""
+
+    max_payload_bytes: int = Field(8 * 2**20, ge=1024)
+    max_waiting: int = Field(256, ge=1)
+    default_deadline_ms: float = Field(30_000, gt=0)
+    workers: int = Field(8, ge=1, le=64)
+    max_tokens: int = Field(64, ge=1)
+
+
+class Settings(Section):
+    """All of the site file; every field has a default that suits one board with a broker on it."""
+
+    device: TopicLevel = Field(default_factory=socket.gethostname)
+    broker: Broker = Broker()
+    profile: str = "auto"
+    local: str | None = "unix:/run/inarvl/vlm.sock"
+    peers: tuple[Server, ...] = ()
+    discovery: Discovery = Discovery()
+    image_roots: tuple[Path, ...] = ()
+    state_dir: Path = Field(
+        default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
+    )
+    intake: IntakeSettings = IntakeSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a site file.
+
+    Raises:
+        ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
+    """
+    return load(path, Settings)

@@ -1,0 +1,83 @@
+"""YAML files read strictly: unknown keys are errors, and every error names its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from inarvl.errors import InarvlError
+
+
+class ConfigError(InarvlError):
+    """A file that cannot be run with; the message has a line for each fault."""
+
+    code = "bad_config"
+
+
+class Section(BaseModel):
+    """A mapping in a YAML file, with exactly the keys of its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load(path: Path, kind: type[S]) -> S:
+    """The file at `path` as a `kind`.
+
+    Raises:
+        ConfigError: it cannot be read or does not fit.
+    """
+    return check(read(path), kind, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; an empty file is an empty one.
+
+    Raises:
+        ConfigError: it cannot be read or is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: no YAML: {error}") from None
+    if not isinstance(content, dict | None):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    return content or {}
+
+
+def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
+    """`content` as a `kind`; errors name their place in the file called `name`.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            place = ".".join(str(part) for part in fault["loc"])
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "extra_forbidden":
+                message = _unknown(kind, fault["loc"])
+            lines.append(f"{name}: {place}: {message}")
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    section: Any = kind
+    for part in place[:-1]:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else None
+    names = list(getattr(section, "model_fields", {}))
+    near = difflib.get_close_matches(str(place[-1]), names, n=1)
+    return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove it"
