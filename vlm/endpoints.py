@@ -56,10 +56,9 @@ class Endpoints:
         try:
             deadline_ms = _deadline_ms(request)
             asked = ChatRequest.from_bytes(await request.read())
-            known = [card.id for card in self._runtime.cards]
-            model = asked.model if asked.model in known else known[0] if len(known) == 1 else None
+            model = self._runtime.card(asked.model).id
             answer = self._stream if asked.stream else self._whole
-            response = await answer(request, asked, model or "none", deadline_ms)
+            response = await answer(request, asked, model, deadline_ms)
             outcome = "ok"
             return response
         except VlmError as error:

@@ -21,6 +21,8 @@ from vlm.progress import weights_progress
 LEAST_SHARE = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
 """Lower bounds of memory over file size, met by a float32 file: what is refused surely does not fit."""
 
+SMALL_BYTES = 200 * 2**20
+
 
 def load(
     checkpoint: Checkpoint, device: Device, max_tokens: int, progress: Callable[[float], None]
@@ -50,7 +52,7 @@ def load(
         quantization = _saved_quantization(config) or checkpoint.quantization
         _check_memory(torch, checkpoint, place, quantization)
         processor = load_processor(checkpoint.source, config, family)
-        dtype = _dtype(torch, config, place)
+        dtype = _dtype(torch, checkpoint, config, place)
         with weights_progress(progress):
             model, report = transformers.AutoModelForImageTextToText.from_pretrained(
                 checkpoint.source,
@@ -94,11 +96,12 @@ def _place(torch: Any, device: Device) -> str:
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
 
 
-def _dtype(torch: Any, config: Any, place: str) -> Any:
+def _dtype(torch: Any, checkpoint: Checkpoint, config: Any, place: str) -> Any:
     if place == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    saved = getattr(config, "dtype", None) or torch.float32
-    return torch.bfloat16 if saved == torch.float16 else saved  # half precision is slow or missing on CPUs
+    if (checkpoint.weight_bytes() or SMALL_BYTES) < SMALL_BYTES:
+        return torch.float32  # exact, no slower on a CPU, and too small for memory to matter
+    return getattr(config, "dtype", None) or torch.float32
 
 
 def _quantizer(transformers: Any, config: Any, quantization: Quantization, dtype: Any) -> dict[str, Any]:

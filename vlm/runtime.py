@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 
@@ -63,22 +64,23 @@ class Runtime:
         """Load and warm up every checkpoint; only then are questions taken. Raises ModelLoadError."""
         for number, checkpoint in enumerate(checkpoints, 1):
             self._not_ready = f"loading {checkpoint.name}, {number} of {len(checkpoints)}"
-
-            def bring(task: Task, checkpoint: Checkpoint = checkpoint) -> VisionModel:
-                def progress(share: float) -> None:
-                    task.check()
-                    report(checkpoint.name, "loading", share)
-
-                report(checkpoint.name, "loading", 0.0)
-                _use_threads(threads)
-                model = load(checkpoint, device, max_tokens, progress)
-                report(checkpoint.name, "warming up", 1.0)
-                model.warm_up(task.check)
-                report(checkpoint.name, "ready", 1.0)
-                return model
-
+            bring = partial(_bring, checkpoint, device, max_tokens, threads, report)
             self._models[checkpoint.name] = (await self._worker.run(bring)).result
         self._not_ready = None
+
+    def card(self, name: str | None) -> ModelCard:
+        """Of the model that a request means; it need not name the only one.
+
+        Raises ServerNotReady, and InvalidRequest for a name that is not served.
+        """
+        if self._not_ready is not None:
+            raise ServerNotReady(f"the server is not ready: {self._not_ready}; try again soon")
+        if name is None and len(self._models) == 1:
+            return self.cards[0]
+        if name is None or name not in self._models:
+            asked = f"no model {name!r} here" if name else "name a model"
+            raise InvalidRequest(f"{asked}; there is {', '.join(self._models)}", "model_not_found", 404)
+        return self._models[name].card
 
     async def answer(
         self,
@@ -92,10 +94,8 @@ class Runtime:
         `on_text` is called on the worker's thread. Raises InvalidRequest, VlmBusy, DeadlinePassed,
         ServerNotReady, GenerationFailed and OutOfMemory.
         """
-        if self._not_ready is not None:
-            raise ServerNotReady(f"the server is not ready: {self._not_ready}; try again soon")
-        model = self._model(request.model)
-        max_tokens = self._max_tokens(request, model.card)
+        model = self._models[self.card(request.model).id]
+        max_tokens = _max_tokens(request, model.card)
         deadline = None if deadline_ms is None else self._clock() + deadline_ms / 1000
 
         def generate(task: Task) -> Answer:
@@ -123,28 +123,38 @@ class Runtime:
         self._not_ready = "stopping"
         return self._worker.close(timeout_s)
 
-    def _model(self, name: str | None) -> VisionModel:
-        if name is None and len(self._models) == 1:
-            return next(iter(self._models.values()))
-        if name is None or name not in self._models:
-            asked = f"no model {name!r} here" if name else "name a model"
-            raise InvalidRequest(f"{asked}; there is {', '.join(self._models)}", "model_not_found", 404)
-        return self._models[name]
 
-    def _max_tokens(self, request: ChatRequest, card: ModelCard) -> int:
-        most = card.max_tokens or 1
-        if (request.max_tokens or 0) > most:
-            raise InvalidRequest(
-                f"max_tokens is {request.max_tokens} and {card.id} gives at most {most} here; "
-                "ask for fewer, or start the server with a higher --max-tokens",
-                "too_many_tokens",
-            )
-        return request.max_tokens or most
+def _max_tokens(request: ChatRequest, card: ModelCard) -> int:
+    most = card.max_tokens or 1
+    if (request.max_tokens or 0) > most:
+        raise InvalidRequest(
+            f"max_tokens is {request.max_tokens} and {card.id} gives at most {most} here; "
+            "ask for fewer, or start the server with a higher --max-tokens",
+            "too_many_tokens",
+        )
+    return request.max_tokens or most
 
 
-def _use_threads(threads: int | None) -> None:
-    if threads is None:
-        return
+def _bring(
+    checkpoint: Checkpoint, device: Device, max_tokens: int, threads: int | None, report: Report, task: Task
+) -> VisionModel:
+    """Load and warm up, on the worker's thread."""
+
+    def progress(share: float) -> None:
+        task.check()
+        report(checkpoint.name, "loading", share)
+
+    progress(0.0)
+    if threads is not None:
+        _use_threads(threads)
+    model = load(checkpoint, device, max_tokens, progress)
+    report(checkpoint.name, "warming up", 1.0)
+    model.warm_up(task.check)
+    report(checkpoint.name, "ready", 1.0)
+    return model
+
+
+def _use_threads(threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)  # bitsandbytes brings an OpenMP of its own, which reads this
     import torch
 
