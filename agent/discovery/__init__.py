@@ -1,0 +1,1 @@
+"""Ways of finding peers; each names what it finds to one registry."""
