@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
@@ -66,6 +68,8 @@ def load(
             f"{checkpoint.source} lacks {len(report['missing_keys'])} of its weights, such as "
             f"{min(report['missing_keys'])}; download or save it again"
         )
+    if quantization != "none":
+        _release_file(model)
     card = ModelCard(
         id=checkpoint.name,
         resolutions=tuple(notes.get("resolutions", ())),
@@ -128,6 +132,20 @@ def _saved_quantization(config: Any) -> str | None:
     if saved.get("load_in_4bit"):
         return str(saved.get("bnb_4bit_quant_type"))
     return "int8" if saved.get("load_in_8bit") else str(saved.get("quant_method"))
+
+
+def _release_file(model: Any) -> None:
+    """Give back what quantizing left behind.
+
+    Weights that stay in 16 bits on the CPU still point into the mapped file and keep all of it resident, and
+    the heap keeps what passed through it: together several times the quantized model.
+    """
+    for weight in (*model.parameters(), *model.buffers()):
+        if weight.device.type == "cpu" and weight.is_floating_point():
+            weight.data = weight.data.clone()
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _check_memory(torch: Any, checkpoint: Checkpoint, place: str, quantization: str) -> None:

@@ -1,8 +1,10 @@
 """Checkpoints of each family load, quantise, answer and score without torchvision."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -46,6 +48,14 @@ def test_quantisation_replaces_the_linear_layers(checkpoint: Build, quantization
     model = loaded(checkpoint("smolvlm"), quantization)
     kinds = {type(module).__name__ for module in model._model.modules()}
     assert {"nf4": "Linear4bit", "int8": "Linear8bitLt"}[quantization] in kinds
+
+
+def test_a_quantised_model_lets_go_of_its_file(checkpoint: Build, tmp_path: Path) -> None:
+    """Else the whole unquantised file stays resident beside the model."""
+    copy = shutil.copytree(checkpoint("llava"), tmp_path / "copy")
+    model = loaded(copy, "nf4")
+    assert not [mapped.path for mapped in psutil.Process().memory_maps() if str(tmp_path) in mapped.path]
+    assert model.generate(question(), max_tokens=1, check=proceed).scores
 
 
 def test_int8_scores_like_full_precision(checkpoint: Build) -> None:
