@@ -29,6 +29,7 @@ class Runtime:
         self._clock = clock
         self._worker = Worker(queue=queue, clock=clock)
         self._models: dict[str, VisionModel] = {}
+        self._max_tokens = 0
         self._not_ready: str | None = "starting"
         self._exhausted: OutOfMemory | None = None
         self._ended = anyio.Event()
@@ -62,6 +63,7 @@ class Runtime:
         report: Report,
     ) -> None:
         """Load and warm up every checkpoint; only then are questions taken. Raises ModelLoadError."""
+        self._max_tokens = max_tokens
         for number, checkpoint in enumerate(checkpoints, 1):
             self._not_ready = f"loading {checkpoint.name}, {number} of {len(checkpoints)}"
             bring = partial(_bring, checkpoint, device, max_tokens, threads, report)
@@ -95,7 +97,7 @@ class Runtime:
         ServerNotReady, GenerationFailed and OutOfMemory.
         """
         model = self._models[self.card(request.model).id]
-        max_tokens = _max_tokens(request, model.card)
+        max_tokens = self._tokens(request, model.card)
         deadline = None if deadline_ms is None else self._clock() + deadline_ms / 1000
 
         def generate(task: Task) -> Answer:
@@ -123,16 +125,15 @@ class Runtime:
         self._not_ready = "stopping"
         return self._worker.close(timeout_s)
 
-
-def _max_tokens(request: ChatRequest, card: ModelCard) -> int:
-    most = card.max_tokens or 1
-    if (request.max_tokens or 0) > most:
-        raise InvalidRequest(
-            f"max_tokens is {request.max_tokens} and {card.id} gives at most {most} here; "
-            "ask for fewer, or start the server with a higher --max-tokens",
-            "too_many_tokens",
-        )
-    return request.max_tokens or most
+    def _tokens(self, request: ChatRequest, card: ModelCard) -> int:
+        """How many to give: over the server's limit is refused, over the model's own is cut to it."""
+        if (request.max_tokens or 0) > self._max_tokens:
+            raise InvalidRequest(
+                f"max_tokens is {request.max_tokens} and this server gives at most {self._max_tokens}; "
+                "ask for fewer, or start it with a higher --max-tokens",
+                "too_many_tokens",
+            )
+        return min(request.max_tokens or self._max_tokens, card.max_tokens or self._max_tokens)
 
 
 def _bring(

@@ -198,9 +198,10 @@ def _smolvlm(folder: Path) -> None:
     )
     _save(folder, transformers.SmolVLMForConditionalGeneration(config), tokenizer, images, tokenizer)
     # As a hub checkpoint has it; SmolVLMProcessor itself cannot be built without torchvision.
-    (folder / "processor_config.json").write_text(
-        '{"processor_class": "SmolVLMProcessor", "image_seq_len": 4}'
-    )
+    hub = {"processor_class": "SmolVLMProcessor", "image_seq_len": 4}
+    (folder / "processor_config.json").write_text(json.dumps(hub))
+    notes = {"resolutions": [32, 64, 128], "max_tokens": 24}
+    (folder / "inarvl.json").write_text(json.dumps(notes))
 
 
 def _qwen(family: str, folder: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_checkpoint_saved_quantised_keeps_its_form(checkpoint: Build, tmp_path
 def test_the_card_tells_what_the_checkpoint_notes(checkpoint: Build) -> None:
     noted = loaded(checkpoint("llava"), max_tokens=20).card
     assert (noted.resolutions, noted.parameters, noted.max_tokens) == ((32, 64), 1234, 20)
-    counted = loaded(checkpoint("smolvlm")).card
+    counted = loaded(checkpoint("qwen3_vl")).card
     assert counted.resolutions == ()
     assert counted.parameters
     assert counted.parameters > 100_000

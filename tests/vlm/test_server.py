@@ -117,7 +117,7 @@ async def test_several_models_are_told_apart(unix_server: str, jpeg: bytes) -> N
         cards = await client.models()
         assert [(card.id, card.resolutions, card.max_tokens) for card in cards] == [
             ("llava", (32, 64), 1500),
-            ("smolvlm", (), 1500),
+            ("smolvlm", (32, 64, 128), 24),
         ]
         texts = [
             (await client.complete("what?", jpeg, model=card.id, max_tokens=8, timeout_s=30)).text
@@ -176,7 +176,7 @@ async def test_a_stream_gives_the_same_text_in_pieces(unix_server: str, jpeg: by
     [
         ({"model": "gpt-9"}, 404, "model_not_found", "there is llava, smolvlm"),
         ({"model": None}, 404, "model_not_found", "name a model"),
-        ({"max_tokens": 1501}, 400, "too_many_tokens", "at most 1500 here"),
+        ({"max_tokens": 1501}, 400, "too_many_tokens", "gives at most 1500"),
         ({"stream": True, "logprobs": True}, 400, "no_stream", "ask for one of them"),
         ({"stream": True, "model": "gpt-9"}, 404, "model_not_found", "there is llava"),
         ({"messages": []}, 400, "invalid_request", "messages must be a list"),
@@ -210,6 +210,14 @@ async def test_what_is_not_even_a_request_is_refused_in_json(tcp_server: str, jp
         ):
             async with session.request(method, path, **options) as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (status, code)
+
+
+async def test_a_model_with_a_limit_of_its_own_stops_there(unix_server: str, jpeg: bytes) -> None:
+    async with client_of(unix_server) as client:
+        limits = {card.id: card.max_tokens for card in await client.models()}
+        assert limits == {"llava": 1500, "smolvlm": 24}
+        answer = await client.complete("what?", jpeg, model="smolvlm", max_tokens=1500, timeout_s=30)
+    assert answer.completion_tokens == 24
 
 
 async def test_one_model_need_not_be_named(tcp_server: str, jpeg: bytes) -> None:
