@@ -193,6 +193,8 @@ async def _openai_errors(
         return await handler(request)
     except VlmError as error:
         status, body = replies.failure(error)
+        if status == 500:
+            log.error("%s", error, exc_info=error.__cause__)
         after = error.retry_after_s if isinstance(error, VlmBusy) else None
         after = 1 if isinstance(error, ServerNotReady) else after
         headers = {"Retry-After": f"{after:.0f}"} if after else {}
