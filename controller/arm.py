@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Tier = Literal["local", "cloud"]
@@ -24,12 +25,12 @@ class Arm:
     resolution: int
     server: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Identifies the arm in records and snapshots, such as `cloud/big@128#peer-1`."""
         return f"{self.skill}#{self.server}"
 
-    @property
+    @cached_property
     def skill(self) -> str:
         """Identifies what the arm can do wherever it runs, such as `cloud/big@128`."""
         return f"{self.tier}/{self.model}@{self.resolution}"

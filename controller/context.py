@@ -15,7 +15,8 @@ Mode = Literal["auto", "local", "cloud"]
 class DeviceState:
     """The board's latest readings; None where nothing measures them.
 
-    `clock_ratio` is the current CPU clock over its maximum, `throttled` whether heat or power holds it down.
+    Loads are shares of all there is, 0 to 1. `clock_ratio` is the current CPU clock over its maximum,
+    `throttled` whether heat or power holds it down.
     """
 
     cpu_load: float | None = None

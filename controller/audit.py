@@ -1,0 +1,72 @@
+"""Which kept answers are checked with the cloud, and what the checks say of those that were not."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from controller import snapshot
+
+LEAST: Final = 0.01  # propensity where there is room: an answer that cannot be audited cannot be vouched for
+MOST: Final = 0.5
+EVEN_RATE: Final = 0.02  # of the running averages
+
+
+def aipw(predicted: float, observed: float | None, propensity: float) -> float:
+    """Unbiased estimate of a kept answer's label: what was predicted, corrected by its audit if it had one.
+
+    Augmented inverse propensity weighting (Robins, Rotnitzky and Zhao 1994): unbiased when the propensities
+    are right, whatever the prediction; of small variance when the prediction is good.
+
+    >>> round(aipw(0.1, None, 0.25), 3), round(aipw(0.1, 1.0, 0.25), 3)
+    (0.1, 3.7)
+    """
+    return predicted if observed is None else predicted + (observed - predicted) / propensity
+
+
+class Audit:
+    """Spreads a budget of audits over the kept answers.
+
+    Each answer's propensity is in proportion to the deviation of its label, sqrt(d (1 - d)), which gives the
+    estimate of the loss its least variance (Neyman 1934), and to how much of the budget is unspent. The purse
+    gains `budget` with each question, pays 1 for each audit, and opens with `opening`.
+    """
+
+    def __init__(self, budget: float, opening: float) -> None:
+        self._budget, self._opening = budget, max(1.0, opening)
+        self._purse = opening
+        self._deviation = 0.3  # of a kept answer's label, on average
+        self._kept = 0.5  # share of questions whose answer was kept
+
+    def propensity(self, differ: float) -> float:
+        """How likely an answer should be audited that differs from the cloud's with probability `differ`."""
+        if self._budget <= 0:
+            return 0.0
+        half = self._opening / 2
+        thrift = math.pow(2.0, 2.0 * (self._purse - half) / half)
+        deviation = math.sqrt(differ * (1.0 - differ))
+        even = self._budget / max(0.05, self._kept)
+        return min(MOST, max(LEAST, even * thrift * deviation / self._deviation))
+
+    def learn(self, kept_differ: float | None, audited: bool) -> None:
+        """Take in how likely a question's kept answer differs (None if not kept), and if it was audited."""
+        self._purse = min(2 * self._opening, self._purse + self._budget) - audited
+        self._purse = max(-self._opening, self._purse)
+        self._kept += EVEN_RATE * ((kept_differ is not None) - self._kept)
+        if kept_differ is not None:
+            deviation = math.sqrt(kept_differ * (1.0 - kept_differ))
+            self._deviation += EVEN_RATE * (max(0.02, deviation) - self._deviation)
+
+    def raise_alarm(self) -> None:
+        """Allow the opening audits once more."""
+        self._purse = min(2 * self._opening, self._purse + self._opening)
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain numbers, for JSON."""
+        return {"purse": self._purse, "deviation": self._deviation, "kept": self._kept}
+
+    def restore(self, held: object) -> None:
+        """Take over a snapshot, or raise SnapshotError."""
+        self._purse = snapshot.number(held, "purse")
+        self._deviation = max(0.02, snapshot.number(held, "deviation"))
+        self._kept = snapshot.number(held, "kept")

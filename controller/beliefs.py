@@ -1,0 +1,163 @@
+"""Gaussian beliefs over the weights of linear models, one model a row, updated one observation at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller import snapshot
+from controller.errors import SnapshotError
+
+Vector = NDArray[np.float64]
+CAPACITY: Final = 32  # rows kept of what may never be seen again: peers come from the network
+
+
+class Beliefs:
+    """Models that share their features; a row's model is named, and has mean and covariance of its weights.
+
+    `observe` is recursive least squares with a forgetting factor (Haykin, Adaptive Filter Theory, ch. 10),
+    the covariance kept by Sherman and Morrison's formula. Forgetting alone lets the covariance grow without
+    bound in directions that are not observed, so each update also recalls the prior of one weight, in turn,
+    as a pseudo-observation that restores what forgetting took of it: a direction without news returns to
+    its prior.
+
+    Args:
+        size: number of features d.
+        forgetting: share of evidence kept from one observation to the next, in (0, 1].
+    """
+
+    def __init__(self, size: int, forgetting: float) -> None:
+        self._size = size
+        self._forgetting = forgetting
+        self._rows: dict[str, int] = {}
+        self._mean = np.zeros((CAPACITY, size))
+        self._covariance = np.zeros((CAPACITY, size, size))
+        self._prior_mean = np.zeros((CAPACITY, size))
+        self._prior_variance = np.ones((CAPACITY, size))
+        self._turn = [0] * CAPACITY
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def add(self, name: str, mean: Vector, variance: Vector, *, keep: Collection[str] = ()) -> None:
+        """Begin a row at its prior, mean and variance of shape (d,).
+
+        When many rows are held, the one updated longest ago makes room, unless it is in `keep`.
+        """
+        row = len(self._rows)
+        if row >= CAPACITY:
+            oldest = next((held for held in self._rows if held not in keep), None)
+            if oldest is not None:
+                row = self._rows.pop(oldest)
+            elif row == len(self._mean):
+                self._grow()
+        self._rows[name] = row
+        self._mean[row] = self._prior_mean[row] = mean
+        self._prior_variance[row] = variance
+        self._covariance[row] = np.diag(variance)
+        self._turn[row] = 0
+
+    def rows(self, names: list[str]) -> list[int]:
+        """Where `names` stand in what `means` and `variances` return, until the next `add`."""
+        return [self._rows[name] for name in names]
+
+    def means(self, x: Vector) -> list[float]:
+        """Every row's prediction at features `x`, shape (d,)."""
+        predicted: list[float] = (self._mean[: len(self._rows)] @ x).tolist()
+        return predicted
+
+    def predict(self, name: str, x: Vector) -> tuple[float, float]:
+        """One row's prediction at `x` and its variance."""
+        row = self._rows[name]
+        return float(self._mean[row] @ x), float(self._covariance[row] @ x @ x)
+
+    def weight(self, row: int, feature: int) -> float:
+        """One weight of a row."""
+        return float(self._mean[row, feature])
+
+    def variances(self, x: Vector) -> list[float]:
+        """Every row's uncertainty about its prediction at `x`."""
+        spread: list[float] = ((self._covariance[: len(self._rows)] @ x) @ x).tolist()
+        return spread
+
+    def ignorance(self, x: Vector) -> list[float]:
+        """Every row's variance at `x` as a share of what it was before anything was learned."""
+        now = (self._covariance[: len(self._rows)] @ x) @ x
+        shares: list[float] = (now / (self._prior_variance[: len(self._rows)] @ (x * x))).tolist()
+        return shares
+
+    def observe(self, name: str, x: Vector, residual: float, precision: float) -> None:
+        """Learn that the prediction at `x` was short by `residual`, known with `precision` (1 / variance)."""
+        row = self._rows.pop(name)
+        self._rows[name] = row  # the last in order is the last updated
+        mean, covariance = self._mean[row], self._covariance[row]
+        covariance /= self._forgetting
+        reach = covariance @ x
+        gain = reach / (1.0 / precision + float(reach @ x))
+        mean += gain * residual
+        covariance -= gain[:, None] * reach
+        if self._forgetting < 1.0:
+            self._recall(row)
+            if self._turn[row] == 0:
+                covariance += covariance.T.copy()
+                covariance /= 2.0
+
+    def widen(self, name: str, share: float) -> None:
+        """Mix `share` of the prior's uncertainty into a row; what it holds to be likely stays."""
+        row = self._rows[name]
+        self._covariance[row] *= 1.0 - share
+        self._covariance[row] += share * np.diag(self._prior_variance[row])
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain lists, for JSON, in the order of the last update."""
+        return {
+            "rows": {
+                name: {
+                    "mean": self._mean[row].tolist(),
+                    "covariance": self._covariance[row].tolist(),
+                    "prior_mean": self._prior_mean[row].tolist(),
+                    "prior_variance": self._prior_variance[row].tolist(),
+                    "turn": self._turn[row],
+                }
+                for name, row in self._rows.items()
+            }
+        }
+
+    def restore(self, held: object) -> None:
+        """Take over a snapshot; to be called on a new object.
+
+        Raises:
+            SnapshotError: it does not fit.
+        """
+        for name, kept in snapshot.table(snapshot.part(held, "rows")).items():
+            d = self._size
+            variance = snapshot.array(kept, "prior_variance", (d,))
+            covariance = snapshot.array(kept, "covariance", (d, d))
+            turn = int(snapshot.number(kept, "turn"))
+            if (variance <= 0).any() or (covariance.diagonal() < 0).any() or not 0 <= turn < d:
+                raise SnapshotError(f"what the snapshot holds of {name!r} is no belief")
+            self.add(name, snapshot.array(kept, "prior_mean", (d,)), variance)
+            row = self._rows[name]
+            self._mean[row] = snapshot.array(kept, "mean", (d,))
+            self._covariance[row] = covariance
+            self._turn[row] = turn
+
+    def _grow(self) -> None:
+        self._mean, self._covariance, self._prior_mean, self._prior_variance = (
+            np.concatenate([held, held])
+            for held in (self._mean, self._covariance, self._prior_mean, self._prior_variance)
+        )
+        self._turn += self._turn
+
+    def _recall(self, row: int) -> None:
+        i = self._turn[row]
+        self._turn[row] = (i + 1) % self._size
+        covariance = self._covariance[row]
+        precision = self._size * (1.0 - self._forgetting) / self._prior_variance[row, i]
+        reach = covariance[i].copy()
+        gain = reach / (1.0 / precision + reach[i])
+        self._mean[row] += gain * (self._prior_mean[row, i] - self._mean[row, i])
+        covariance -= gain[:, None] * reach

@@ -1,0 +1,124 @@
+"""How likely an answer differs from the cloud's, told from how sure its model was of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from controller import snapshot
+from controller.beliefs import Beliefs, Vector
+from controller.isotonic import Isotonic
+from controller.logistic import averaged, learn_label, logit, sigmoid
+from controller.outcome import Confidence
+from controller.scales import Scales
+
+FEATURES: Final = ("one", "before", "margin", "peak", "likelihood", "length")
+# A sure answer (margin 1, likelihood 1) is believed about 2.5 logits better than a guess among two words.
+PRIOR_MEAN: Final = np.array((0.0, 1.0, -1.5, -1.5, -1.0, 0.0))
+PRIOR_VARIANCE: Final = np.square((0.7, 0.3, 1.0, 1.0, 1.0, 0.7))
+CENTRE_MARGIN, CENTRE_PEAK, CENTRE_LIKELIHOOD, CENTRE_LENGTH = 0.7, 0.4, 0.75, 0.3
+ISOTONIC_STRENGTH: Final = 10.0
+SPREAD: Final = 1.5  # deviation of the logits that confidence adds, until it is known
+LEAST: Final = 0.002  # no answer is held to be surer than this
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an answer's confidence tells of it.
+
+    Attributes:
+        differ: calibrated probability that it differs from the cloud's answer.
+        score: the same before calibration.
+        x: the features it was told from.
+    """
+
+    differ: float
+    score: float
+    x: Vector
+
+
+class Judge:
+    """Discounted Bayesian logistic regression on confidence, then isotonic calibration, for each skill."""
+
+    def __init__(self, forgetting: float, strength: float) -> None:
+        self._beliefs = Beliefs(len(FEATURES), forgetting)
+        self._strength = strength
+        self._maps: dict[str, Isotonic] = {}
+        self._spread = Scales(initial=SPREAD**2, low=0.05, high=9.0)
+
+    def judge(self, skill: str, before: float, confidence: Confidence | None) -> Judgement:
+        """Judge an answer whose logit was `before` by the signals alone."""
+        if skill not in self._beliefs:
+            self._beliefs.add(skill, PRIOR_MEAN, PRIOR_VARIANCE / self._strength)
+        x = confidence_features(before, confidence)
+        score = sigmoid(averaged(*self._beliefs.predict(skill, x)))
+        return Judgement(max(LEAST, self._map(skill)(score)), score, x)
+
+    def learn(self, skill: str, judgement: Judgement, differed: float, weight: float) -> None:
+        """Take in whether the judged answer differed; the score it had then keeps the calibration honest."""
+        if skill in self._beliefs:
+            learn_label(self._beliefs, skill, judgement.x, differed, weight)
+            self._map(skill).learn(judgement.score, differed, weight)
+
+    def spread(self, skill: str) -> float:
+        """Variance of the logits of `differ` around what the signals told before."""
+        return self._spread[skill]
+
+    def learn_spread(self, skill: str, differ_before: float, differ: float) -> None:
+        """Take in how far confidence moved a probability."""
+        shift = logit(differ) - centre(differ_before, self._spread[skill])
+        self._spread.learn(skill, shift * shift, rate=0.02)
+
+    def widen(self, skill: str, share: float, keep: int) -> None:
+        """Mix a share of the first uncertainty back in, and calibrate on the newest labels only."""
+        if skill in self._beliefs:
+            self._beliefs.widen(skill, share)
+            self._map(skill).forget(keep)
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain lists, for JSON."""
+        return {
+            "beliefs": self._beliefs.snapshot(),
+            "maps": {skill: held.snapshot() for skill, held in self._maps.items()},
+            "spread": self._spread.snapshot(),
+        }
+
+    def restore(self, held: object) -> None:
+        """Take over a snapshot, or raise SnapshotError; to be called on a new object."""
+        self._beliefs.restore(snapshot.part(held, "beliefs"))
+        self._spread.restore(snapshot.part(held, "spread"))
+        for skill, kept in snapshot.table(snapshot.part(held, "maps")).items():
+            self._map(skill).restore(kept)
+
+    def _map(self, skill: str) -> Isotonic:
+        if skill not in self._maps:
+            if len(self._maps) >= 64:
+                self._maps.pop(next(iter(self._maps)))
+            self._maps[skill] = Isotonic(ISOTONIC_STRENGTH * self._strength)
+        return self._maps[skill]
+
+
+def centre(differ: float, variance: float) -> float:
+    """The z for which E[sigmoid(N(z, variance))] is `differ`: the inverse of `averaged`."""
+    return logit(differ) * math.sqrt(1.0 + math.pi * variance / 8.0)
+
+
+def confidence_features(before: float, confidence: Confidence | None) -> Vector:
+    """Shape (6,), each about 0 for a typical answer and exactly 0 where the server did not tell.
+
+    `peak` is -log10(1 - margin) / 2, which tells 0.99 from 0.9; `likelihood` the geometric mean of the
+    tokens' probabilities.
+    """
+    margin = peak = likelihood = length = 0.0
+    if confidence is not None and confidence.first_token_margin is not None:
+        told = min(1.0, max(0.0, confidence.first_token_margin))
+        margin = told - CENTRE_MARGIN
+        peak = -math.log10(1.0 - told + 0.01) / 2 - CENTRE_PEAK
+    if confidence is not None and confidence.mean_logprob is not None:
+        likelihood = math.exp(min(0.0, confidence.mean_logprob)) - CENTRE_LIKELIHOOD
+    if confidence is not None and confidence.tokens is not None:
+        length = min(1.0, math.log1p(max(0, confidence.tokens)) / 4) - CENTRE_LENGTH
+    return np.array((1.0, max(-5.0, min(5.0, before)), margin, peak, likelihood, length))

@@ -1,0 +1,102 @@
+"""The controller: decides where each question is answered, and learns from what came of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from controller.context import Context
+from controller.decision import Decision, FollowUp
+from controller.drift import DriftEvent
+from controller.errors import NoArm, SnapshotError
+from controller.escalation import follow_up
+from controller.learned import Learned
+from controller.lessons import learn_outcome, learn_truth
+from controller.memory import Episode, Memory
+from controller.outcome import Execution, Outcome
+from controller.placement import next_best, place
+from controller.settings import ControllerSettings
+from controller.status import Status
+
+__all__ = ["Controller", "NoArm", "SnapshotError"]
+
+
+class Controller:
+    """Two stages and one rule: `decide` picks the arm to ask, `escalate` what to do with its answer.
+
+    For each question call `decide`; run the arm; on failure call `fallback` until an arm answers; call
+    `escalate` with an answer that is not the reference's; run what it says; call `learn` once with all that
+    ran. Many questions may be under way at once. Time is whatever clock `now` is from, in seconds, never
+    going back.
+
+    Args:
+        settings: weights, floor, limits and priors.
+        rng: for probes and audits, and the ids of decisions.
+    """
+
+    def __init__(self, settings: ControllerSettings, *, rng: np.random.Generator) -> None:
+        self._settings = settings
+        self._rng = rng
+        self._learned = Learned(settings)
+        self._memory = Memory()
+        self._run = rng.bytes(4).hex()
+        self._decided = 0
+
+    def decide(self, context: Context, *, now: float) -> Decision:
+        """Pick the arm to ask first.
+
+        Raises:
+            NoArm: every option is blocked; the message says why.
+        """
+        self._decided += 1
+        name = f"{self._run}-{self._decided}"
+        return place(context, self._learned, self._settings, rng=self._rng, now=now, name=name)
+
+    def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
+        """Say what to do with the first answer. The reference's own is always kept."""
+        basis, arm = decision.basis, execution.arm
+        guess = basis.guesses[arm.id]
+        if basis.reference is not None and arm.skill == basis.reference.skill:
+            return FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
+        judgement = self._learned.judge.judge(arm.skill, guess.z, execution.confidence)
+        found, audit = follow_up(decision, execution, judgement, self._learned, self._settings, self._rng)
+        self._memory.keep(decision.id, Episode(basis.x, arm.skill, judgement, judgement.differ, audit))
+        return found
+
+    def fallback(self, decision: Decision, failed: Execution, *, now: float) -> Decision | None:
+        """The next best arm after one failed, under the same id; None when nothing is left."""
+        return next_best(decision, failed.arm, failed.failure or "no answer")
+
+    def learn(self, decision: Decision, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
+        """Learn from all that ran for a decision; returns the alarms that it raised."""
+        episode = self._memory.take(decision.id)
+        if episode is None:
+            guesses = [g.differ for g in decision.basis.guesses.values() if g.differ > 0]
+            episode = Episode(decision.basis.x, differ=min(guesses, default=0.5))
+        events = learn_outcome(decision, outcome, episode, self._learned, now)
+        self._memory.keep(decision.id, episode)
+        self._learned.tally.add("alarms", len(events))
+        return tuple(events)
+
+    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+        """Learn whether the answer sent out was right; False when its decision is no longer remembered."""
+        episode = self._memory.take(decision_id)
+        if episode is None or episode.answered is None:
+            return False
+        learn_truth(episode, correct, self._learned)
+        return True
+
+    def status(self) -> Status:
+        """What the controller holds, for people."""
+        return self._learned.status()
+
+    def snapshot(self) -> dict[str, object]:
+        """All that was learned, as plain dictionaries, lists and numbers."""
+        return self._learned.snapshot()
+
+    def restore(self, snapshot: object) -> None:
+        """Take over what was learned.
+
+        Raises:
+            SnapshotError: the snapshot is of another version or damaged; the controller is then as before.
+        """
+        self._learned = Learned.restored(self._settings, snapshot)

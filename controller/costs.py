@@ -1,0 +1,208 @@
+"""What an arm will cost: its latency and the energy that the board spends on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from controller import snapshot
+from controller.arm import Arm
+from controller.beliefs import Beliefs
+from controller.context import DeviceState, Option
+from controller.drift import DriftEvent, PageHinkley
+from controller.link import link_ms, transfer_ms
+from controller.outcome import Execution
+from controller.scales import Scales
+from controller.settings import ControllerSettings
+
+FEATURES: Final = ("one", "waiting", "cpu_load", "gpu_load", "slow_clock", "heat", "throttled")
+# Two waiting requests make three turns on a server that answers one at a time: log(1 + waiting) counts once.
+PRIOR_MEAN: Final = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+# The board's state says nothing of another machine, so its weights are held at 0 there.
+PRIOR_DEVIATION: Final[dict[str, tuple[float, ...]]] = {
+    "local": (1.0, 0.3, 0.5, 0.5, 0.5, 0.3, 0.5),
+    "cloud": (1.0, 0.3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3),
+}
+NOISE: Final = 0.2  # deviation of log-latency that nothing explains, until it is known better
+OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
+WIDENING: Final = 0.5
+UNEXPLAINED: Final = (-9.0, 16.0)  # bounds of log(server_ms): 0.1 ms to 2 hours
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What using an arm is predicted to cost, and what it was predicted from.
+
+    Attributes:
+        latency_ms, energy_j: of the whole call.
+        late_ms: a latency that few calls exceed, one deviation of its logarithm above.
+        link_ms: the computed part of it; 0 on the board.
+        sending_ms: the part of `link_ms` in which the payload is sent.
+        server_ms: waiting and computing, the learned part.
+        waiting: log(1 + requests already waiting).
+        ignorance: deviation of the mean of log(server_ms), which trying the arm would take away.
+        energy_model_j: the energy by the power model alone.
+    """
+
+    arm: Arm
+    latency_ms: float
+    late_ms: float
+    energy_j: float
+    link_ms: float
+    sending_ms: float
+    server_ms: float
+    waiting: float
+    ignorance: float
+    payload_bytes: int
+    energy_model_j: float
+
+
+class Costs:
+    """Learns log(server_ms) of every arm by discounted ridge regression; the link's part is computed.
+
+    server_ms = exp(w . features), since load, clocks and queues multiply times. When the server does not tell
+    its own share, it is the whole call without the computed link part. When it does, the ratio of the true
+    link part to the computed one is learned for each server. Energy is that of the power model times a
+    learned ratio.
+    """
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        self._settings = settings
+        self._beliefs = Beliefs(len(FEATURES), settings.forgetting.cost)
+        self._noise = Scales(initial=NOISE**2, low=0.05**2, high=0.8**2)
+        self._link_ratio = Scales(initial=0.0, low=-1.5, high=2.5)
+        self._energy_ratio = Scales(initial=0.0, low=-2.5, high=2.5)
+        self._detectors: dict[str, PageHinkley] = {}
+
+    def predict(self, options: Sequence[Option], device: DeviceState) -> list[Estimate]:
+        """Estimates for `options`, in their order."""
+        names = [option.arm.id for option in options]
+        for option, name in zip(options, names, strict=True):
+            if name not in self._beliefs:
+                self._begin(option.arm, keep=names)
+        # One product serves all rows: what differs between arms, the queue, is added afterwards.
+        x = np.array((1.0, 0.0, *device_features(device)))
+        base, variances = self._beliefs.means(x), self._beliefs.variances(x)
+        return [
+            self._estimate(option, base[row], self._beliefs.weight(row, 1), math.sqrt(variances[row]))
+            for option, row in zip(options, self._beliefs.rows(names), strict=True)
+        ]
+
+    def learn(self, estimate: Estimate, device: DeviceState, run: Execution, now: float) -> DriftEvent | None:
+        """Learn from a run that did not fail; an alarm when its server is no longer what was learned."""
+        if run.latency_ms is None or estimate.arm.id not in self._beliefs:
+            return None
+        arm, name = estimate.arm, estimate.arm.id
+        if run.energy_j is not None and run.energy_j > 0:
+            ratio = math.log(run.energy_j / max(1e-9, estimate.energy_model_j))
+            self._energy_ratio.learn(name, ratio, rate=0.1)
+        if run.compute_ms is None:
+            server_ms = run.latency_ms - estimate.link_ms
+        else:
+            server_ms = run.compute_ms + (run.queue_ms or 0.0)
+            link = run.latency_ms - server_ms
+            if arm.tier == "cloud" and link > 0 and estimate.link_ms > 0:
+                ratio = self._link_ratio[arm.server] + math.log(link / estimate.link_ms)
+                self._link_ratio.learn(arm.server, ratio, rate=0.1)
+        # A link that was overrated leaves the server less than nothing: then only "faster" is known.
+        server_ms = max(server_ms, 0.05 * run.latency_ms, 0.1)
+        return self._learn_server(estimate, device, math.log(server_ms), now)
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain lists and numbers, for JSON."""
+        return {
+            "beliefs": self._beliefs.snapshot(),
+            "noise": self._noise.snapshot(),
+            "link_ratio": self._link_ratio.snapshot(),
+            "energy_ratio": self._energy_ratio.snapshot(),
+            "detectors": {name: detector.snapshot() for name, detector in self._detectors.items()},
+        }
+
+    def restore(self, held: object) -> None:
+        """Take over a snapshot, or raise SnapshotError; to be called on a new object."""
+        self._beliefs.restore(snapshot.part(held, "beliefs"))
+        self._noise.restore(snapshot.part(held, "noise"))
+        self._link_ratio.restore(snapshot.part(held, "link_ratio"))
+        self._energy_ratio.restore(snapshot.part(held, "energy_ratio"))
+        for name, kept in snapshot.table(snapshot.part(held, "detectors")).items():
+            self._detector(name).restore(kept)
+
+    def _begin(self, arm: Arm, keep: Sequence[str]) -> None:
+        mean = np.array(PRIOR_MEAN)
+        mean[0] = math.log(self._settings.prior(arm).latency_ms)
+        self._beliefs.add(arm.id, mean, np.square(PRIOR_DEVIATION[arm.tier]), keep=keep)
+
+    def _estimate(self, option: Option, base: float, per_waiting: float, ignorance: float) -> Estimate:
+        arm, power, link = option.arm, self._settings.power, self._settings.link
+        waiting = math.log1p(option.queue)
+        computing_ms = math.exp(min(max(base, UNEXPLAINED[0]), UNEXPLAINED[1]))
+        server_ms = math.exp(min(max(base + per_waiting * waiting, UNEXPLAINED[0]), UNEXPLAINED[1]))
+        if arm.tier == "local":
+            path_ms = sending_ms = 0.0
+            model_j = power.local_w * computing_ms / 1e3
+        else:
+            stretch = math.exp(self._link_ratio[arm.server])
+            path_ms = stretch * link_ms(option.link, option.payload_bytes, link)
+            sending_ms = stretch * transfer_ms(option.link, option.payload_bytes, link)
+            model_j = (
+                power.wait_w * (path_ms + server_ms) / 1e3
+                + power.radio_w * sending_ms / 1e3
+                + power.radio_j_per_mb * option.payload_bytes / 1e6
+            )
+        return Estimate(
+            arm=arm,
+            latency_ms=path_ms + server_ms,
+            late_ms=path_ms + server_ms * math.exp(math.sqrt(self._noise[arm.id])),
+            energy_j=model_j * math.exp(self._energy_ratio[arm.id]),
+            link_ms=path_ms,
+            sending_ms=sending_ms,
+            server_ms=server_ms,
+            waiting=waiting,
+            ignorance=ignorance,
+            payload_bytes=option.payload_bytes,
+            energy_model_j=model_j,
+        )
+
+    def _learn_server(
+        self, estimate: Estimate, device: DeviceState, log_server_ms: float, now: float
+    ) -> DriftEvent | None:
+        name = estimate.arm.id
+        x = np.array((1.0, estimate.waiting, *device_features(device)))
+        residual = log_server_ms - self._beliefs.predict(name, x)[0]
+        variance = self._noise[name]
+        deviation = math.sqrt(variance)
+        bounded = max(-OUTLIER * deviation, min(OUTLIER * deviation, residual))
+        self._beliefs.observe(name, x, bounded, 1.0 / variance)
+        self._noise.learn(name, bounded * bounded, rate=0.03)
+        direction = self._detector(name).test(residual / deviation)
+        if direction is None:
+            return None
+        self._beliefs.widen(name, WIDENING)
+        return DriftEvent("latency", name, direction, now)
+
+    def _detector(self, name: str) -> PageHinkley:
+        if name not in self._detectors:
+            if len(self._detectors) >= 64:
+                self._detectors.pop(next(iter(self._detectors)))
+            self._detectors[name] = PageHinkley(slack=0.5, threshold=10.0, clip=OUTLIER)
+        return self._detectors[name]
+
+
+def device_features(device: DeviceState) -> tuple[float, float, float, float, float]:
+    """What may slow the board down, each 0 where it is not measured."""
+    clock = device.clock_ratio
+    return (
+        _within(device.cpu_load or 0.0, 0.0, 1.0),
+        _within(device.gpu_load or 0.0, 0.0, 1.0),
+        0.0 if clock is None else -math.log(_within(clock, 0.1, 1.0)),
+        0.0 if device.temp_c is None else _within((device.temp_c - 50.0) / 50.0, -1.0, 1.0),
+        1.0 if device.throttled else 0.0,
+    )
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

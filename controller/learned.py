@@ -1,0 +1,112 @@
+"""All that was learned, as one thing that can be saved."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller import snapshot
+from controller.audit import Audit
+from controller.confidence import Judge
+from controller.costs import Costs
+from controller.drift import PageHinkley
+from controller.errors import SnapshotError
+from controller.failures import Failures
+from controller.floor import Floor
+from controller.quality import Quality
+from controller.settings import ControllerSettings
+from controller.status import Status, Tally
+from controller.truth import Truth
+
+VERSION: Final = 1
+CAPACITY: Final = 64
+
+
+class Learned:
+    """The learners of one controller."""
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        learning, forgetting = settings.learning, settings.forgetting
+        self._floor_setting = settings.floor
+        self.costs = Costs(settings)
+        self.quality = Quality(settings)
+        self.judge = Judge(forgetting.quality, learning.prior_strength)
+        self.truth = Truth(learning)
+        self.floor = Floor(
+            settings.floor, learning.price_step, forgetting.floor, settings.cloud_prior.quality
+        )
+        self.audit = Audit(settings.audit_budget, learning.opening_audits)
+        self.failures = Failures(forgetting.failure_half_life_s)
+        self.tally = Tally()
+        self.differ = 0.5  # how often the board's answers would differ from the cloud's, on average
+        self._detectors: dict[str, PageHinkley] = {}
+
+    @property
+    def accuracy(self) -> float:
+        """The cloud's share of right answers."""
+        return self.truth.accuracy(self.differ)
+
+    def detector(self, skill: str) -> PageHinkley:
+        """Watches the residuals of a skill's quality."""
+        if skill not in self._detectors:
+            if len(self._detectors) >= CAPACITY:
+                self._detectors.pop(next(iter(self._detectors)))
+            self._detectors[skill] = PageHinkley(slack=0.3, threshold=10.0, clip=3.0)
+        return self._detectors[skill]
+
+    def status(self) -> Status:
+        """What is held now, for people."""
+        tally, truth = self.tally, self.truth
+        return Status(
+            questions=tally["questions"],
+            edge_share=tally.share("local"),
+            escalated=tally.share("escalated"),
+            audited=tally.share("audited"),
+            labels=tally["labels"],
+            feedback=tally["feedback"],
+            failures=tally["failures"],
+            kept=self.floor.kept(truth.net, truth.net_variance, self.accuracy),
+            floor=self._floor_setting,
+            price=self.floor.price,
+            lam=self.floor.lam(0.0),
+            alarms=tally["alarms"],
+        )
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain lists and numbers, for JSON. Which servers failed lately is not among them."""
+        return {
+            "version": VERSION,
+            "costs": self.costs.snapshot(),
+            "quality": self.quality.snapshot(),
+            "judge": self.judge.snapshot(),
+            "truth": self.truth.snapshot(),
+            "floor": self.floor.snapshot(),
+            "audit": self.audit.snapshot(),
+            "tally": self.tally.snapshot(),
+            "differ": self.differ,
+            "detectors": {skill: held.snapshot() for skill, held in self._detectors.items()},
+        }
+
+    @classmethod
+    def restored(cls, settings: ControllerSettings, held: object) -> Learned:
+        """What a snapshot holds.
+
+        Raises:
+            SnapshotError: it is of another version or shape.
+        """
+        version = snapshot.part(held, "version")
+        if version != VERSION:
+            raise SnapshotError(
+                f"the snapshot has version {version!r}, this controller reads {VERSION}: set it aside"
+            )
+        learned = cls(settings)
+        learned.costs.restore(snapshot.part(held, "costs"))
+        learned.quality.restore(snapshot.part(held, "quality"))
+        learned.judge.restore(snapshot.part(held, "judge"))
+        learned.truth.restore(snapshot.part(held, "truth"))
+        learned.floor.restore(snapshot.part(held, "floor"))
+        learned.audit.restore(snapshot.part(held, "audit"))
+        learned.tally.restore(snapshot.part(held, "tally"))
+        learned.differ = snapshot.number(held, "differ")
+        for skill, kept in snapshot.table(snapshot.part(held, "detectors")).items():
+            learned.detector(skill).restore(kept)
+        return learned

@@ -1,0 +1,128 @@
+"""What an outcome, or a truth that comes later, teaches."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from controller.audit import aipw
+from controller.decision import Decision
+from controller.drift import DriftEvent
+from controller.learned import Learned
+from controller.memory import Episode
+from controller.outcome import Execution, Outcome
+
+HEAVIEST: Final = 10.0  # weight of a label; a rarer audit counts no more, or it would decide alone
+IMPUTED: Final = 0.5  # weight of a judgement in place of a label
+WIDENING: Final = 0.3
+NEWEST: Final = 40  # labels that still calibrate after an alarm
+
+
+def learn_outcome(
+    decision: Decision, outcome: Outcome, episode: Episode, learned: Learned, now: float
+) -> list[DriftEvent]:
+    """Teach all learners what came of a decision; completes the episode."""
+    events = []
+    basis = decision.basis
+    for run in outcome.executions:
+        learned.failures.learn(run.arm.server, run.failure is not None, now)
+        learned.tally.add("failures", run.failure is not None)
+        estimate = basis.estimates.get(run.arm.id)
+        if run.failure is None and estimate is not None:
+            event = learned.costs.learn(estimate, basis.device, run, now)
+            events += [event] if event is not None else []
+    answered = None if outcome.answered is None else outcome.executions[outcome.answered]
+    if answered is None:
+        return events
+    _compare(episode, outcome, basis.reference.id if basis.reference else None)
+    episode.answered = answered.arm.tier
+    _count(answered, outcome, episode, learned)
+    events += _learn_quality(decision, episode, learned, outcome.audited, now)
+    _learn_floor(decision, answered, episode, learned, outcome.audited)
+    return events
+
+
+def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
+    """Take in that the answer that was sent out was right or wrong."""
+    if episode.answered is None:
+        return
+    differed = episode.differ
+    if not episode.compared:
+        differed = learned.truth.differed(episode.answered, correct, episode.differ)
+        if episode.answered == "local" and episode.skill is not None:
+            learned.quality.learn(episode.skill, episode.x, differed, 1.0)
+            learned.tally.add("labels")
+            if episode.judgement is not None:
+                learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
+    learned.truth.learn(episode.answered, correct, differed)
+    learned.tally.add("feedback")
+
+
+def _compare(episode: Episode, outcome: Outcome, reference: str | None) -> None:
+    answers = {run.arm.id: run.answer for run in outcome.executions if run.answer is not None}
+    judged = next(
+        (r.answer for r in outcome.executions if r.answer is not None and r.arm.skill == episode.skill), None
+    )
+    if judged is not None and reference in answers and episode.skill is not None:
+        episode.differ = float(judged != answers[reference])
+        episode.compared = True
+
+
+def _count(answered: Execution, outcome: Outcome, episode: Episode, learned: Learned) -> None:
+    tally = learned.tally
+    tally.add("questions")
+    tally.add("local", answered.arm.tier == "local")
+    tally.add("escalated", answered.arm.tier == "cloud" and episode.judgement is not None)
+    tally.add("audited", outcome.audited)
+    tally.add("labels", episode.compared)
+
+
+def _learn_quality(
+    decision: Decision, episode: Episode, learned: Learned, audited: bool, now: float
+) -> list[DriftEvent]:
+    skill, judgement = episode.skill, episode.judgement
+    if skill is None or judgement is None:
+        return []
+    guess = next(g for name, g in decision.basis.guesses.items() if name.startswith(f"{skill}#"))
+    learned.judge.learn_spread(skill, guess.differ, judgement.differ)
+    learned.differ += 0.02 * (judgement.differ - learned.differ)
+    if not episode.compared:
+        # The judgement stands in for the label, or the route rule would learn from hard questions only.
+        learned.quality.learn(skill, episode.x, judgement.differ, IMPUTED)
+        return []
+    weight = min(HEAVIEST, 1.0 / episode.audit) if audited and episode.audit > 0 else 1.0
+    learned.quality.learn(skill, episode.x, episode.differ, 1.0)
+    learned.judge.learn(skill, judgement, episode.differ, weight)
+    expected = judgement.differ * (1.0 - judgement.differ)
+    direction = learned.detector(skill).test((episode.differ - judgement.differ) / math.sqrt(expected + 0.05))
+    if direction is None:
+        return []
+    learned.quality.widen(skill, WIDENING)
+    learned.judge.widen(skill, WIDENING, NEWEST)
+    learned.audit.raise_alarm()
+    if direction == "up":
+        learned.floor.be_careful(learned.accuracy)
+    return [DriftEvent("quality", skill, direction, now)]
+
+
+def _learn_floor(
+    decision: Decision, answered: Execution, episode: Episode, learned: Learned, audited: bool
+) -> None:
+    basis = decision.basis
+    if not basis.contested or basis.reference is None:
+        return
+    learned.floor.learn_cost(basis.costs[basis.reference.id])
+    truth = learned.truth
+    kept = answered.arm.skill == episode.skill and episode.judgement is not None
+    if answered.arm.skill == basis.reference.skill:
+        differed, variance = 0.0, 0.0
+    elif kept and episode.judgement is not None:
+        predicted = episode.judgement.differ
+        observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
+        differed = aipw(predicted, observed, episode.audit or 1.0)
+        variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
+    else:
+        differed = basis.guesses[answered.arm.id].differ
+        variance = differed * (1.0 - differed) / 0.01
+    learned.floor.learn(differed, variance, net=truth.net, accuracy=learned.accuracy, may_fall=basis.swayed)
+    learned.audit.learn(episode.judgement.differ if kept and episode.judgement else None, audited)

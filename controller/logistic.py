@@ -1,0 +1,47 @@
+"""Logistic regression on Gaussian beliefs."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from controller.beliefs import Beliefs, Vector
+
+STEPS: Final = 4  # of Newton's method, from a start that cannot overshoot
+
+
+def sigmoid(z: float) -> float:
+    """1 / (1 + exp(-z)), for any z."""
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+def logit(p: float) -> float:
+    """The inverse of `sigmoid`, with p held off 0 and 1."""
+    p = max(1e-4, min(1.0 - 1e-4, p))
+    return math.log(p / (1.0 - p))
+
+
+def averaged(z: float, variance: float) -> float:
+    """The logit of E[sigmoid(N(z, variance))], by the probit approximation (MacKay 1992)."""
+    return z / math.sqrt(1.0 + math.pi * variance / 8.0)
+
+
+def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: float) -> None:
+    """Move a row to the Laplace approximation of its posterior after one label.
+
+    The label, in [0, 1], counts `weight` times and speaks of z = w . x alone, so the posterior's mode lies on
+    the line w + Cx t and is found in one dimension: z' = z + s2 * weight * (label - sigmoid(z')) with
+    s2 = x'Cx (the online form of Spiegelhalter and Lauritzen 1990).
+    """
+    z, variance = beliefs.predict(name, x)
+    step = variance * weight
+    if step < 1e-12:
+        return
+    mode = z
+    for _ in range(STEPS):
+        p = sigmoid(mode)
+        mode -= (mode - z - step * (label - p)) / (1.0 + step * p * (1.0 - p))
+    p = sigmoid(mode)
+    precision = max(weight * p * (1.0 - p), 1e-6)
+    # `observe` moves z by variance / (variance + 1 / precision) of the residual: ask for mode - z.
+    beliefs.observe(name, x, (mode - z) * (variance + 1.0 / precision) / variance, precision)
