@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -152,6 +153,11 @@ class MqttLink:
             done = self._loop.create_future()
             self._unacknowledged[info.mid] = done
             await done
+
+    def post(self, topic: str, content: Mapping[str, Any] | str, *, retain: bool = False) -> None:
+        """Send text or JSON with QoS 0, at once; it is lost while there is no connection."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        self._client.publish(topic, text.encode(), 0, retain)
 
     @property
     def _mqtt5(self) -> bool:

@@ -81,6 +81,10 @@ class Peers:
         """Every peer that some source names."""
         return tuple(self._known.values())
 
+    def get(self, peer_id: str) -> Peer | None:
+        """The known peer of that id."""
+        return self._known.get(peer_id)
+
     def healthy(self) -> tuple[Peer, ...]:
         """Those that can be asked now."""
         return tuple(peer for peer in self._known.values() if peer.healthy)

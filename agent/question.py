@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agent import images
@@ -13,14 +13,15 @@ from controller.signals import Signals, SignalsError, image_signals, text_signal
 class Question:
     """A query with its signals, and its image at every resolution that an arm may ask for."""
 
-    def __init__(self, query: Query, signals: Signals, fitted: dict[int, bytes]) -> None:
+    def __init__(self, query: Query, signals: Signals, image: bytes) -> None:
         self.query = query
         self.signals = signals
-        self._fitted = fitted
+        self._image = image
+        self._fitted: dict[int, bytes] = {}
 
     @classmethod
     def look(
-        cls, query: Query, resolutions: Sequence[int], *, image_roots: Sequence[Path], max_image_bytes: int
+        cls, query: Query, resolutions: Iterable[int], *, image_roots: Sequence[Path], max_image_bytes: int
     ) -> Question:
         """Fetch and decode the image, read its signals and fit it; tens of ms for a large one: use a thread.
 
@@ -32,12 +33,17 @@ class Question:
             signals = Signals(image_signals(image), text_signals(query.question))
         except SignalsError as error:
             raise BadQuery("bad_image", str(error)) from None
-        return cls(query, signals, {r: images.fit(image, r) for r in resolutions})
+        question = cls(query, signals, image)
+        for resolution in resolutions:
+            question.image(resolution)
+        return question
 
     def image(self, resolution: int) -> bytes:
         """The encoded image with `resolution` pixels at its longest side at most."""
+        if resolution not in self._fitted:
+            self._fitted[resolution] = images.fit(self._image, resolution)
         return self._fitted[resolution]
 
     def payload_bytes(self, resolution: int) -> int:
         """Size of that image."""
-        return len(self._fitted[resolution])
+        return len(self.image(resolution))

@@ -10,7 +10,8 @@ from urllib.parse import urlparse
 
 from pydantic import Field, field_validator
 
-from agent.yaml_file import Section, load
+from agent.mqtt import MqttOptions
+from agent.yaml_file import ConfigError, Section, load
 
 TopicLevel = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/#+\x00]+$")]
 
@@ -101,6 +102,28 @@ class Settings(Section):
     )
     intake: IntakeSettings = IntakeSettings()
 
+    def mqtt_options(self, client_id: str) -> MqttOptions:
+        """How to reach the broker under the name `client_id`."""
+        broker = self.broker
+        return MqttOptions(
+            host=broker.host,
+            port=broker.port,
+            client_id=client_id,
+            username=broker.username,
+            password=_secret(broker.password_file),
+            tls=broker.tls,
+            ca_file=broker.ca_file,
+            cert_file=broker.cert_file,
+            key_file=broker.key_file,
+            protocol=broker.protocol,
+            keepalive_s=broker.keepalive_s,
+        )
+
+    def api_keys(self) -> dict[str, str]:
+        """API keys of the servers that have one, by their id."""
+        keys = {server.id: _secret(server.api_key_file) for server in self.peers}
+        return {server: key for server, key in keys.items() if key is not None}
+
 
 def load_settings(path: Path) -> Settings:
     """Read a site file.
@@ -109,3 +132,12 @@ def load_settings(path: Path) -> Settings:
         ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
     """
     return load(path, Settings)
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret in it cannot be read ({error.strerror})") from None

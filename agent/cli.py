@@ -1,0 +1,164 @@
+"""`inarvl`: the agent, and what is needed to look after it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent import console
+from agent.daemon import Daemon
+from agent.discovery import mdns
+from agent.profiles import choose_profile, load_profile
+from agent.query import Query
+from agent.reply import Answer
+from agent.settings import Settings, load_settings
+from agent.yaml_file import check, read
+from cloud.peer import PeerRecord
+from inarvl import logs
+from inarvl.errors import InarvlError
+
+T = TypeVar("T")
+DEFAULT_CONFIG = Path("/etc/inarvl/agent.yaml")
+
+app = typer.Typer(
+    help="Answer questions about camera images on a small board, with the cloud's help where it pays.",
+    no_args_is_help=True,
+)
+Config = Annotated[Path | None, typer.Option(help=f"The site file; {DEFAULT_CONFIG} where it exists.")]
+LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+
+
+@app.command()
+def run(config: Config = None, log_level: LogLevel = "info") -> None:
+    """Run the agent until it is told to stop."""
+    logs.configure(log_level)
+    with _explained():
+        settings = _settings(config)
+        profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        anyio.run(Daemon(settings, profile, rng=np.random.default_rng()).run)
+
+
+@app.command()
+def ask(
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JPEG or PNG file.")],
+    question: Annotated[str, typer.Argument(help="What to ask about it.")],
+    pin: Annotated[str | None, typer.Option(help="local or cloud: the only tier that may answer.")] = None,
+    timeout_s: Annotated[float, typer.Option(min=0.1)] = 30.0,
+    config: Config = None,
+) -> None:
+    """Ask the running agent one question."""
+    with _explained():
+        fields = {
+            "question": question,
+            "client": f"ask-{uuid.uuid4().hex[:12]}",
+            "deadline_ms": timeout_s * 1e3,
+        }
+        query = Query.from_fields(fields | ({"pin": pin} if pin else {}), image.read_bytes())
+        settings = _settings(config)
+        reply = _await(lambda: console.ask(settings, query, timeout_s=timeout_s + 2))
+    if not isinstance(reply, Answer):
+        typer.secho(f"inarvl: {reply.code}: {reply.message}", err=True, fg="red")
+        raise typer.Exit(1)
+    typer.echo(reply.answer)
+    energy = "" if reply.energy_j is None else f", {reply.energy_j:.2f} J {reply.energy_source}"
+    typer.secho(
+        f"{reply.tier} {reply.model}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}", err=True, dim=True
+    )
+
+
+@app.command()
+def discover(
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3.0,
+) -> None:
+    """List the peers that announce themselves on the local network."""
+    found: dict[str, PeerRecord] = {}
+
+    async def listen() -> None:
+        with anyio.move_on_after(seconds):
+            await mdns.browse(lambda record: found.update({record.id: record}), lambda _id: None)
+
+    with _explained():
+        _await(listen)
+    table = Table("peer", "url", "models", "version")
+    for record in found.values():
+        table.add_row(record.id, record.url, ", ".join(record.models), record.version)
+    Console().print(table if found else f"no peer announced itself within {seconds:g} s")
+    if not found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(config: Config = None, wait_s: float = 3.0) -> None:
+    """Show what the agent says of itself; exit status 1 unless it is online."""
+    with _explained():
+        settings = _settings(config)
+        snapshot = _await(lambda: console.status(settings, wait_s=wait_s))
+    screen = Console()
+    screen.print(f"agent [b]{settings.device}[/b]: {snapshot.status or 'unknown to the broker'}")
+    if snapshot.telemetry is not None:
+        screen.print(f"mode: {snapshot.mode}")
+        servers = Table("server", "tier", "healthy", "models", "rtt", "uplink")
+        for server in snapshot.telemetry["servers"]:
+            link = server["link"] or {}
+            rtt_ms, mbps = link.get("rtt_ms"), link.get("uplink_mbps")
+            servers.add_row(
+                server["id"],
+                server["tier"],
+                "yes" if server["healthy"] else "no",
+                ", ".join(server["models"]),
+                "" if rtt_ms is None else f"{rtt_ms:.1f} ms",
+                "" if mbps is None else f"{mbps:.1f} Mbit/s",
+            )
+        screen.print(servers)
+        for part in ("controller", "device"):
+            said = ", ".join(f"{name} {value}" for name, value in snapshot.telemetry[part].items())
+            screen.print(f"{part}: {said}")
+    if snapshot.status != "online":
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="A site file or a hardware profile.")],
+) -> None:
+    """Check a YAML file and say what is wrong with it, and where."""
+    with _explained():
+        content = read(file)
+        if {"power", "match", "extends"} & content.keys():
+            load_profile(str(file))
+            typer.echo(f"{file}: a good hardware profile")
+        else:
+            settings = check(content, Settings, str(file))
+            if settings.profile != "auto":
+                load_profile(settings.profile)
+            typer.echo(f"{file}: a good site file")
+
+
+def _settings(config: Path | None) -> Settings:
+    if config is None and not DEFAULT_CONFIG.exists():
+        return Settings()
+    return load_settings(config or DEFAULT_CONFIG)
+
+
+def _await(task: Callable[[], Awaitable[T]]) -> T:
+    return anyio.run(task)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """End with a sentence and exit status 1 instead of a traceback where an error is expected."""
+    try:
+        yield
+    except InarvlError as error:
+        typer.secho(f"inarvl: {error}", err=True, fg="red")
+        raise typer.Exit(1) from error

@@ -1,0 +1,35 @@
+"""What an answer costs the board in energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from controller.arm import Tier
+from controller.settings import PowerModel
+from vlm.client import Completion
+
+Source = Literal["measured", "modelled"]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules above idle, and where the figure comes from."""
+
+    joules: float
+    source: Source
+
+
+def modelled_energy(power: PowerModel, tier: Tier, completion: Completion) -> Energy:
+    """Power from the profile times the times that were measured.
+
+    The board's own model draws `local_w` while it computes. For a cloud answer the radio is on outside the
+    server's time, and the board waits during it.
+    """
+    server_ms = (completion.compute_ms or 0.0) + (completion.queue_ms or 0.0)
+    if tier == "local":
+        computing_ms = completion.latency_ms if completion.compute_ms is None else completion.compute_ms
+        return Energy(power.local_w * computing_ms / 1e3, "modelled")
+    link_ms = max(0.0, completion.latency_ms - server_ms)
+    joules = (power.radio_w * link_ms + power.wait_w * server_ms) / 1e3
+    return Energy(joules + power.radio_j_per_mb * completion.request_bytes / 1e6, "modelled")

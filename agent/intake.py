@@ -1,0 +1,156 @@
+"""Queries on their way in: spooled, acknowledged to the broker, and handed on.
+
+1. Each message becomes an entry of the spool, malformed ones too: what was acknowledged is answered.
+2. Only then it is acknowledged, so that a crash before leaves it with the broker.
+3. A second message with the same sender and id is acknowledged and dropped.
+4. A full or failing spool is answered with an error at once, never with silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from anyio.abc import ObjectSendStream
+
+from agent.address import Address
+from agent.job import Job
+from agent.mqtt import Message
+from agent.outbox import Outbox
+from agent.query import BadQuery, Query, read_payload
+from agent.reply import Refusal
+from agent.spool import Added, Spool, SpoolEntry
+from agent.topics import Topics
+from inarvl.errors import InarvlError
+
+
+@dataclass(frozen=True)
+class IntakeLimits:
+    """How large a query may be, and how long it has when it names no deadline."""
+
+    max_payload_bytes: int
+    default_deadline_ms: float
+
+
+class Intake:
+    """Takes query messages until told to stop."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        spool: Spool,
+        outbox: Outbox,
+        jobs: ObjectSendStream[Job],
+        limits: IntakeLimits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._topics = topics
+        self._spool = spool
+        self._outbox = outbox
+        self._jobs = jobs
+        self._limits = limits
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    async def accept(self, message: Message) -> None:
+        """Spool one message, acknowledge it, and hand it on or refuse it."""
+        fields, query = self._read(message)
+        address = Address.of(
+            fields, self._topics, response=message.response_topic, correlation=message.correlation
+        )
+        left_ms = self._left_ms(query, message.expiry_s)
+        entry = self._entry(message, address, query, left_ms)
+        try:
+            added = await self._spool.add(entry)
+            if added is Added.DUPLICATE and address.query_id is None and not message.dup:
+                entry = replace(entry, key=f"{entry.key}#{uuid.uuid4().hex}")
+                added = await self._spool.add(entry)
+        except InarvlError as error:
+            await self._outbox.send_unspooled(address, refusal(address, error))
+            message.ack()
+            return
+        message.ack()
+        if added is Added.NEW:
+            await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=False)
+
+    async def resume(self) -> None:
+        """Hand on what an earlier run acknowledged and left unanswered, marked as resent."""
+        now_ms = self._wall_clock() * 1e3
+        for entry in await self._spool.waiting():
+            known = json.loads(entry.attributes)
+            address = Address(entry.reply_topic, known["query_id"], entry.correlation, known["mirror"])
+            query = BadQuery(*known["fault"]) if known["fault"] else _query(entry.payload, known["user"])[1]
+            left_s = (entry.expires_ms - now_ms) / 1e3
+            await self._hand_on(entry.key, address, query, left_s, resent=True)
+
+    async def _hand_on(
+        self, key: str, address: Address, query: Query | BadQuery, left_s: float, *, resent: bool
+    ) -> None:
+        if isinstance(query, BadQuery):
+            await self._outbox.send(key, address, refusal(address, query, resent=resent))
+            return
+        now = self._clock()
+        await self._jobs.send(Job(key, query, address, now, now + left_s, resent))
+
+    def _read(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
+        limit = self._limits.max_payload_bytes
+        if len(message.payload) > limit:
+            fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
+            return message.user, fault
+        return _query(message.payload, message.user)
+
+    def _left_ms(self, query: Query | BadQuery, expiry_s: int | None) -> float:
+        asked = query.deadline_ms if isinstance(query, Query) else None
+        left_ms = asked or self._limits.default_deadline_ms
+        return left_ms if expiry_s is None else min(left_ms, expiry_s * 1e3)
+
+    def _entry(
+        self, message: Message, address: Address, query: Query | BadQuery, left_ms: float
+    ) -> SpoolEntry:
+        sound = isinstance(query, Query)
+        received_ms = int(self._wall_clock() * 1e3)
+        known = {
+            "query_id": address.query_id,
+            "mirror": address.mirror,
+            "fault": None if isinstance(query, Query) else [query.code, str(query)],
+            "user": dict(message.user) if sound else {},
+        }
+        return SpoolEntry(
+            key=_key(address, message),
+            received_ms=received_ms,
+            expires_ms=received_ms + int(left_ms),
+            reply_topic=address.topic,
+            correlation=address.correlation,
+            payload=message.payload if sound else b"",
+            attributes=json.dumps(known),
+        )
+
+
+def refusal(address: Address, error: InarvlError, *, resent: bool = False) -> Refusal:
+    """The reply that tells the sender of a query what was wrong."""
+    return Refusal(address.query_id, error.code, str(error), resent, address.mirror)
+
+
+def _query(payload: bytes, user: Mapping[str, str]) -> tuple[Mapping[str, Any], Query | BadQuery]:
+    """The fields of a payload as far as they can be read, with the query or what is wrong with it."""
+    fields: Mapping[str, Any] = user
+    try:
+        fields, image = read_payload(payload, user)
+        return fields, Query.from_fields(fields, image)
+    except BadQuery as fault:
+        return fields, fault
+
+
+def _key(address: Address, message: Message) -> str:
+    """The sender's own id, else the content: a broker's redelivery must be known again without an id too."""
+    if address.query_id is not None:
+        return f"{address.topic}\n{address.query_id}"
+    parts = (address.topic.encode(), address.correlation or b"", message.payload)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

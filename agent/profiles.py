@@ -1,0 +1,81 @@
+"""Finding, loading and choosing profiles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from agent.profile import Profile
+from agent.yaml_file import ConfigError, check, read
+
+log = logging.getLogger(__name__)
+
+GENERIC = "generic-x86"
+
+
+def bundled() -> tuple[str, ...]:
+    """Names of the profiles that come with the package."""
+    folder = resources.files("profiles")
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """A bundled profile by its name, or a file; what it extends is merged below it.
+
+    Raises:
+        ConfigError: there is none, or it says something that cannot be.
+    """
+    path = _path(name_or_path)
+    return check(_merged(path, ()), Profile, str(path))
+
+
+def choose_profile(device_tree: Path = Path("/proc/device-tree/model")) -> Profile:
+    """The bundled profile of the board this runs on, by its device-tree model and memory."""
+    try:
+        model = device_tree.read_text().rstrip("\0\n")
+    except OSError:
+        model = ""
+    memory_gb = psutil.virtual_memory().total / 1e9
+    fitting = [
+        profile
+        for profile in map(load_profile, bundled())
+        if profile.match.model and profile.match.model in model and memory_gb >= profile.match.memory_gb
+    ]
+    if fitting:
+        return max(fitting, key=lambda p: (len(p.match.model or ""), p.match.memory_gb))
+    log.warning("no profile fits this board (%s): using %s, whose power is a guess", model or "?", GENERIC)
+    return load_profile(GENERIC)
+
+
+def _path(name_or_path: str) -> Path:
+    if name_or_path in bundled():
+        return Path(str(resources.files("profiles") / f"{name_or_path}.yaml"))
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"there is no profile {name_or_path!r}: name one of {', '.join(bundled())}, or a file"
+        )
+    return path
+
+
+def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise ConfigError(f"{path}: extends itself through {' -> '.join(str(p) for p in seen)}")
+    content = read(path)
+    parent = content.get("extends")
+    if not isinstance(parent, str):
+        return content
+    return _laid_over(_merged(_path(parent), (*seen, path)), content)
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        held = merged.get(key)
+        merged[key] = _laid_over(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,126 @@
+"""The model servers that can be asked now: the board's own and the cloud peers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.agreement import normalise
+from agent.energy import modelled_energy
+from agent.link import Links
+from agent.peers import Peers
+from agent.question import Question
+from controller.arm import Arm, Tier
+from controller.context import Option
+from controller.outcome import Confidence, Execution
+from controller.settings import PowerModel
+from vlm.completion import Completion, ModelCard
+from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+
+Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution with the answer in the model's own words, or what went wrong in ours."""
+
+    execution: Execution
+    text: str
+    energy_source: str | None = None
+
+
+class Servers:
+    """Lists the arms of every healthy server and runs them, keeping count of what is in flight."""
+
+    def __init__(
+        self,
+        board: Peers,
+        cloud: Peers,
+        links: Links,
+        power: PowerModel,
+        resolutions: Resolutions,
+    ) -> None:
+        self._tiers: dict[Tier, Peers] = {"local": board, "cloud": cloud}
+        self._links = links
+        self._power = power
+        self._resolutions = resolutions
+        self._in_flight: Counter[str] = Counter()
+
+    def arms(self) -> tuple[Arm, ...]:
+        """Every model of every healthy server at each of its resolutions."""
+        return tuple(
+            Arm(tier, card.id, resolution, peer.record.id)
+            for tier, peers in self._tiers.items()
+            for peer in peers.healthy()
+            for card in peer.cards
+            for resolution in self._resolutions(tier, card)
+        )
+
+    def option(self, arm: Arm, question: Question) -> Option:
+        """What using `arm` for `question` would meet now."""
+        return Option(
+            arm,
+            payload_bytes=question.payload_bytes(arm.resolution),
+            queue=self._in_flight[arm.server],
+            link=self._links.to(arm.server).state() if arm.tier == "cloud" else None,
+        )
+
+    def report(self) -> list[dict[str, Any]]:
+        """What is known of each server, for telemetry."""
+        return [
+            {
+                "tier": tier,
+                "id": peer.record.id,
+                "url": peer.record.url,
+                "healthy": peer.healthy,
+                "models": [card.id for card in peer.cards],
+                "link": asdict(self._links.to(peer.record.id).state()) if tier == "cloud" else None,
+            }
+            for tier, peers in self._tiers.items()
+            for peer in peers.known()
+        ]
+
+    async def run(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Run:
+        """Ask `arm`; a failure is a Run too, since it is learned from as well."""
+        peer = self._tiers[arm.tier].get(arm.server)
+        if peer is None or not peer.healthy:
+            return Run(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
+        self._in_flight[arm.server] += 1
+        try:
+            completion = await peer.client.complete(
+                question.query.question,
+                question.image(arm.resolution),
+                model=arm.model,
+                max_tokens=max_tokens,
+                timeout_s=timeout_s,
+            )
+        except VlmError as error:
+            if isinstance(error, (VlmUnavailable, VlmTimeout)):
+                self._tiers[arm.tier].report_failure(arm.server)
+            return Run(Execution(arm, latency_ms=None, failure=error.code), str(error))
+        finally:
+            self._in_flight[arm.server] -= 1
+        return self._succeeded(arm, completion)
+
+    def _succeeded(self, arm: Arm, completion: Completion) -> Run:
+        server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
+        if arm.tier == "cloud" and completion.compute_ms is not None:
+            network_ms = completion.latency_ms - server_ms
+            self._links.to(arm.server).observe_transfer(completion.request_bytes, network_ms)
+        energy = modelled_energy(self._power, arm.tier, completion)
+        execution = Execution(
+            arm,
+            latency_ms=completion.latency_ms,
+            compute_ms=completion.compute_ms,
+            queue_ms=completion.queue_ms,
+            energy_j=energy.joules,
+            answer=normalise(completion.text),
+            confidence=Confidence(
+                completion.confidence.first_token_margin,
+                completion.confidence.mean_logprob,
+                completion.confidence.tokens,
+            ),
+        )
+        return Run(execution, completion.text, energy.source)

@@ -1,0 +1,92 @@
+"""The loop that turns jobs into replies."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from anyio import to_thread
+from anyio.abc import ObjectReceiveStream
+
+from agent.answering import Answered, Answering, DeadlineExpired
+from agent.intake import refusal
+from agent.job import Job
+from agent.outbox import Outbox
+from agent.question import Question
+from agent.reply import Answer
+from controller.drift import DriftEvent
+from controller.outcome import Confidence
+from inarvl.errors import InarvlError
+
+
+def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
+    """The reply that tells `answered` to the sender of `job`."""
+    execution = answered.run.execution
+    return Answer(
+        id=job.query.id,
+        answer=answered.run.text,
+        tier=execution.arm.tier,
+        model=execution.arm.model,
+        confidence=certainty(execution.confidence),
+        latency_ms=round((now - job.arrived_at) * 1e3, 1),
+        energy_j=answered.energy_j,
+        energy_source=answered.run.energy_source,
+        decision_id=answered.decision.id,
+        reason=answered.reason,
+        resent=job.resent,
+        correlation=job.address.mirror,
+    )
+
+
+def certainty(confidence: Confidence | None) -> float | None:
+    """How sure a model was: the geometric mean of its tokens' probabilities."""
+    if confidence is None or confidence.mean_logprob is None:
+        return None
+    return round(math.exp(confidence.mean_logprob), 4)
+
+
+class Workers:
+    """Answers jobs, several at a time, and learns from each after its reply has gone.
+
+    Args:
+        look: makes a question of a job; slow, so it is called in a thread.
+        done: told of each answer and of the alarms that learning from it raised.
+    """
+
+    def __init__(
+        self,
+        answering: Answering,
+        outbox: Outbox,
+        look: Callable[[Job], Question],
+        done: Callable[[Job, Answered, tuple[DriftEvent, ...]], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.busy_since: dict[str, float] = {}
+        self._answering = answering
+        self._outbox = outbox
+        self._look = look
+        self._done = done
+        self._clock = clock
+
+    async def run(self, jobs: ObjectReceiveStream[Job]) -> None:
+        """Work until the stream of jobs is closed and empty."""
+        async for job in jobs:
+            self.busy_since[job.key] = self._clock()
+            try:
+                await self._work(job)
+            finally:
+                del self.busy_since[job.key]
+
+    async def _work(self, job: Job) -> None:
+        try:
+            if self._clock() >= job.expires_at:
+                raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
+            question = await to_thread.run_sync(self._look, job)
+            answered = await self._answering.answer(question, expires_at=job.expires_at)
+        except InarvlError as error:
+            await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))
+            return
+        await self._outbox.send(job.key, job.address, answer_of(job, answered, now=self._clock()))
+        self._done(job, answered, await self._answering.finish(answered))
