@@ -1,0 +1,112 @@
+"""Start everything on loopback, ask questions, and show where each is answered and why."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import numpy as np
+import typer
+import yaml
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from demo.board import Board
+from demo.broker import broker
+from demo.camera import Camera
+from demo.service import Service
+from inarvl.errors import InarvlError
+
+DEVICE = "demo"
+EDGE, CLOUD = "bundled:inarvl-edge-1m", "bundled:inarvl-cloud-4m"
+START_S = 180.0
+SILENCE_S = 60.0
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    once: Annotated[int | None, typer.Option(min=1, help="Stop after so many questions.")] = None,
+    every_s: Annotated[float, typer.Option(min=0.01, help="Seconds between questions.")] = 0.3,
+    seed: int = 0,
+) -> None:
+    """Show inarvl at work until Ctrl-C, or for `--once` questions."""
+    screen = Console()
+    try:
+        with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
+            port = _start(stack, Path(folder), screen)
+            board = Board()
+            camera = Camera(port, DEVICE, rng=np.random.default_rng(seed))
+            anyio.run(_watch, camera, board, screen, every_s, once)
+    except InarvlError as error:
+        screen.print(f"[red]demo: {error}")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if once is not None and board.tally.answered < once:
+        raise typer.Exit(1)
+
+
+async def _watch(camera: Camera, board: Board, screen: Console, every_s: float, once: int | None) -> None:
+    with Live(board, console=screen, refresh_per_second=4) as live:
+        with anyio.move_on_after(SILENCE_S) as patience:
+            async for seen in camera.ask(every_s, once):
+                board.add(seen)
+                patience.deadline = anyio.current_time() + SILENCE_S
+        live.update(board)
+
+
+def _start(stack: ExitStack, folder: Path, screen: Console) -> int:
+    """Start broker, models, peer and agent, in this order; gives the broker's port."""
+    name, port = stack.enter_context(broker(folder))
+    screen.print(f"broker: {name} on 127.0.0.1:{port}")
+    socket = f"unix:{folder}/vlm.sock"
+    site = folder / "agent.yaml"
+    site.write_text(
+        yaml.safe_dump(
+            {
+                "device": DEVICE,
+                "broker": {"url": f"mqtt://127.0.0.1:{port}"},
+                "local": socket,
+                "state_dir": str(folder),
+                "discovery": {"zeroconf": True, "mqtt": False},
+            }
+        )
+    )
+    vlm = ["inarvl-vlm", "serve", "--model", EDGE, "--quantization", "nf4", "--listen", socket]
+    peer = ["inarvl-cloud", "serve", "--model", CLOUD, "--listen", "127.0.0.1:0", "--id", "demo-cloud"]
+    agent = ["inarvl", "run", "--config", str(site)]
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen
+    ) as progress:
+        models = [
+            (_begin(stack, name, [*command, "--threads", "1"], folder), progress.add_task(name))
+            for name, command in (("board model", vlm), ("cloud peer", peer))
+        ]
+        for service, task in models:
+            _await_ready(service, progress, task)
+        service = _begin(stack, "agent", agent, folder)
+        _await_ready(service, progress, progress.add_task("agent"))
+    return port
+
+
+def _begin(stack: ExitStack, name: str, command: list[str], folder: Path) -> Service:
+    tool = Path(sys.executable).with_name(command[0])
+    service = Service(name, [str(tool), *command[1:]], folder)
+    stack.callback(service.stop)
+    return service
+
+
+def _await_ready(service: Service, progress: Progress, task: TaskID) -> None:
+    service.wait_ready(START_S, lambda status: progress.update(task, description=f"{service.name}: {status}"))
+    progress.update(task, description=f"{service.name}: ready", total=1, completed=1)
+
+
+if __name__ == "__main__":
+    app()
