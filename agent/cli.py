@@ -32,6 +32,7 @@ DEFAULT_CONFIG = Path("/etc/inarvl/agent.yaml")
 app = typer.Typer(
     help="Answer questions about camera images on a small board, with the cloud's help where it pays.",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 Config = Annotated[Path | None, typer.Option(help=f"The site file; {DEFAULT_CONFIG} where it exists.")]
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]

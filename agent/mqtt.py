@@ -156,8 +156,9 @@ class MqttLink:
 
     def post(self, topic: str, content: Mapping[str, Any] | str, *, retain: bool = False) -> None:
         """Send text or JSON with QoS 0, at once; it is lost while there is no connection."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        self._client.publish(topic, text.encode(), 0, retain)
+        if self.connected.is_set():
+            text = content if isinstance(content, str) else json.dumps(content)
+            self._client.publish(topic, text.encode(), 0, retain)
 
     @property
     def _mqtt5(self) -> bool:

@@ -9,20 +9,24 @@ from typing import Final
 import numpy as np
 
 from controller import snapshot
+from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.isotonic import Isotonic
 from controller.logistic import averaged, learn_label, logit, sigmoid
 from controller.outcome import Confidence
+from controller.quality import first_belief
 from controller.scales import Scales
+from controller.settings import ControllerSettings
+from controller.signals import FEATURES as SIGNALS
 
-FEATURES: Final = ("one", "before", "margin", "peak", "likelihood", "length")
+FEATURES: Final = ("margin", "peak", "likelihood", "length")
 # A sure answer (margin 1, likelihood 1) is believed about 2.5 logits better than a guess among two words.
-PRIOR_MEAN: Final = np.array((0.0, 1.0, -1.5, -1.5, -1.0, 0.0))
-PRIOR_VARIANCE: Final = np.square((0.7, 0.3, 1.0, 1.0, 1.0, 0.7))
+PRIOR_MEAN: Final = np.array((-1.5, -1.5, -1.0, 0.0))
+PRIOR_VARIANCE: Final = np.square((1.0, 1.0, 1.0, 0.7))
 CENTRE_MARGIN, CENTRE_PEAK, CENTRE_LIKELIHOOD, CENTRE_LENGTH = 0.7, 0.4, 0.75, 0.3
 ISOTONIC_STRENGTH: Final = 10.0
 SPREAD: Final = 1.5  # deviation of the logits that confidence adds, until it is known
-LEAST: Final = 0.002  # no answer is held to be surer than this
+LEAST: Final = 0.005  # no answer is held to be surer than this
 
 
 @dataclass(frozen=True)
@@ -31,31 +35,46 @@ class Judgement:
 
     Attributes:
         differ: calibrated probability that it differs from the cloud's answer.
-        score: the same before calibration.
+        cautious: the same, one deviation of what is not known yet above.
+        score: `differ` before calibration.
         x: the features it was told from.
     """
 
     differ: float
+    cautious: float
     score: float
     x: Vector
 
 
 class Judge:
-    """Discounted Bayesian logistic regression on confidence, then isotonic calibration, for each skill."""
+    """Discounted Bayesian logistic regression on signals and confidence, then isotonic calibration, by skill.
 
-    def __init__(self, forgetting: float, strength: float) -> None:
-        self._beliefs = Beliefs(len(FEATURES), forgetting)
-        self._strength = strength
+    It learns from true labels alone, so that the guesses before an answer can learn from it in turn.
+    """
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        self._settings = settings
+        self._beliefs = Beliefs(len(SIGNALS) + 1 + len(FEATURES), settings.forgetting.quality)
+        self._strength = settings.learning.prior_strength
         self._maps: dict[str, Isotonic] = {}
         self._spread = Scales(initial=SPREAD**2, low=0.05, high=9.0)
 
-    def judge(self, skill: str, before: float, confidence: Confidence | None) -> Judgement:
-        """Judge an answer whose logit was `before` by the signals alone."""
+    def judge(self, arm: Arm, reference: Arm | None, x: Vector, confidence: Confidence | None) -> Judgement:
+        """Judge an answer of `arm` to a question with the quality features `x`."""
+        skill = arm.skill
         if skill not in self._beliefs:
-            self._beliefs.add(skill, PRIOR_MEAN, PRIOR_VARIANCE / self._strength)
-        x = confidence_features(before, confidence)
-        score = sigmoid(averaged(*self._beliefs.predict(skill, x)))
-        return Judgement(max(LEAST, self._map(skill)(score)), score, x)
+            mean, variance = first_belief(arm, reference, self._settings)
+            self._beliefs.add(
+                skill,
+                np.concatenate((mean, PRIOR_MEAN)),
+                np.concatenate((variance, PRIOR_VARIANCE / self._strength)),
+            )
+        x = np.concatenate((x, confidence_features(confidence)))
+        z, variance_now = self._beliefs.predict(skill, x)
+        score = sigmoid(averaged(z, variance_now))
+        differ = max(LEAST, self._map(skill)(score))
+        caution = self._settings.learning.caution * math.sqrt(variance_now)
+        return Judgement(differ, sigmoid(logit(differ) + caution), score, x)
 
     def learn(self, skill: str, judgement: Judgement, differed: float, weight: float) -> None:
         """Take in whether the judged answer differed; the score it had then keeps the calibration honest."""
@@ -106,11 +125,11 @@ def centre(differ: float, variance: float) -> float:
     return logit(differ) * math.sqrt(1.0 + math.pi * variance / 8.0)
 
 
-def confidence_features(before: float, confidence: Confidence | None) -> Vector:
-    """Shape (6,), each about 0 for a typical answer and exactly 0 where the server did not tell.
+def confidence_features(confidence: Confidence | None) -> Vector:
+    """Shape (4,), each about 0 for a typical answer and exactly 0 where the server did not tell.
 
-    `peak` is -log10(1 - margin) / 2, which tells 0.99 from 0.9; `likelihood` the geometric mean of the
-    tokens' probabilities.
+    `peak` is -log10(1 - margin) / 2, which tells 0.99 from 0.9; `likelihood` the geometric mean of the tokens'
+    probabilities.
     """
     margin = peak = likelihood = length = 0.0
     if confidence is not None and confidence.first_token_margin is not None:
@@ -121,4 +140,4 @@ def confidence_features(before: float, confidence: Confidence | None) -> Vector:
         likelihood = math.exp(min(0.0, confidence.mean_logprob)) - CENTRE_LIKELIHOOD
     if confidence is not None and confidence.tokens is not None:
         length = min(1.0, math.log1p(max(0, confidence.tokens)) / 4) - CENTRE_LENGTH
-    return np.array((1.0, max(-5.0, min(5.0, before)), margin, peak, likelihood, length))
+    return np.array((margin, peak, likelihood, length))

@@ -54,10 +54,9 @@ class Controller:
     def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
         """Say what to do with the first answer. The reference's own is always kept."""
         basis, arm = decision.basis, execution.arm
-        guess = basis.guesses[arm.id]
         if basis.reference is not None and arm.skill == basis.reference.skill:
             return FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
-        judgement = self._learned.judge.judge(arm.skill, guess.z, execution.confidence)
+        judgement = self._learned.judge.judge(arm, basis.reference, basis.x, execution.confidence)
         found, audit = follow_up(decision, execution, judgement, self._learned, self._settings, self._rng)
         self._memory.keep(decision.id, Episode(basis.x, arm.skill, judgement, judgement.differ, audit))
         return found

@@ -34,7 +34,7 @@ def follow_up(
     costs = {name: basis.costs[name] + lam * net * basis.guesses[name].differ for name in able}
     left_ms = None if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
     remaining = remaining_cost(able, costs, left_ms) if run.arm.tier == "local" else None
-    if remaining is not None and not keeps(lam, loss, remaining[1]):
+    if remaining is not None and not keeps(lam, net * judgement.cautious, remaining[1]):
         reason = f"cloud: the board was unsure ({judgement.differ:.0%} risk)"
         return FollowUp("escalate", basis.estimates[remaining[0]].arm, 1.0, reason, loss), 0.0
     reference = basis.reference

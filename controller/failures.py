@@ -9,7 +9,7 @@ PRIOR_ANSWERS: Final = 2.0
 
 
 class Failures:
-    """Counts the answers and failures of each server, halved with time, so that one that failed is tried again.
+    """Counts answers and failures of each server, halved with time: one that failed is tried again.
 
     Nothing of it is worth saving: it is stale after a minute.
     """

@@ -70,7 +70,9 @@ class Isotonic:
     def _fit(self) -> None:
         self._unfitted = 0
         pooled: list[tuple[float, float, float]] = []  # sums of weight, weighted labels, weighted scores
-        for score, label, weight in sorted([*self._imagined, *self._labels]):
+        mean_weight = sum(weight for _, _, weight in self._labels) / max(1, len(self._labels)) or 1.0
+        real = [(score, label, weight / mean_weight) for score, label, weight in self._labels]
+        for score, label, weight in sorted([*self._imagined, *real]):
             total, labels, scores = weight, weight * label, weight * score
             while pooled and pooled[-1][1] * total >= labels * pooled[-1][0]:
                 before = pooled.pop()

@@ -29,7 +29,7 @@ class Learned:
         self._floor_setting = settings.floor
         self.costs = Costs(settings)
         self.quality = Quality(settings)
-        self.judge = Judge(forgetting.quality, learning.prior_strength)
+        self.judge = Judge(settings)
         self.truth = Truth(learning)
         self.floor = Floor(
             settings.floor, learning.price_step, forgetting.floor, settings.cloud_prior.quality

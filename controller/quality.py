@@ -66,7 +66,7 @@ class Quality:
         names = [arm.skill for arm in arms]
         for arm, name in zip(arms, names, strict=True):
             if name not in self._beliefs:
-                self._begin(arm, reference, keep=names)
+                self._beliefs.add(name, *first_belief(arm, reference, self._settings), keep=names)
         means, variances = self._beliefs.means(x), self._beliefs.variances(x)
         prior_variance = float(PRIOR_VARIANCE @ (x * x)) / self._settings.learning.prior_strength
         skill = reference.skill if reference is not None else None
@@ -99,14 +99,16 @@ class Quality:
             raise SnapshotError("the snapshot was learned from other signals")
         self._beliefs.restore(snapshot.part(held, "beliefs"))
 
-    def _begin(self, arm: Arm, reference: Arm | None, keep: Sequence[str]) -> None:
-        learning = self._settings.learning
-        best = self._settings.cloud_prior if reference is None else self._settings.prior(reference)
-        loss = max(0.0, best.quality - self._settings.prior(arm).quality)
-        differ = loss / max(0.1, learning.cloud_right - learning.board_right)
-        mean = PRIOR_MEAN.copy()
-        mean[0] = logit(min(0.9, max(0.03, differ))) - PRIOR_TYPICAL
-        self._beliefs.add(arm.skill, mean, PRIOR_VARIANCE / learning.prior_strength, keep=keep)
+
+def first_belief(arm: Arm, reference: Arm | None, settings: ControllerSettings) -> tuple[Vector, Vector]:
+    """Mean and variance of the weights before any label, from the priors of the two arms' accuracy."""
+    learning = settings.learning
+    best = settings.cloud_prior if reference is None else settings.prior(reference)
+    loss = max(0.0, best.quality - settings.prior(arm).quality)
+    differ = loss / max(0.1, learning.cloud_right - learning.board_right)
+    mean = PRIOR_MEAN.copy()
+    mean[0] = logit(min(0.9, max(0.03, differ))) - PRIOR_TYPICAL
+    return mean, PRIOR_VARIANCE / learning.prior_strength
 
 
 def features(signals: Vector) -> Vector:

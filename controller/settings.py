@@ -89,7 +89,8 @@ class Learning:
         exploration: reward of trying a wholly unknown arm of the board first, as a share of the cloud's cost.
         probe_rate: share of questions given to another arm than the best, so that none is ever forgotten.
         opening_audits: audits that may be spent beyond the budget at the start and after a quality alarm.
-        price_step: how fast the price of a lost answer follows what the floor demands.
+        caution: float = 1.0
+    price_step: how fast the price of a lost answer follows what the floor demands.
         cloud_right, board_right: how often each is right when the two differ, believed with the weight of
             `differ_strength` truths.
         failure_s: seconds that a failed run is taken to cost.
@@ -99,8 +100,9 @@ class Learning:
     exploration: float = 0.6
     probe_rate: float = 0.01
     opening_audits: float = 10.0
+    caution: float = 1.0
     price_step: float = 0.01
-    cloud_right: float = 0.75
+    cloud_right: float = 0.85
     board_right: float = 0.1
     differ_strength: float = 20.0
     failure_s: float = 5.0

@@ -41,8 +41,8 @@ class _Share:
 class Truth:
     """Three shares: how often each tier is right when both differ, and both are when they agree.
 
-    They are learned from feedback. Disagreement is not error: of the answers that differ, keeping the board's loses P(cloud right | differ) -
-    P(board right | differ) right answers each, which is `net`.
+    They are learned from feedback. Disagreement is not error: of the answers that differ, keeping the board's
+    loses P(cloud right | differ) - P(board right | differ) right answers each, which is `net`.
     """
 
     def __init__(self, learning: Learning) -> None:
