@@ -39,9 +39,9 @@ RECIPES = {
             patch=8,
             width=128,
             tower_layers=3,
-            decoder_layers=2,
-            batch=64,
-            rate=2e-3,
+            decoder_layers=3,
+            batch=20,
+            rate=1.2e-3,
         ),
         Recipe(
             "inarvl-cloud-4m",
@@ -50,8 +50,8 @@ RECIPES = {
             width=192,
             tower_layers=5,
             decoder_layers=3,
-            batch=48,
-            rate=1.2e-3,
+            batch=20,
+            rate=8e-4,
         ),
     )
 }

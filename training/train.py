@@ -13,20 +13,22 @@ import numpy as np
 import torch
 from transformers import LlavaForConditionalGeneration
 
-from scenes.question import ask
+from scenes.question import TYPES, ask
 from training.dataset import TRAIN, picture_file, scene
 from training.grid import GridHead, truth
 from training.model import build_model, build_tokenizer
+from training.naming import Naming
 from training.packing import IGNORED, pack
 from training.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
+SIMPLE = ("existence", "colour", "shape", "texture", "sign", "gauge")
+SIMPLE_STEPS = 1500
 WARM_UP = 300
-GRID_WEIGHT = 1.0
 DECAY = 0.05
-REPORT_EVERY = 100
-SAVE_EVERY_S = 300.0
+REPORT_EVERY = 200
+SAVE_EVERY_S = 120.0
 
 
 class Run:
@@ -42,6 +44,7 @@ class Run:
         self.model: LlavaForConditionalGeneration = build_model(recipe, self.tokenizer)
         self.side = recipe.image // recipe.patch
         self.grid = GridHead(recipe.width, self.side)
+        self.naming = Naming(self.tokenizer, self.side)
         parameters = [*self.model.parameters(), *self.grid.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=DECAY)
         self.pictures = np.load(picture_file(folder, TRAIN, recipe.image), mmap_mode="r")
@@ -62,7 +65,7 @@ class Run:
         """Train until `until_s` seconds have been spent in all, earlier parts of the run included."""
         self.model.train()
         fresh = not self.curve.exists() or self.step == 0
-        sums: dict[str, float] = {"answer": 0.0, "grid": 0.0, "exact": 0.0}
+        sums: dict[str, float] = {"answer": 0.0, "grid": 0.0, "naming": 0.0, "exact": 0.0}
         saved_at = last = time.monotonic()
         with self.curve.open("w" if fresh else "a", newline="") as file:
             writer = csv.writer(file)
@@ -100,10 +103,11 @@ class Run:
         scenes = [self.scenes[index] for index in chosen]
         pixels = torch.from_numpy(self.pictures[chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
         packed = pack(
-            [ask(s, self._rng, self.recipe.questions) for s in scenes], self.tokenizer, self.side**2
+            [ask(s, self._rng, self.recipe.questions, self._types()) for s in scenes],
+            self.tokenizer,
+            self.side**2,
         )
-        tower = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state
-        seen = self.model.model.multi_modal_projector(tower)
+        seen = torch.stack(self.model.model.get_image_features(pixels).pooler_output)
         words = self.model.get_input_embeddings()(packed.ids)
         hidden = self.model.model.language_model(
             inputs_embeds=torch.cat([seen, words], dim=1),
@@ -115,13 +119,18 @@ class Run:
         wanted = labels != IGNORED
         scores = self.model.lm_head(hidden[:, :-1][wanted])
         answer = torch.nn.functional.cross_entropy(scores, labels[wanted])
-        grid = self.grid.loss(tower, truth(scenes))
+        grid = self.grid.loss(seen, truth(scenes))
+        naming = self.naming.loss(seen, scenes, self.model)
         self.optimiser.zero_grad(set_to_none=True)
-        (answer + GRID_WEIGHT * grid).backward()
+        (answer + grid + naming).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         exact = (scores.argmax(-1) == labels[wanted]).float().mean()
-        return {"answer": answer.item(), "grid": grid.item(), "exact": exact.item()}
+        return {"answer": answer.item(), "grid": grid.item(), "naming": naming.item(), "exact": exact.item()}
+
+    def _types(self) -> tuple[str, ...]:
+        """Simple questions first: looking up one thing is learned soonest when nothing else is asked."""
+        return SIMPLE if self.step < SIMPLE_STEPS else TYPES
 
     def save(self) -> None:
         """Keep the run so that `resume` can go on from here."""
