@@ -128,8 +128,8 @@ def centre(differ: float, variance: float) -> float:
 def confidence_features(confidence: Confidence | None) -> Vector:
     """Shape (4,), each about 0 for a typical answer and exactly 0 where the server did not tell.
 
-    `peak` is -log10(1 - margin) / 2, which tells 0.99 from 0.9; `likelihood` the geometric mean of the tokens'
-    probabilities.
+    `peak` is -log10(1 - margin) / 2, which tells 0.99 from 0.9; `likelihood` the geometric mean of the
+    tokens' probabilities.
     """
     margin = peak = likelihood = length = 0.0
     if confidence is not None and confidence.first_token_margin is not None:

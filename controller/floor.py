@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from controller import snapshot
 from controller.errors import SnapshotError
 
-Z95: Final = 1.96
-CAREFUL: Final = 2.0  # the price opens at this over 2 allowances' worth, and an alarm multiplies it so
+CAREFUL: Final = 2.0  # the price opens at this over 4 allowances, and an alarm multiplies it so
 RANGE: Final = 20.0
-LARGEST_STEP: Final = 0.5  # of the price's logarithm, at one question
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95% interval with its estimate inside."""
-
-    low: float
-    estimate: float
-    high: float
+LARGEST_STEP: Final = 0.3  # of the price's logarithm, at one question
+HASTE, SETTLING = 5.0, 40.0  # the first steps are 1 + HASTE times larger, which halves in SETTLING questions
 
 
 class Floor:
@@ -29,22 +19,20 @@ class Floor:
 
     A question's allowance is (1 - floor) of the cloud's accuracy. The price rises with each loss above the
     allowance and falls with each below, by mirror ascent on the dual of "least cost such that the average
-    loss is at most the allowance" (cf. Neely 2010, whose virtual queue is its logarithm). Multiplied by the
-    running average of the cloud's cost it is lambda: so a slower cloud does not cheapen quality.
+    loss is at most the allowance"; its logarithm is a virtual queue (Neely 2010), which stays bounded only if
+    the average loss is within the allowance. Multiplied by the running average of the cloud's cost it is
+    lambda: so a slower cloud does not cheapen quality.
 
     Questions on which nothing could be chosen are no part of it, and where the cloud was cheaper anyway the
     price does not fall: slack that nobody chose would be spent all at once when the world changes.
     """
 
-    def __init__(self, floor: float, step: float, forgetting: float, accuracy: float) -> None:
+    def __init__(self, floor: float, step: float, accuracy: float) -> None:
         self._share = 1.0 - floor
         self._step = step
-        self._forgetting = forgetting
         self._price = 1.0 / (CAREFUL * self.allowance(accuracy))
         self._cost = 0.0
         self._count = 0
-        self._weight = self._weight2 = 0.0  # discounted sums of 1 and of squared weights
-        self._sum = self._squares = self._variance = 0.0  # of the estimates of "differs"
 
     @property
     def price(self) -> float:
@@ -59,67 +47,31 @@ class Floor:
         """Right answers that may be lost for each question, where the cloud has `accuracy`."""
         return max(1e-3, self._share * accuracy)
 
-    def learn_cost(self, cost: float) -> None:
-        """Take in what asking the cloud would have cost for a question."""
+    def learn(self, loss: float, *, accuracy: float, cost: float, may_fall: bool = True) -> None:
+        """Take in a question: right answers it is expected to lose, and what asking the cloud would cost."""
         self._cost += (cost - self._cost) * (0.05 if self._cost else 1.0)
-
-    def learn(
-        self, differed: float, variance: float, *, net: float, accuracy: float, may_fall: bool = True
-    ) -> None:
-        """Take in one question: the estimate of its answer differing from the cloud's, and its variance.
-
-        `net` is the loss for each that differs. The cloud's own answer has both 0.
-        """
-        keep = self._forgetting
-        self._count += 1
-        self._weight = keep * self._weight + 1.0
-        self._weight2 = keep * keep * self._weight2 + 1.0
-        self._sum = keep * self._sum + differed
-        self._squares = keep * self._squares + differed * differed
-        self._variance = keep * keep * self._variance + variance
         allowance = self.allowance(accuracy)
-        excess = self._step * (net * differed / allowance - 1.0)
-        excess = max(-LARGEST_STEP, min(LARGEST_STEP, excess))
+        step = self._step * (1.0 + HASTE * SETTLING / (SETTLING + self._count))
+        self._count += 1
+        excess = max(-LARGEST_STEP, min(LARGEST_STEP, step * (loss / allowance - 1.0)))
         if excess > 0 or may_fall:
             self._set(self._price * math.exp(excess), allowance)
 
     def be_careful(self, accuracy: float) -> None:
-        """After a quality alarm: at least the opening price, and twice what it was."""
+        """After a quality alarm: twice the price, and at least the opening one."""
         allowance = self.allowance(accuracy)
-        self._set(CAREFUL * max(self._price, 1.0 / (2.0 * CAREFUL * allowance)), allowance)
-
-    def kept(self, net: float, net_variance: float, accuracy: float) -> Interval | None:
-        """The share of the cloud's accuracy that was kept; None before the first question.
-
-        The variance is the larger of what the estimates showed and what the predictions say they should
-        show, so that it is honest before the first audit found anything.
-        """
-        if self._weight == 0.0:
-            return None
-        mean = self._sum / self._weight
-        shown = max(0.0, self._squares / self._weight - mean * mean) * self._weight2
-        spread2 = max(shown, self._variance) / self._weight**2
-        deviation = math.sqrt(net * net * spread2 + mean * mean * net_variance) / accuracy
-        estimate = 1.0 - net * mean / accuracy
-        return Interval(max(0.0, estimate - Z95 * deviation), estimate, min(1.0, estimate + Z95 * deviation))
+        self._set(max(2.0 * self._price, 1.0 / (CAREFUL * allowance)), allowance)
 
     def snapshot(self) -> dict[str, object]:
         """Plain numbers, for JSON."""
-        return {
-            "price": self._price,
-            "cost": self._cost,
-            "count": self._count,
-            "sums": [self._weight, self._weight2, self._sum, self._squares, self._variance],
-        }
+        return {"price": self._price, "cost": self._cost, "count": self._count}
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
         self._price = snapshot.number(held, "price")
         self._cost = snapshot.number(held, "cost")
         self._count = int(snapshot.number(held, "count"))
-        sums = snapshot.array(held, "sums", (5,)).tolist()
-        self._weight, self._weight2, self._sum, self._squares, self._variance = sums
-        if self._price <= 0 or self._cost < 0 or self._weight < 0:
+        if self._price <= 0 or self._cost < 0 or self._count < 0:
             raise SnapshotError("the snapshot's price of a lost answer is no price")
 
     def _set(self, price: float, allowance: float) -> None:

@@ -19,7 +19,8 @@ class Isotonic:
 
     Pool-adjacent-violators (Ayer et al. 1955; on classifier scores Zadrozny and Elkan 2002), interpolated
     between the blocks' centres. Imagined labels of total weight `strength`, spread evenly and equal to
-    their scores, hold the map at the identity until real ones outweigh them.
+    their scores, hold the map at the identity until real ones outweigh them. Of the real ones' weights only
+    the proportions count.
     """
 
     def __init__(self, strength: float) -> None:

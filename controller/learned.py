@@ -12,6 +12,7 @@ from controller.drift import PageHinkley
 from controller.errors import SnapshotError
 from controller.failures import Failures
 from controller.floor import Floor
+from controller.loss import Loss
 from controller.quality import Quality
 from controller.settings import ControllerSettings
 from controller.status import Status, Tally
@@ -31,9 +32,8 @@ class Learned:
         self.quality = Quality(settings)
         self.judge = Judge(settings)
         self.truth = Truth(learning)
-        self.floor = Floor(
-            settings.floor, learning.price_step, forgetting.floor, settings.cloud_prior.quality
-        )
+        self.floor = Floor(settings.floor, learning.price_step, settings.cloud_prior.quality)
+        self.loss = Loss(forgetting.floor)
         self.audit = Audit(settings.audit_budget, learning.opening_audits)
         self.failures = Failures(forgetting.failure_half_life_s)
         self.tally = Tally()
@@ -64,7 +64,7 @@ class Learned:
             labels=tally["labels"],
             feedback=tally["feedback"],
             failures=tally["failures"],
-            kept=self.floor.kept(truth.net, truth.net_variance, self.accuracy),
+            kept=self.loss.kept(truth.net, truth.net_variance, self.accuracy),
             floor=self._floor_setting,
             price=self.floor.price,
             lam=self.floor.lam(0.0),
@@ -80,6 +80,7 @@ class Learned:
             "judge": self.judge.snapshot(),
             "truth": self.truth.snapshot(),
             "floor": self.floor.snapshot(),
+            "loss": self.loss.snapshot(),
             "audit": self.audit.snapshot(),
             "tally": self.tally.snapshot(),
             "differ": self.differ,
@@ -104,6 +105,7 @@ class Learned:
         learned.judge.restore(snapshot.part(held, "judge"))
         learned.truth.restore(snapshot.part(held, "truth"))
         learned.floor.restore(snapshot.part(held, "floor"))
+        learned.loss.restore(snapshot.part(held, "loss"))
         learned.audit.restore(snapshot.part(held, "audit"))
         learned.tally.restore(snapshot.part(held, "tally"))
         learned.differ = snapshot.number(held, "differ")

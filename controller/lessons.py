@@ -111,18 +111,18 @@ def _learn_floor(
     basis = decision.basis
     if not basis.contested or basis.reference is None:
         return
-    learned.floor.learn_cost(basis.costs[basis.reference.id])
     truth = learned.truth
-    kept = answered.arm.skill == episode.skill and episode.judgement is not None
+    judgement = episode.judgement if answered.arm.skill == episode.skill else None
+    predicted = basis.guesses[answered.arm.id].differ if judgement is None else judgement.differ
     if answered.arm.skill == basis.reference.skill:
-        differed, variance = 0.0, 0.0
-    elif kept and episode.judgement is not None:
-        predicted = episode.judgement.differ
-        observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
-        differed = aipw(predicted, observed, episode.audit or 1.0)
-        variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
-    else:
-        differed = basis.guesses[answered.arm.id].differ
-        variance = differed * (1.0 - differed) / 0.01
-    learned.floor.learn(differed, variance, net=truth.net, accuracy=learned.accuracy, may_fall=basis.swayed)
-    learned.audit.learn(episode.judgement.differ if kept and episode.judgement else None, audited)
+        predicted = 0.0
+    observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
+    estimated = aipw(predicted, observed, episode.audit)
+    learned.loss.learn(predicted, estimated, predicted * (1.0 - predicted) / max(0.01, episode.audit))
+    learned.floor.learn(
+        truth.net * predicted * learned.loss.ratio,
+        accuracy=learned.accuracy,
+        cost=basis.costs[basis.reference.id],
+        may_fall=basis.swayed,
+    )
+    learned.audit.learn(None if judgement is None else judgement.differ, audited)

@@ -89,8 +89,8 @@ class Learning:
         exploration: reward of trying a wholly unknown arm of the board first, as a share of the cloud's cost.
         probe_rate: share of questions given to another arm than the best, so that none is ever forgotten.
         opening_audits: audits that may be spent beyond the budget at the start and after a quality alarm.
-        caution: float = 1.0
-    price_step: how fast the price of a lost answer follows what the floor demands.
+        caution: deviations of what is not known yet by which an answer's risk is overrated.
+        price_step: how fast the price of a lost answer follows what the floor demands.
         cloud_right, board_right: how often each is right when the two differ, believed with the weight of
             `differ_strength` truths.
         failure_s: seconds that a failed run is taken to cost.

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from controller import snapshot
-from controller.floor import Interval
+from controller.loss import Interval
 
 
 @dataclass(frozen=True)
