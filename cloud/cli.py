@@ -26,7 +26,7 @@ HOSTNAME = socket.gethostname()
 app = typer.Typer(help="Be a peer that devices find.", no_args_is_help=True)
 
 Identifier = Annotated[str, typer.Option("--id", help="Names this peer; the host's name when left out.")]
-Advertise = Annotated[str | None, typer.Option(help="Host or address by which devices reach this one.")]
+Advertise = Annotated[str | None, typer.Option(help="host or host:port by which devices reach this one.")]
 Broker = Annotated[str | None, typer.Option(help="mqtt(s)://host:port to keep a retained record on.")]
 Username = Annotated[str | None, typer.Option(help="For the broker.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with the broker's password.")]
@@ -69,7 +69,7 @@ def serve_command(
             async def announce(info: ServerInfo) -> None:
                 record = PeerRecord(
                     id=peer_id,
-                    url=f"http://{advertise or advertised_host(info.host)}:{info.port}",
+                    url=f"http://{_reachable(advertise, info)}",
                     models=tuple(card.id for card in info.models),
                     version=__version__,
                 )
@@ -125,6 +125,11 @@ async def _announce(
         await stack.enter_async_context(
             on_broker(record, broker, username=username, password=password and password.strip())
         )
+
+
+def _reachable(advertise: str | None, info: ServerInfo) -> str:
+    host, _, port = (advertise or advertised_host(info.host)).partition(":")
+    return f"{host}:{port or info.port}"
 
 
 def _run(main: Callable[[], Awaitable[None]]) -> None:

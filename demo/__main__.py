@@ -12,20 +12,23 @@ import anyio
 import numpy as np
 import typer
 import yaml
+from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from demo.board import Board
-from demo.broker import broker
+from demo.broker import broker, free_port
 from demo.camera import Camera
 from demo.service import Service
+from demo.wan import Wan
 from inarvl.errors import InarvlError
 
 DEVICE = "demo"
 EDGE, CLOUD = "bundled:inarvl-edge-1m", "bundled:inarvl-cloud-4m"
 START_S = 180.0
 SILENCE_S = 60.0
+PRINTED_WIDTH = 150
 
 app = typer.Typer(add_completion=False)
 
@@ -34,13 +37,17 @@ app = typer.Typer(add_completion=False)
 def main(
     once: Annotated[int | None, typer.Option(min=1, help="Stop after so many questions.")] = None,
     every_s: Annotated[float, typer.Option(min=0.01, help="Seconds between questions.")] = 0.3,
+    rtt_ms: Annotated[float, typer.Option(min=0, help="Round trip to the cloud that is emulated.")] = 60.0,
+    mbps: Annotated[float, typer.Option(min=0.1, help="Rate to the cloud that is emulated.")] = 20.0,
     seed: int = 0,
 ) -> None:
     """Show inarvl at work until Ctrl-C, or for `--once` questions."""
     screen = Console()
+    if not screen.is_terminal:
+        screen.width = PRINTED_WIDTH
     try:
         with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
-            port = _start(stack, Path(folder), screen)
+            port = _start(stack, Path(folder), screen, Wan(rtt_ms, mbps))
             board = Board()
             camera = Camera(port, DEVICE, rng=np.random.default_rng(seed))
             anyio.run(_watch, camera, board, screen, every_s, once)
@@ -62,10 +69,14 @@ async def _watch(camera: Camera, board: Board, screen: Console, every_s: float, 
         live.update(board)
 
 
-def _start(stack: ExitStack, folder: Path, screen: Console) -> int:
+def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
     """Start broker, models, peer and agent, in this order; gives the broker's port."""
     name, port = stack.enter_context(broker(folder))
     screen.print(f"broker: {name} on 127.0.0.1:{port}")
+    peer_port = free_port()
+    portal = stack.enter_context(start_blocking_portal())
+    wan_port = stack.enter_context(portal.wrap_async_context_manager(wan.to(peer_port)))
+    screen.print(f"cloud: behind an emulated link of {wan.rtt_ms:g} ms and {wan.mbps:g} Mbit/s")
     socket = f"unix:{folder}/vlm.sock"
     site = folder / "agent.yaml"
     site.write_text(
@@ -80,7 +91,8 @@ def _start(stack: ExitStack, folder: Path, screen: Console) -> int:
         )
     )
     vlm = ["inarvl-vlm", "serve", "--model", EDGE, "--quantization", "nf4", "--listen", socket]
-    peer = ["inarvl-cloud", "serve", "--model", CLOUD, "--listen", "127.0.0.1:0", "--id", "demo-cloud"]
+    peer = ["inarvl-cloud", "serve", "--model", CLOUD, "--id", "demo-cloud"]
+    peer += ["--listen", f"127.0.0.1:{peer_port}", "--advertise", f"127.0.0.1:{wan_port}"]
     agent = ["inarvl", "run", "--config", str(site)]
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen

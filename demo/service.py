@@ -25,10 +25,12 @@ class Service:
         self.name = name
         self._log = folder / f"{name}.log"
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._channel.bind(str(folder / f"{name}.notify"))
+        notify = folder / f"{name}.notify"
+        notify.unlink(missing_ok=True)
+        self._channel.bind(str(notify))
         self._channel.settimeout(0.2)
-        environment = dict(os.environ, NOTIFY_SOCKET=str(folder / f"{name}.notify"))
-        with self._log.open("wb") as output:
+        environment = dict(os.environ, NOTIFY_SOCKET=str(notify))
+        with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, env=environment, stdout=output, stderr=subprocess.STDOUT
             )
@@ -55,12 +57,23 @@ class Service:
         end = self._log.read_text(errors="replace")[-2000:]
         raise ServiceFailed(f"{self.name} did not become ready (exit {self._process.poll()}):\n{end}")
 
-    def stop(self) -> None:
-        """End it the way systemd does: SIGTERM, and SIGKILL after 20 seconds."""
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """End it the way systemd does, SIGTERM and after 20 seconds SIGKILL; its exit status."""
         self._process.terminate()
         try:
-            self._process.wait(20)
+            return self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._channel.close()
+            self.kill()
+            return self._process.returncode
+        finally:
+            self._channel.close()
