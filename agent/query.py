@@ -82,12 +82,15 @@ class Query:
             raise BadQuery("bad_field", "the payload is the image: remove image and image_url")
         question = fields.get("question")
         if not isinstance(question, str) or not question.strip():
-            raise BadQuery("missing_question", "add the question as a non-empty string")
+            raise BadQuery("missing_question", "there is no question: add one as a non-empty string")
         if len(question) > LONGEST_QUESTION:
             raise BadQuery("bad_field", f"question has over {LONGEST_QUESTION} characters: shorten it")
         path = _path(fields.get("image_url"))
         if (image is None) == (path is None):
-            raise BadQuery("missing_image", "add exactly one of image (base64) and image_url (file:)")
+            raise BadQuery(
+                "missing_image",
+                "no image, or two: add exactly one of image (base64) and image_url (file:)",
+            )
         pin = fields.get("pin")
         if pin not in (None, "local", "cloud"):
             raise BadQuery("unknown_pin", f"pin {pin!r} is not known: use local, cloud, or leave it out")
