@@ -105,6 +105,14 @@ class Beliefs:
                 covariance += covariance.T.copy()
                 covariance /= 2.0
 
+    def drift(self, name: str, feature: int, variance: float) -> None:
+        """Allow that one weight has wandered by `variance` since the last observation, up to its prior's."""
+        row = self._rows[name]
+        limit = self._prior_variance[row, feature]
+        self._covariance[row, feature, feature] += max(
+            0.0, min(variance, limit - self._covariance[row, feature, feature])
+        )
+
     def widen(self, name: str, share: float) -> None:
         """Mix `share` of the prior's uncertainty into a row; what it holds to be likely stays."""
         row = self._rows[name]

@@ -30,6 +30,7 @@ PRIOR_DEVIATION: Final[dict[str, tuple[float, ...]]] = {
 NOISE: Final = 0.2  # deviation of log-latency that nothing explains, until it is known better
 OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
 WIDENING: Final = 0.5
+STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question on which the arm was not run
 UNEXPLAINED: Final = (-9.0, 16.0)  # bounds of log(server_ms): 0.1 ms to 2 hours
 
 
@@ -77,6 +78,8 @@ class Costs:
         self._link_ratio = Scales(initial=0.0, low=-1.5, high=2.5)
         self._energy_ratio = Scales(initial=0.0, low=-2.5, high=2.5)
         self._detectors: dict[str, PageHinkley] = {}
+        self._questions = 0
+        self._learned_at: dict[str, int] = {}  # number of the question, by arm
 
     def predict(self, options: Sequence[Option], device: DeviceState) -> list[Estimate]:
         """Estimates for `options`, in their order."""
@@ -87,9 +90,15 @@ class Costs:
         # One product serves all rows: what differs between arms, the queue, is added afterwards.
         x = np.array((1.0, 0.0, *device_features(device)))
         base, variances = self._beliefs.means(x), self._beliefs.variances(x)
+        self._questions += 1
         return [
-            self._estimate(option, base[row], self._beliefs.weight(row, 1), math.sqrt(variances[row]))
-            for option, row in zip(options, self._beliefs.rows(names), strict=True)
+            self._estimate(
+                option,
+                base[row],
+                self._beliefs.weight(row, 1),
+                math.sqrt(variances[row] + self._stale(name)),
+            )
+            for option, name, row in zip(options, names, self._beliefs.rows(names), strict=True)
         ]
 
     def learn(self, estimate: Estimate, device: DeviceState, run: Execution, now: float) -> DriftEvent | None:
@@ -119,6 +128,8 @@ class Costs:
             "noise": self._noise.snapshot(),
             "link_ratio": self._link_ratio.snapshot(),
             "energy_ratio": self._energy_ratio.snapshot(),
+            "questions": self._questions,
+            "learned_at": {name: self._learned_at[name] for name in self._detectors},
             "detectors": {name: detector.snapshot() for name, detector in self._detectors.items()},
         }
 
@@ -130,6 +141,8 @@ class Costs:
         self._energy_ratio.restore(snapshot.part(held, "energy_ratio"))
         for name, kept in snapshot.table(snapshot.part(held, "detectors")).items():
             self._detector(name).restore(kept)
+            self._learned_at[name] = int(snapshot.number(snapshot.part(held, "learned_at"), name))
+        self._questions = int(snapshot.number(held, "questions"))
 
     def _begin(self, arm: Arm, keep: Sequence[str]) -> None:
         mean = np.array(PRIOR_MEAN)
@@ -173,22 +186,30 @@ class Costs:
         name = estimate.arm.id
         x = np.array((1.0, estimate.waiting, *device_features(device)))
         residual = log_server_ms - self._beliefs.predict(name, x)[0]
+        wandered = self._stale(name)
+        self._beliefs.drift(name, 0, wandered)
+        self._learned_at[name] = self._questions
         variance = self._noise[name]
-        deviation = math.sqrt(variance)
+        deviation = math.sqrt(variance + wandered)
         bounded = max(-OUTLIER * deviation, min(OUTLIER * deviation, residual))
         self._beliefs.observe(name, x, bounded, 1.0 / variance)
-        self._noise.learn(name, bounded * bounded, rate=0.03)
+        self._noise.learn(name, bounded * bounded * variance / (variance + wandered), rate=0.03)
         direction = self._detector(name).test(residual / deviation)
         if direction is None:
             return None
         self._beliefs.widen(name, WIDENING)
         return DriftEvent("latency", name, direction, now)
 
+    def _stale(self, name: str) -> float:
+        """Variance gained since the arm was last run."""
+        return min(1.0, STALENESS * (self._questions - self._learned_at.get(name, self._questions)))
+
     def _detector(self, name: str) -> PageHinkley:
         if name not in self._detectors:
             if len(self._detectors) >= 64:
+                self._learned_at.pop(next(iter(self._detectors)), None)
                 self._detectors.pop(next(iter(self._detectors)))
-            self._detectors[name] = PageHinkley(slack=0.5, threshold=10.0, clip=OUTLIER)
+            self._detectors[name] = PageHinkley(slack=0.5, threshold=8.0, clip=OUTLIER)
         return self._detectors[name]
 
 

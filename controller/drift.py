@@ -15,13 +15,14 @@ class DriftEvent:
     """An alarm.
 
     Attributes:
-        kind: `latency` of an arm, or how often a skill's answers differ from the cloud's (`quality`).
+        kind: `latency` of an arm; `content`, how often a skill's answers differ from the cloud's on questions
+            that look alike; `quality`, how often they differ when it is just as sure of them.
         subject: the arm's id or the skill.
         direction: `up` when it became slower or worse, `down` when faster or better.
         at: when, on the clock that `now` is from.
     """
 
-    kind: Literal["latency", "quality"]
+    kind: Literal["latency", "content", "quality"]
     subject: str
     direction: Direction
     at: float
@@ -32,8 +33,10 @@ class DriftEvent:
         words = {
             ("latency", "up"): "slower than learned",
             ("latency", "down"): "faster than learned",
-            ("quality", "up"): "differs from the cloud more often than learned",
-            ("quality", "down"): "differs from the cloud less often than learned",
+            ("content", "up"): "questions have become harder than they look",
+            ("content", "down"): "questions have become easier than they look",
+            ("quality", "up"): "differs from the cloud more often than its confidence says",
+            ("quality", "down"): "differs from the cloud less often than its confidence says",
         }
         return f"{self.subject}: {words[self.kind, self.direction]}"
 

@@ -52,9 +52,9 @@ class Floor:
         self._cost += (cost - self._cost) * (0.05 if self._cost else 1.0)
         allowance = self.allowance(accuracy)
         step = self._step * (1.0 + HASTE * SETTLING / (SETTLING + self._count))
-        self._count += 1
         excess = max(-LARGEST_STEP, min(LARGEST_STEP, step * (loss / allowance - 1.0)))
         if excess > 0 or may_fall:
+            self._count += 1
             self._set(self._price * math.exp(excess), allowance)
 
     def be_careful(self, accuracy: float) -> None:

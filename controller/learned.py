@@ -45,13 +45,13 @@ class Learned:
         """The cloud's share of right answers."""
         return self.truth.accuracy(self.differ)
 
-    def detector(self, skill: str) -> PageHinkley:
-        """Watches the residuals of a skill's quality."""
-        if skill not in self._detectors:
+    def detector(self, name: str) -> PageHinkley:
+        """Watches some residuals of a skill."""
+        if name not in self._detectors:
             if len(self._detectors) >= CAPACITY:
                 self._detectors.pop(next(iter(self._detectors)))
-            self._detectors[skill] = PageHinkley(slack=0.3, threshold=10.0, clip=3.0)
-        return self._detectors[skill]
+            self._detectors[name] = PageHinkley(slack=0.3, threshold=10.0, clip=3.0)
+        return self._detectors[name]
 
     def status(self) -> Status:
         """What is held now, for people."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.audit import aipw
 from controller.decision import Decision
-from controller.drift import DriftEvent
+from controller.drift import Direction, DriftEvent
 from controller.learned import Learned
 from controller.memory import Episode
 from controller.outcome import Execution, Outcome
@@ -86,23 +86,31 @@ def _learn_quality(
     guess = next(g for name, g in decision.basis.guesses.items() if name.startswith(f"{skill}#"))
     learned.judge.learn_spread(skill, guess.differ, judgement.differ)
     learned.differ += 0.02 * (judgement.differ - learned.differ)
+    # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
+    learned.quality.learn(skill, episode.x, episode.differ, 1.0 if episode.compared else IMPUTED)
+    events = []
+    if (direction := _drift(learned, "content", skill, episode.differ, guess.differ)) is not None:
+        learned.quality.widen(skill, WIDENING)
+        learned.audit.raise_alarm()
+        events.append(DriftEvent("content", skill, direction, now))
     if not episode.compared:
-        # The judgement stands in for the label, or the route rule would learn from hard questions only.
-        learned.quality.learn(skill, episode.x, judgement.differ, IMPUTED)
-        return []
+        return events
     weight = min(HEAVIEST, 1.0 / episode.audit) if audited and episode.audit > 0 else 1.0
-    learned.quality.learn(skill, episode.x, episode.differ, 1.0)
     learned.judge.learn(skill, judgement, episode.differ, weight)
-    expected = judgement.differ * (1.0 - judgement.differ)
-    direction = learned.detector(skill).test((episode.differ - judgement.differ) / math.sqrt(expected + 0.05))
-    if direction is None:
-        return []
-    learned.quality.widen(skill, WIDENING)
-    learned.judge.widen(skill, WIDENING, NEWEST)
-    learned.audit.raise_alarm()
-    if direction == "up":
-        learned.floor.be_careful(learned.accuracy)
-    return [DriftEvent("quality", skill, direction, now)]
+    if (direction := _drift(learned, "quality", skill, episode.differ, judgement.differ)) is not None:
+        learned.quality.widen(skill, WIDENING)
+        learned.judge.widen(skill, WIDENING, NEWEST)
+        learned.audit.raise_alarm()
+        if direction == "up":
+            learned.floor.be_careful(learned.accuracy)
+        events.append(DriftEvent("quality", skill, direction, now))
+    return events
+
+
+def _drift(learned: Learned, kind: str, skill: str, differed: float, expected: float) -> Direction | None:
+    """Test a residual in units of the deviation that it should have, and a little more where that is tiny."""
+    deviation = math.sqrt(expected * (1.0 - expected) + 0.05)
+    return learned.detector(f"{kind} {skill}").test((differed - expected) / deviation)
 
 
 def _learn_floor(

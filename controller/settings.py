@@ -97,9 +97,9 @@ class Learning:
     """
 
     prior_strength: float = 1.0
-    exploration: float = 0.6
-    probe_rate: float = 0.01
-    opening_audits: float = 10.0
+    exploration: float = 0.8
+    probe_rate: float = 0.005
+    opening_audits: float = 15.0
     caution: float = 1.0
     price_step: float = 0.01
     cloud_right: float = 0.85
