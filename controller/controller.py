@@ -69,7 +69,7 @@ class Controller:
         """Learn from all that ran for a decision; returns the alarms that it raised."""
         episode = self._memory.take(decision.id)
         if episode is None:
-            guesses = [g.differ for g in decision.basis.guesses.values() if g.differ > 0]
+            guesses = [c.guess.differ for c in decision.basis.candidates.values() if c.arm.tier == "local"]
             episode = Episode(decision.basis.x, differ=min(guesses, default=0.5))
         events = learn_outcome(decision, outcome, episode, self._learned, now)
         self._memory.keep(decision.id, episode)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question
 UNEXPLAINED: Final = (-9.0, 16.0)  # bounds of log(server_ms): 0.1 ms to 2 hours
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What using an arm is predicted to cost, and what it was predicted from.
 
     Attributes:

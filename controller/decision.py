@@ -8,9 +8,8 @@ from typing import Literal
 
 from controller.arm import Arm
 from controller.beliefs import Vector
+from controller.candidates import Candidate
 from controller.context import DeviceState
-from controller.costs import Estimate
-from controller.quality import Guess
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Basis:
 
     Attributes:
         x: the quality models' features.
-        costs: of one call of each arm, weighted, by `Arm.id`.
+        candidates: by `Arm.id`, every option.
         reference: the cloud arm that all others are measured by; None when there is none.
         contested: both the reference and another arm could be used, so that accuracy was chosen.
         swayed: another arm was cheaper than the reference, so that the price of a lost answer had a say.
@@ -48,9 +47,7 @@ class Basis:
     x: Vector
     device: DeviceState
     deadline_ms: float | None
-    estimates: Mapping[str, Estimate]
-    guesses: Mapping[str, Guess]
-    costs: Mapping[str, float]
+    candidates: Mapping[str, Candidate]
     reference: Arm | None
     contested: bool
     swayed: bool

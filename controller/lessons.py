@@ -27,9 +27,9 @@ def learn_outcome(
     for run in outcome.executions:
         learned.failures.learn(run.arm.server, run.failure is not None, now)
         learned.tally.add("failures", run.failure is not None)
-        estimate = basis.estimates.get(run.arm.id)
-        if run.failure is None and estimate is not None:
-            event = learned.costs.learn(estimate, basis.device, run, now)
+        candidate = basis.candidates.get(run.arm.id)
+        if run.failure is None and candidate is not None:
+            event = learned.costs.learn(candidate.estimate, basis.device, run, now)
             events += [event] if event is not None else []
     answered = None if outcome.answered is None else outcome.executions[outcome.answered]
     if answered is None:
@@ -83,7 +83,7 @@ def _learn_quality(
     skill, judgement = episode.skill, episode.judgement
     if skill is None or judgement is None:
         return []
-    guess = next(g for name, g in decision.basis.guesses.items() if name.startswith(f"{skill}#"))
+    guess = next(c.guess for c in decision.basis.candidates.values() if c.arm.skill == skill)
     learned.judge.learn_spread(skill, guess.differ, judgement.differ)
     learned.differ += 0.02 * (judgement.differ - learned.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
@@ -121,7 +121,7 @@ def _learn_floor(
         return
     truth = learned.truth
     judgement = episode.judgement if answered.arm.skill == episode.skill else None
-    predicted = basis.guesses[answered.arm.id].differ if judgement is None else judgement.differ
+    predicted = basis.candidates[answered.arm.id].guess.differ if judgement is None else judgement.differ
     if answered.arm.skill == basis.reference.skill:
         predicted = 0.0
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
@@ -130,7 +130,7 @@ def _learn_floor(
     learned.floor.learn(
         truth.net * predicted * learned.loss.ratio,
         accuracy=learned.accuracy,
-        cost=basis.costs[basis.reference.id],
+        cost=basis.candidates[basis.reference.id].cost,
         may_fall=basis.swayed,
     )
     learned.audit.learn(None if judgement is None else judgement.differ, audited)

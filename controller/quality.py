@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ PRIOR_TYPICAL: Final = sum(LEANINGS[name] * TYPICAL.get(name, TYPICAL_FLAG) for 
 PRIOR_VARIANCE: Final = np.array([BIAS_DEVIATION**2, *(WEIGHT_DEVIATION**2 for _ in FEATURES)])
 
 
-@dataclass(frozen=True)
-class Guess:
+class Guess(NamedTuple):
     """What the signals alone tell of a skill.
 
     Attributes:

@@ -6,7 +6,6 @@ import math
 from typing import Final
 
 from controller.confidence import centre
-from controller.logistic import sigmoid
 from controller.settings import Weights
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
@@ -51,7 +50,7 @@ def after_answer(
     mean, deviation = centre(differ, spread), math.sqrt(spread)
     worth = lam * net
     expected = sum(
-        mass * min(worth * sigmoid(mean + deviation * node), remaining_cost)
+        mass * min(worth / (1.0 + math.exp(-mean - deviation * node)), remaining_cost)
         for node, mass in zip(NODES, MASSES, strict=True)
     )
     if worth <= remaining_cost:

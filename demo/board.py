@@ -19,7 +19,6 @@ SHOWN = 18
 class Tally:
     """What came back so far."""
 
-    asked: int = 0
     answered: int = 0
     right: int = 0
     on_board: int = 0
@@ -42,14 +41,14 @@ class Tally:
     def summary(self) -> str:
         """One line of totals."""
         if not self.answered:
-            return f"{self.asked} asked, none answered"
+            return "none answered"
         middle = sorted(self.latencies_ms)[self.answered // 2]
         energy = ""
         if self.energies_j:
             mean_j = sum(self.energies_j) / len(self.energies_j)
             energy = f", {mean_j:.2f} J each ({'/'.join(sorted(self.energy_sources))})"
         return (
-            f"{self.answered} of {self.asked} answered, {self.right / self.answered:.0%} right, "
+            f"{self.answered} answered, {self.right / self.answered:.0%} right, "
             f"{self.on_board / self.answered:.0%} on the board, median {middle:.0f} ms{energy}"
         )
 

@@ -30,10 +30,12 @@ class Wan:
         """Relay a port of loopback to `target_port`; gives the port."""
 
         async def relay(client: SocketStream) -> None:
-            server = await anyio.connect_tcp("127.0.0.1", target_port)
-            async with client, server, anyio.create_task_group() as both:
-                both.start_soon(self._carry, client, server)
-                both.start_soon(self._carry, server, client)
+            async with client:
+                with suppress(OSError):
+                    server = await anyio.connect_tcp("127.0.0.1", target_port)
+                    async with server, anyio.create_task_group() as both:
+                        both.start_soon(self._carry, client, server)
+                        both.start_soon(self._carry, server, client)
 
         async with anyio.create_task_group() as tasks:
             listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
@@ -57,6 +59,6 @@ class Wan:
 async def _deliver(arriving: MemoryObjectReceiveStream[tuple[float, bytes]], sink: SocketStream) -> None:
     with suppress(*LOST):
         async for at, data in arriving:
-            await anyio.sleep(at - time.monotonic())
+            await anyio.sleep(max(0.0, at - time.monotonic()))
             await sink.send(data)
         await sink.send_eof()
