@@ -1,0 +1,151 @@
+"""The unit files are right for systemd, for the programs they start, and for each other."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from agent import daemon
+from agent.settings import Settings
+from vlm import server
+
+FOLDER = Path(__file__).parents[2] / "systemd"
+UNITS = ("inarvl-agent.service", "inarvl-vlm.service", "inarvl-cloud.service")
+BIN = "/opt/inarvl/bin"
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (apt package systemd)"
+)
+
+
+@pytest.fixture(params=UNITS)
+def unit(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def settings_of(unit: str) -> list[tuple[str, str]]:
+    text = (FOLDER / unit).read_text().replace("\\\n", " ")
+    return re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)
+
+
+def setting(unit: str, key: str) -> str:
+    (value,) = (value for name, value in settings_of(unit) if name == key)
+    return value
+
+
+def environment(unit: str) -> dict[str, str]:
+    pairs = (word for name, value in settings_of(unit) if name == "Environment" for word in value.split())
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def expanded(unit: str) -> list[str]:
+    """ExecStart as systemd expands it: `${NAME}` into one word, `$NAME` into as many as it holds."""
+
+    def words() -> Iterator[str]:
+        for word in shlex.split(setting(unit, "ExecStart")):
+            if word.startswith("$") and not word.startswith("${"):
+                yield from known[word[1:]].split()
+            else:
+                yield re.sub(r"\$\{(\w+)\}", lambda found: known[found[1]], word)
+
+    known = environment(unit)
+    return list(words())
+
+
+def seconds(span: str) -> float:
+    number, per = re.fullmatch(r"(\d+)(min|h|)", span).groups()  # type: ignore[union-attr]
+    return float(number) * {"": 1, "min": 60, "h": 3600}[per]
+
+
+def test_every_unit_file_is_tested() -> None:
+    assert {path.name for path in FOLDER.glob("*.service")} == set(UNITS)
+
+
+def test_a_unit_starts_a_command_of_ours_with_options_it_has(unit: str) -> None:
+    program, subcommand, *arguments = expanded(unit)
+    folder, _, name = program.rpartition("/")
+    assert folder == BIN
+    (script,) = (entry for entry in metadata.entry_points(group="console_scripts") if entry.name == name)
+    group = typer.main.get_command(script.load())
+    command = group.commands[subcommand]  # type: ignore[attr-defined]
+    command.make_context(name, arguments)  # raises on an unknown option or a value it does not take
+
+
+@needs_systemd
+def test_systemd_finds_no_fault(unit: str, tmp_path: Path) -> None:
+    """Unknown keys only warn, so that every word about the unit is a fault."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / Path(expanded(unit)[0]).name
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    installed = tmp_path / unit
+    installed.write_text((FOLDER / unit).read_text().replace(BIN, str(programs)))
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(installed)], capture_output=True, text=True, check=False
+    )
+    assert [line for line in found.stderr.splitlines() if "inarvl" in line] == []
+    assert found.returncode == 0
+
+
+@needs_systemd
+def test_systemd_rates_a_unit_at_2_5_or_safer(unit: str) -> None:
+    found = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(FOLDER / unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout[-400:]
+
+
+@needs_systemd
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")
+def test_the_users_of_all_units_are_created(unit: str, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", str(FOLDER / "inarvl.sysusers")],
+        check=True,
+        capture_output=True,
+    )
+    users = {line.split(":")[0] for line in (tmp_path / "etc/passwd").read_text().splitlines()}
+    groups = {line.split(":")[0] for line in (tmp_path / "etc/group").read_text().splitlines()}
+    assert setting(unit, "User") in users
+    wanted = {setting(unit, "Group")}
+    wanted |= {
+        word for key, value in settings_of(unit) if key == "SupplementaryGroups" for word in value.split()
+    }
+    assert wanted <= groups
+
+
+def test_a_unit_is_watched_and_started_again(unit: str) -> None:
+    assert setting(unit, "Type") == "notify"
+    assert setting(unit, "Restart") == "on-failure"
+    assert seconds(setting(unit, "WatchdogSec")) > 0
+    restarts_s = seconds(setting(unit, "RestartSec")) * int(setting(unit, "StartLimitBurst"))
+    assert restarts_s < seconds(setting(unit, "StartLimitIntervalSec")), "the start limit could never be met"
+
+
+def test_a_unit_is_not_killed_while_it_drains() -> None:
+    words = expanded("inarvl-vlm.service")
+    drain_s = float(words[words.index("--drain-s") + 1])
+    assert seconds(setting("inarvl-vlm.service", "TimeoutStopSec")) > drain_s + server.CLOSE_S
+    assert seconds(setting("inarvl-agent.service", "TimeoutStopSec")) > daemon.DRAIN_S
+
+
+def test_the_agent_finds_the_model_server_where_its_unit_puts_it() -> None:
+    words = expanded("inarvl-vlm.service")
+    listen = words[words.index("--listen") + 1]
+    assert listen == Settings().local
+    assert Path(listen.removeprefix("unix:")).parent == Path("/run") / setting(
+        "inarvl-vlm.service", "RuntimeDirectory"
+    )
+    assert setting("inarvl-agent.service", "User") == setting("inarvl-vlm.service", "User")
