@@ -13,7 +13,8 @@ from controller.arm import Arm
 from controller.beliefs import Beliefs
 from controller.context import DeviceState, Option
 from controller.drift import DriftEvent, PageHinkley
-from controller.link import link_ms, transfer_ms
+from controller.energy import cloud_energy_j, local_energy_j
+from controller.link import path_ms
 from controller.outcome import Execution
 from controller.scales import Scales
 from controller.settings import ControllerSettings
@@ -30,21 +31,19 @@ NOISE: Final = 0.2  # deviation of log-latency that nothing explains, until it i
 OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
 WIDENING: Final = 0.5
 STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question on which the arm was not run
-UNEXPLAINED: Final = (-9.0, 16.0)  # bounds of log(server_ms): 0.1 ms to 2 hours
+LONGEST: Final = 16.0  # log(server_ms): two hours
 
 
 class Estimate(NamedTuple):
-    """What using an arm is predicted to cost, and what it was predicted from.
+    """What using an arm is predicted to cost, and what that was predicted from.
 
     Attributes:
         latency_ms, energy_j: of the whole call.
         late_ms: a latency that few calls exceed, one deviation of its logarithm above.
-        link_ms: the computed part of it; 0 on the board.
-        sending_ms: the part of `link_ms` in which the payload is sent.
-        server_ms: waiting and computing, the learned part.
-        waiting: log(1 + requests already waiting).
+        link_ms: the link's part of it; 0 on the board.
         ignorance: deviation of the mean of log(server_ms), which trying the arm would take away.
-        energy_model_j: the energy by the power model alone.
+        waiting: log(1 + requests already waiting).
+        path_model_ms, energy_model_j: the computed link part and energy, without what was learned of them.
     """
 
     arm: Arm
@@ -52,11 +51,9 @@ class Estimate(NamedTuple):
     late_ms: float
     energy_j: float
     link_ms: float
-    sending_ms: float
-    server_ms: float
-    waiting: float
     ignorance: float
-    payload_bytes: int
+    waiting: float
+    path_model_ms: float
     energy_model_j: float
 
 
@@ -103,19 +100,17 @@ class Costs:
         """Learn from a run that did not fail; an alarm when its server is no longer what was learned."""
         if run.latency_ms is None or estimate.arm.id not in self._beliefs:
             return None
-        arm, name = estimate.arm, estimate.arm.id
+        name = estimate.arm.id
         if run.energy_j is not None and run.energy_j > 0:
             ratio = math.log(run.energy_j / max(1e-9, estimate.energy_model_j))
             self._energy_ratio.learn(name, ratio, rate=0.1)
-        if run.compute_ms is None:
-            server_ms = run.latency_ms - estimate.link_ms
-        else:
+        server_ms = run.latency_ms - estimate.link_ms
+        if run.compute_ms is not None:
             server_ms = run.compute_ms + (run.queue_ms or 0.0)
-            link = run.latency_ms - server_ms
-            if arm.tier == "cloud" and link > 0 and estimate.link_ms > 0:
-                ratio = self._link_ratio[arm.server] + math.log(link / estimate.link_ms)
-                self._link_ratio.learn(arm.server, ratio, rate=0.1)
-        # A link that was overrated leaves the server less than nothing: then only "faster" is known.
+            self._learn_link(estimate, run.latency_ms - server_ms)
+        elif server_ms <= 0:
+            # The link was overrated: it took no longer than the whole call.
+            self._learn_link(estimate, run.latency_ms)
         server_ms = max(server_ms, 0.05 * run.latency_ms, 0.1)
         return self._learn_server(estimate, device, math.log(server_ms), now)
 
@@ -148,35 +143,34 @@ class Costs:
         self._beliefs.add(arm.id, mean, np.square(PRIOR_DEVIATION[arm.tier]), keep=keep)
 
     def _estimate(self, option: Option, base: float, per_waiting: float, ignorance: float) -> Estimate:
-        arm, power, link = option.arm, self._settings.power, self._settings.link
+        arm, power = option.arm, self._settings.power
         waiting = math.log1p(option.queue)
-        computing_ms = math.exp(min(max(base, UNEXPLAINED[0]), UNEXPLAINED[1]))
-        server_ms = math.exp(min(max(base + per_waiting * waiting, UNEXPLAINED[0]), UNEXPLAINED[1]))
+        server_ms = math.exp(min(base + per_waiting * waiting, LONGEST))
+        path, link = 0.0, 0.0
         if arm.tier == "local":
-            path_ms = sending_ms = 0.0
-            model_j = power.local_w * computing_ms / 1e3
+            energy_j = local_energy_j(power, math.exp(min(base, LONGEST)))
         else:
+            rtt_ms, sending_ms = path_ms(option.link, option.payload_bytes, self._settings.link)
             stretch = math.exp(self._link_ratio[arm.server])
-            path_ms = stretch * link_ms(option.link, option.payload_bytes, link)
-            sending_ms = stretch * transfer_ms(option.link, option.payload_bytes, link)
-            model_j = (
-                power.wait_w * (path_ms + server_ms) / 1e3
-                + power.radio_w * sending_ms / 1e3
-                + power.radio_j_per_mb * option.payload_bytes / 1e6
-            )
+            path = rtt_ms + sending_ms
+            link = stretch * path
+            energy_j = cloud_energy_j(power, link + server_ms, stretch * sending_ms, option.payload_bytes)
         return Estimate(
-            arm=arm,
-            latency_ms=path_ms + server_ms,
-            late_ms=path_ms + server_ms * math.exp(math.sqrt(self._noise[arm.id])),
-            energy_j=model_j * math.exp(self._energy_ratio[arm.id]),
-            link_ms=path_ms,
-            sending_ms=sending_ms,
-            server_ms=server_ms,
-            waiting=waiting,
+            arm,
+            latency_ms=link + server_ms,
+            late_ms=link + server_ms * math.exp(math.sqrt(self._noise[arm.id])),
+            energy_j=energy_j * math.exp(self._energy_ratio[arm.id]),
+            link_ms=link,
             ignorance=ignorance,
-            payload_bytes=option.payload_bytes,
-            energy_model_j=model_j,
+            waiting=waiting,
+            path_model_ms=path,
+            energy_model_j=energy_j,
         )
+
+    def _learn_link(self, estimate: Estimate, link_ms: float) -> None:
+        if estimate.path_model_ms > 0 and link_ms > 0:
+            ratio = math.log(link_ms / estimate.path_model_ms)
+            self._link_ratio.learn(estimate.arm.server, ratio, rate=0.1)
 
     def _learn_server(
         self, estimate: Estimate, device: DeviceState, log_server_ms: float, now: float

@@ -22,7 +22,7 @@ def follow_up(
     settings: ControllerSettings,
     rng: np.random.Generator,
 ) -> tuple[FollowUp, float]:
-    """What to do with an answer that is not the reference's, and how likely an audit of it was if it is kept."""
+    """What to do with an answer that is not the reference's, and how likely an audit of it was."""
     basis, net = decision.basis, learned.truth.net
     others = [candidate for candidate in basis.candidates.values() if candidate.arm.id != run.arm.id]
     lam = learned.floor.lam(

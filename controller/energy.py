@@ -1,0 +1,20 @@
+"""What an answer draws from the board beyond its idle power, by the power model alone."""
+
+from __future__ import annotations
+
+from controller.settings import PowerModel
+
+
+def local_energy_j(power: PowerModel, computing_ms: float) -> float:
+    """Of the board's own model; waiting in its queue costs nothing beyond idle."""
+    return power.local_w * computing_ms / 1e3
+
+
+def cloud_energy_j(power: PowerModel, latency_ms: float, sending_ms: float, payload_bytes: int) -> float:
+    """Of asking the cloud: waiting all the time, and sending.
+
+    >>> cloud_energy_j(PowerModel(wait_w=1.0, radio_w=2.0, radio_j_per_mb=4.0), 500.0, 100.0, 50_000)
+    0.9
+    """
+    waiting_j = power.wait_w * latency_ms / 1e3
+    return waiting_j + power.radio_w * sending_ms / 1e3 + power.radio_j_per_mb * payload_bytes / 1e6
