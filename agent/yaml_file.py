@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -74,10 +74,17 @@ def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
 
 
 def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
-    section: Any = kind
+    section: type[BaseModel] | None = kind
     for part in place[:-1]:
-        field = getattr(section, "model_fields", {}).get(part)
-        section = field.annotation if field else None
-    names = list(getattr(section, "model_fields", {}))
+        if section is not None and isinstance(part, str) and part in section.model_fields:
+            section = _section_in(section.model_fields[part].annotation)
+    names = list(section.model_fields) if section else []
     near = difflib.get_close_matches(str(place[-1]), names, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove it"
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, on its own or as the items of a list."""
+    if inside := get_args(annotation):
+        return next(filter(None, map(_section_in, inside)), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
