@@ -44,11 +44,11 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read or is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Once)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no YAML: {error}") from None
+        raise ConfigError(f"{path}: no good YAML: {error}") from None
     if not isinstance(content, dict | None):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return content or {}
@@ -71,6 +71,22 @@ def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
                 message = _unknown(kind, fault["loc"])
             lines.append(f"{name}: {place}: {message}")
         raise ConfigError("\n".join(lines)) from None
+
+
+class _Once(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands twice; keep one", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
