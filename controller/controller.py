@@ -49,7 +49,9 @@ class Controller:
         """
         self._decided += 1
         name = f"{self._run}-{self._decided}"
-        return place(context, self._learned, self._settings, rng=self._rng, now=now, name=name)
+        decision = place(context, self._learned, self._settings, rng=self._rng, now=now, name=name)
+        self._memory.keep(name, Episode.of(decision))
+        return decision
 
     def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
         """Say what to do with the first answer. The reference's own is always kept."""
@@ -58,7 +60,7 @@ class Controller:
             return FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
         judgement = self._learned.judge.judge(arm, basis.reference, basis.x, execution.confidence)
         found, audit = follow_up(decision, execution, judgement, self._learned, self._settings, self._rng)
-        self._memory.keep(decision.id, Episode(basis.x, arm.skill, judgement, judgement.differ, audit))
+        self._episode(decision).judged(arm.skill, judgement, audit)
         return found
 
     def fallback(self, decision: Decision, failed: Execution, *, now: float) -> Decision | None:
@@ -67,20 +69,24 @@ class Controller:
 
     def learn(self, decision: Decision, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
         """Learn from all that ran for a decision; returns the alarms that it raised."""
-        episode = self._memory.take(decision.id)
-        if episode is None:
-            guesses = [c.guess.differ for c in decision.basis.candidates.values() if c.arm.tier == "local"]
-            episode = Episode(decision.basis.x, differ=min(guesses, default=0.5))
+        episode = self._episode(decision)
         events = learn_outcome(decision, outcome, episode, self._learned, now)
-        self._memory.keep(decision.id, episode)
+        if episode.answered is None:
+            self._memory.forget(decision.id)
+        elif episode.truth is not None:
+            self.feedback(decision.id, episode.truth, now=now)
         self._learned.tally.add("alarms", len(events))
         return tuple(events)
 
     def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
         """Learn whether the answer sent out was right; False when its decision is no longer remembered."""
-        episode = self._memory.take(decision_id)
-        if episode is None or episode.answered is None:
+        episode = self._memory.get(decision_id)
+        if episode is None:
             return False
+        if episode.answered is None:
+            episode.truth = correct  # it came before the outcome: an audit may still be under way
+            return True
+        self._memory.forget(decision_id)
         learn_truth(episode, correct, self._learned)
         return True
 
@@ -99,3 +105,10 @@ class Controller:
             SnapshotError: the snapshot is of another version or damaged; the controller is then as before.
         """
         self._learned = Learned.restored(self._settings, snapshot)
+
+    def _episode(self, decision: Decision) -> Episode:
+        episode = self._memory.get(decision.id)
+        if episode is None:
+            episode = Episode.of(decision)
+            self._memory.keep(decision.id, episode)
+        return episode

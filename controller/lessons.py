@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from controller.arm import Arm
 from controller.audit import aipw
 from controller.decision import Decision
 from controller.drift import Direction, DriftEvent
@@ -26,7 +27,7 @@ def learn_outcome(
     basis = decision.basis
     for run in outcome.executions:
         learned.failures.learn(run.arm.server, run.failure is not None, now)
-        learned.tally.add("failures", run.failure is not None)
+        learned.tally.add("failures", int(run.failure is not None))
         candidate = basis.candidates.get(run.arm.id)
         if run.failure is None and candidate is not None:
             event = learned.costs.learn(candidate.estimate, basis.device, run, now)
@@ -34,11 +35,12 @@ def learn_outcome(
     answered = None if outcome.answered is None else outcome.executions[outcome.answered]
     if answered is None:
         return events
-    _compare(episode, outcome, basis.reference.id if basis.reference else None)
+    _compare(episode, outcome, basis.reference)
     episode.answered = answered.arm.tier
-    _count(answered, outcome, episode, learned)
-    events += _learn_quality(decision, episode, learned, outcome.audited, now)
-    _learn_floor(decision, answered, episode, learned, outcome.audited)
+    audited = outcome.audited and episode.compared
+    _count(answered, audited, episode, learned)
+    events += _learn_quality(decision, episode, learned, audited, now)
+    _learn_floor(decision, answered, episode, learned, audited)
     return events
 
 
@@ -58,22 +60,20 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     learned.tally.add("feedback")
 
 
-def _compare(episode: Episode, outcome: Outcome, reference: str | None) -> None:
-    answers = {run.arm.id: run.answer for run in outcome.executions if run.answer is not None}
-    judged = next(
-        (r.answer for r in outcome.executions if r.answer is not None and r.arm.skill == episode.skill), None
-    )
-    if judged is not None and reference in answers and episode.skill is not None:
-        episode.differ = float(judged != answers[reference])
+def _compare(episode: Episode, outcome: Outcome, reference: Arm | None) -> None:
+    """See whether the judged answer differs from the reference's, where both are there."""
+    answers = {run.arm.skill: run.answer for run in outcome.executions if run.answer is not None}
+    if reference is not None and episode.skill in answers and reference.skill in answers:
+        episode.differ = float(answers[episode.skill] != answers[reference.skill])
         episode.compared = True
 
 
-def _count(answered: Execution, outcome: Outcome, episode: Episode, learned: Learned) -> None:
+def _count(answered: Execution, audited: bool, episode: Episode, learned: Learned) -> None:
     tally = learned.tally
     tally.add("questions")
     tally.add("local", answered.arm.tier == "local")
-    tally.add("escalated", answered.arm.tier == "cloud" and episode.judgement is not None)
-    tally.add("audited", outcome.audited)
+    tally.add("escalated", episode.skill is not None and answered.arm.skill != episode.skill)
+    tally.add("audited", audited)
     tally.add("labels", episode.compared)
 
 

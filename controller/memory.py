@@ -9,6 +9,7 @@ from typing import Final
 from controller.arm import Tier
 from controller.beliefs import Vector
 from controller.confidence import Judgement
+from controller.decision import Decision
 
 CAPACITY: Final = 2000
 
@@ -18,20 +19,32 @@ class Episode:
     """One question.
 
     Attributes:
+        differ: how likely the board's answer differs from the cloud's, as far as is known.
         skill: whose answer was judged; None when only the reference answered.
-        differ: how likely the two answers differ, as far as is known.
         audit: propensity of an audit of the kept answer; 0 when none could be drawn.
         compared: both answers are known, so `differ` is 0 or 1.
-        answered: tier of the answer that was sent out.
+        answered: tier of the answer that was sent out; None until the outcome is learned.
+        truth: whether that answer was right, if feedback came first.
     """
 
     x: Vector
+    differ: float
     skill: str | None = None
     judgement: Judgement | None = None
-    differ: float = 0.5
     audit: float = 0.0
     compared: bool = False
     answered: Tier | None = None
+    truth: bool | None = None
+
+    @classmethod
+    def of(cls, decision: Decision) -> Episode:
+        """An episode of which nothing but the decision is known."""
+        guesses = [c.guess.differ for c in decision.basis.candidates.values() if c.arm.tier == "local"]
+        return cls(decision.basis.x, min(guesses, default=0.5))
+
+    def judged(self, skill: str, judgement: Judgement, audit: float) -> None:
+        """Take in what the answer of a skill was held for."""
+        self.skill, self.judgement, self.differ, self.audit = skill, judgement, judgement.differ, audit
 
 
 class Memory:
@@ -50,6 +63,6 @@ class Memory:
         """What is remembered of a decision."""
         return self._held.get(decision_id)
 
-    def take(self, decision_id: str) -> Episode | None:
-        """The same, and forget it."""
-        return self._held.pop(decision_id, None)
+    def forget(self, decision_id: str) -> None:
+        """Remember it no longer."""
+        self._held.pop(decision_id, None)
