@@ -59,18 +59,32 @@ def _yes(truth: bool) -> str:
 
 def _existence(scene: Scene, rng: np.random.Generator) -> Made:
     here = {thing.name for thing in scene.things}
-    if rng.random() < 0.5:
-        name = _one(rng, sorted(here))
-    else:  # nearly there: a colour and a shape that are both here, apart
-        colours = sorted({t.colour for t in scene.things}) if rng.random() < 0.7 else COLOURS
-        shapes = sorted({t.shape for t in scene.things}) if rng.random() < 0.7 else SHAPES
-        apart = [f"{c} {s}" for c in colours for s in shapes if f"{c} {s}" not in here]
-        if not apart:
-            return None
-        name = _one(rng, apart)
+    name = _one(rng, sorted(here)) if rng.random() < 0.5 else _absent(scene, rng)
+    if name is None:
+        return None
     article = "an" if name[0] in "aeiou" else "a"
     forms = (f"is there {article} {name}?", f"do you see {article} {name}?", f"can {article} {name} be seen?")
     return _one(rng, forms), _yes(name in here)
+
+
+def _absent(scene: Scene, rng: np.random.Generator) -> str | None:
+    """Something that is not there: its colour is nowhere, or its shape, or both are, but apart."""
+    here = {thing.name for thing in scene.things}
+    colours, shapes = {t.colour for t in scene.things}, {t.shape for t in scene.things}
+    near = (
+        ([c for c in COLOURS if c not in colours], sorted(shapes)),
+        (sorted(colours), [s for s in SHAPES if s not in shapes]),
+        (sorted(colours), sorted(shapes)),
+    )[int(rng.integers(3))]
+    names = [f"{c} {s}" for c in near[0] for s in near[1] if f"{c} {s}" not in here]
+    return _one(rng, names) if names else None
+
+
+def _called(scene: Scene, rng: np.random.Generator) -> dict[str, Thing]:
+    """Things by a name that only they have: shape alone where it is enough, else colour and shape."""
+    by_shape = {thing.shape: thing for thing in _unique(scene.things, lambda t: t.shape)}
+    by_both = {thing.name: thing for thing in _unique(scene.things, lambda t: t.name)}
+    return by_shape if len(by_shape) > 1 and rng.random() < 0.5 else by_both
 
 
 def _colour(scene: Scene, rng: np.random.Generator) -> Made:
@@ -92,16 +106,13 @@ def _shape(scene: Scene, rng: np.random.Generator) -> Made:
 
 
 def _texture(scene: Scene, rng: np.random.Generator) -> Made:
-    sole = _unique(scene.things, lambda t: t.name)
-    if not sole:
+    called = _called(scene, rng)
+    if not called:
         return None
     texture = _one(rng, TEXTURES)
-    thing = _pick(rng, [t for t in sole if t.texture == texture] or sole)
-    forms = (
-        f"is the {thing.name} plain, striped or dotted?",
-        f"what pattern has the {thing.name}?",
-    )
-    return _one(rng, forms), thing.texture
+    name = _one(rng, [name for name, t in called.items() if t.texture == texture] or list(called))
+    forms = (f"is the {name} plain, striped or dotted?", f"what pattern has the {name}?")
+    return _one(rng, forms), called[name].texture
 
 
 def _plural(shape: str) -> str:
@@ -134,13 +145,14 @@ def _counting(scene: Scene, rng: np.random.Generator) -> Made:
 
 def _comparison(scene: Scene, rng: np.random.Generator) -> Made:
     if rng.random() < 0.4:
-        sole = _unique(scene.things, lambda t: t.name)
-        large, small = [t for t in sole if t.large], [t for t in sole if not t.large]
+        called = _called(scene, rng)
+        large = [name for name, thing in called.items() if thing.large]
+        small = [name for name, thing in called.items() if not thing.large]
         if large and small:
-            pair = [_pick(rng, large), _pick(rng, small)]
+            pair = [_one(rng, large), _one(rng, small)]
             truth = rng.random() < 0.5
             one, other = pair if truth else reversed(pair)
-            return f"is the {one.name} larger than the {other.name}?", _yes(truth)
+            return f"is the {one} larger than the {other}?", _yes(truth)
     counts = _kinds(scene)
     for group in ("s", " things"):
         kinds = [k for k in counts if k.endswith(" things") == (group == " things")]
@@ -162,17 +174,17 @@ RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
 
 
 def _spatial(scene: Scene, rng: np.random.Generator) -> Made:
-    sole = _unique(scene.things, lambda t: t.name)
+    called = _called(scene, rng)
     relation = _one(rng, tuple(RELATIONS))
     holds = RELATIONS[relation]
-    pairs = [(a, b) for a in sole for b in sole if holds(a, b)]
+    pairs = [(a, b) for a in called for b in called if holds(called[a], called[b])]
     if not pairs:
         return None
     first, second = pairs[int(rng.integers(len(pairs)))]
     truth = rng.random() < 0.5
     if not truth:
         first, second = second, first
-    return f"is the {first.name} {relation} the {second.name}?", _yes(truth)
+    return f"is the {first} {relation} the {second}?", _yes(truth)
 
 
 def _reading(scene: Scene, rng: np.random.Generator) -> Made:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
 
 from scenes.question import TYPES, ask
 from training.dataset import TRAIN, picture_file, scene
@@ -40,7 +41,7 @@ class Run:
         self.folder = folder
         self.step = 0
         self.spent_s = 0.0
-        self.tokenizer = build_tokenizer(_corpus(seed))
+        self.tokenizer = self._tokenizer(seed)
         self.model: LlavaForConditionalGeneration = build_model(recipe, self.tokenizer)
         self.side = recipe.image // recipe.patch
         self.grid = GridHead(recipe.width, self.side)
@@ -60,6 +61,13 @@ class Run:
     def curve(self) -> Path:
         """Where the run's figures are kept."""
         return self.folder / f"{self.recipe.name}.csv"
+
+    def _tokenizer(self, seed: int) -> PreTrainedTokenizerFast:
+        """The run's own, which must outlive a change of the questions it was learned from."""
+        kept = self.folder / f"{self.recipe.name}-tokenizer"
+        if not kept.exists():
+            build_tokenizer(_corpus(seed)).save_pretrained(kept)
+        return PreTrainedTokenizerFast.from_pretrained(kept)
 
     def train(self, until_s: float) -> None:
         """Train until `until_s` seconds have been spent in all, earlier parts of the run included."""
