@@ -31,12 +31,7 @@ class Broker(Section):
     @field_validator("url")
     @classmethod
     def _is_mqtt(cls, url: str) -> str:
-        parts = urlparse(url)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ValueError("must be mqtt://host:port or mqtts://host:port")
-        if parts.username or parts.password:
-            raise ValueError("must not hold credentials: use username and password_file")
-        return url
+        return _checked(url, ("mqtt", "mqtts"), "use username and password_file")
 
     @property
     def host(self) -> str:
@@ -65,9 +60,7 @@ class Server(Section):
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        if urlparse(url).scheme not in ("http", "https"):
-            raise ValueError("must be http://host:port or https://host:port")
-        return url
+        return _checked(url, ("http", "https"), "use api_key_file")
 
 
 class Discovery(Section):
@@ -102,6 +95,25 @@ class Settings(Section):
     )
     intake: IntakeSettings = IntakeSettings()
 
+    @field_validator("local")
+    @classmethod
+    def _is_socket_or_http(cls, url: str | None) -> str | None:
+        if url is None or url.startswith("unix:/"):
+            return url
+        try:
+            return _checked(url, ("http", "https"), "the board's own server wants none")
+        except ValueError as error:
+            raise ValueError(f"{error}, or unix:/path of a socket, or null for no local model") from None
+
+    @field_validator("peers")
+    @classmethod
+    def _have_ids_of_their_own(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
+        ids = [peer.id for peer in peers]
+        for peer in ids:
+            if ids.count(peer) > 1:
+                raise ValueError(f"two are called {peer!r}; give each an id of its own")
+        return peers
+
     def mqtt_options(self, client_id: str) -> MqttOptions:
         """How to reach the broker under the name `client_id`."""
         broker = self.broker
@@ -132,6 +144,19 @@ def load_settings(path: Path) -> Settings:
         ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
     """
     return load(path, Settings)
+
+
+def _checked(url: str, schemes: tuple[str, str], instead: str) -> str:
+    parts = urlparse(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError("must be " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
+    if parts.username or parts.password:
+        raise ValueError(f"must not hold credentials: {instead}")
+    try:
+        _ = parts.port  # parsed only when asked for
+    except ValueError:
+        raise ValueError("its port must be a number up to 65535") from None
+    return url
 
 
 def _secret(path: Path | None) -> str | None:
