@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-
 from scenes.question import TYPES, ask
 from training.dataset import TRAIN, picture_file, scene
 from training.grid import GridHead, truth
