@@ -18,8 +18,10 @@ from training.evaluate import grade
 from training.export import export as write_checkpoint
 from training.recipes import RECIPES
 from training.train import Run
+from vlm.checkpoint import Quantization
 
 CHUNK = 500
+QUANTIZATIONS: tuple[Quantization, Quantization] = ("none", "nf4")
 BUNDLED = Path(__file__).parent.parent / "vlm" / "bundled"
 Folder = Annotated[Path, typer.Option(help="Where pictures and unfinished runs are kept.")]
 
@@ -59,7 +61,7 @@ def export(name: str, per_type: int = 200, folder: Folder = Path("runs"), into: 
         raise typer.BadParameter(f"{run.checkpoint} is missing: train {name} first")
     parameters = sum(p.numel() for p in run.model.parameters())
     write_checkpoint(run, into / name)
-    full, nf4 = (grade(into / name, per_type, quantization) for quantization in (None, "nf4"))
+    full, nf4 = (grade(into / name, per_type, quantization) for quantization in QUANTIZATIONS)
     write_card(
         into / name,
         run.recipe,

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from rich.progress import track
 
 from scenes.question import TYPES, Question, ask
 from scenes.render import render
 from scenes.scene import Scene
 from training.dataset import HELD_OUT, scene
+from vlm.checkpoint import Checkpoint, Quantization
+from vlm.loading import load
+from vlm.schema import ChatRequest, Message
 
-BATCH = 32
+LONGEST_ANSWER = 8
 
 
 @dataclass(frozen=True)
@@ -49,47 +50,15 @@ def held_out(per_type: int) -> Iterator[tuple[Scene, Question]]:
         missing = +missing
 
 
-def grade(folder: Path, per_type: int, quantization: str | None = None) -> list[Graded]:
-    """Answer the held-out split with the checkpoint in `folder`, as it is or as `nf4`."""
-    config = (
-        BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
-        if quantization == "nf4"
-        else None
-    )
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, quantization_config=config
-    ).eval()
-    processor = AutoProcessor.from_pretrained(folder)
-    processor.tokenizer.padding_side = "left"
+def grade(folder: Path, per_type: int, quantization: Quantization) -> list[Graded]:
+    """Answer the held-out questions with the checkpoint in `folder`, loaded and asked as the server does."""
+    model = load(Checkpoint.at(str(folder), quantization), "cpu", LONGEST_ANSWER, lambda _share: None)
     graded = []
-    batch: list[tuple[Scene, Question]] = []
-    for pair in held_out(per_type):
-        batch.append(pair)
-        if len(batch) == BATCH:
-            graded += _grade(model, processor, batch)
-            batch = []
-    return graded + (_grade(model, processor, batch) if batch else [])
-
-
-def _grade(
-    model: torch.nn.Module, processor: object, batch: Sequence[tuple[Scene, Question]]
-) -> list[Graded]:
-    images: list[Image.Image] = [render(drawn) for drawn, _ in batch]
-    prompts = [
-        processor.apply_chat_template(  # type: ignore[attr-defined]
-            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question.text}]}],
-            add_generation_prompt=True,
-        )
-        for _, question in batch
-    ]
-    inputs = processor(text=prompts, images=images, return_tensors="pt", padding=True)  # type: ignore[operator]
-    with torch.inference_mode():
-        tokens = model.generate(**inputs, do_sample=False)[:, inputs["input_ids"].shape[1] :]
-    answers = processor.batch_decode(tokens, skip_special_tokens=True)  # type: ignore[attr-defined]
-    return [
-        Graded(question, drawn.fault, answer.strip())
-        for (drawn, question), answer in zip(batch, answers, strict=True)
-    ]
+    for drawn, question in track(list(held_out(per_type)), f"Grading {folder.name} as {quantization}"):
+        request = ChatRequest(None, (Message("user", (render(drawn), question.text)),))
+        answer = model.generate(request, max_tokens=LONGEST_ANSWER, check=lambda: None)
+        graded.append(Graded(question, drawn.fault, answer.text.strip()))
+    return graded
 
 
 def accuracy(graded: Sequence[Graded], by: str) -> dict[str, float]:

@@ -1,0 +1,89 @@
+"""Training learns, goes on where it stopped, and what it exports is an ordinary checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the vlm extra is not installed")
+
+from scenes.question import TYPES, ask  # noqa: E402
+from training.dataset import TRAIN, render_split, scene  # noqa: E402
+from training.evaluate import accuracy, chance, grade, held_out  # noqa: E402
+from training.export import export  # noqa: E402
+from training.grid import truth  # noqa: E402
+from training.model import ANSWER, END, build_tokenizer  # noqa: E402
+from training.packing import IGNORED, pack  # noqa: E402
+from training.recipes import Recipe  # noqa: E402
+from training.train import Run  # noqa: E402
+
+TINY = Recipe("tiny", image=32, patch=4, width=64, tower_layers=1, decoder_layers=1, batch=8, rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of a few scenes."""
+    made = tmp_path_factory.mktemp("runs")
+    render_split(made, TRAIN, [TINY.image], 0, 24, 24)
+    torch.set_num_threads(1)
+    return made
+
+
+def test_any_text_survives_the_tokenizer() -> None:
+    tokenizer = build_tokenizer(["is there a red circle?", "yes"] * 10)
+    for text in ("is there a red circle?", "Wörter 123 你好", " spaces  too "):
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_packed_questions_do_not_see_each_other() -> None:
+    questions = ask(scene(TRAIN, 0), np.random.default_rng(0), 3)
+    tokenizer = build_tokenizer(text for q in questions for text in (q.text, q.answer))
+    packed = pack([questions], tokenizer, prefix=4)
+    lengths = [
+        len(tokenizer.encode(q.text + ANSWER + q.answer + END, add_special_tokens=False)) for q in questions
+    ]
+    first, second = 4, 4 + lengths[0]
+    assert packed.mask[0, 0, second, :4].all(), "every question sees the image"
+    assert not packed.mask[0, 0, second, first:second].any(), "and no other question"
+    assert packed.positions[0, first] == packed.positions[0, second] == 4
+    answered = packed.labels[0] != IGNORED
+    assert tokenizer.decode(packed.ids[0][answered]) == "".join(q.answer + END for q in questions)
+
+
+def test_the_grid_holds_what_the_scene_does() -> None:
+    drawn = scene(TRAIN, 3)
+    labels = truth([drawn])[0]
+    for thing in drawn.things:
+        assert (labels[thing.row, thing.column, :4] > 0).all()
+    filled = len(drawn.things) + 2 * bool(drawn.plate) + 4 * bool(drawn.gauge) + bool(drawn.sign)
+    assert int((labels[..., 0] > 0).sum()) == filled
+
+
+def test_training_lowers_the_loss_and_goes_on_after_an_interruption(folder: Path) -> None:
+    run = Run(TINY, folder)
+    before = run._step()
+    for _ in range(40):
+        after = run._step()
+    assert after["answer"] < 0.7 * before["answer"]
+    run.step = 41
+    run.save()
+    again = Run(TINY, folder, seed=0)
+    assert again.resume()
+    assert again.step == 41
+    assert again._step() == run._step()
+
+
+def test_what_is_exported_is_graded_like_any_checkpoint(folder: Path, tmp_path: Path) -> None:
+    run = Run(TINY, folder)
+    run.train(0.0)
+    export(run, tmp_path / "tiny")
+    graded = grade(tmp_path / "tiny", 1, "none")
+    assert {one.question.type for one in graded} == set(TYPES)
+    assert set(chance(graded)) == set(accuracy(graded, "type"))
+
+
+def test_the_held_out_questions_are_even_over_types() -> None:
+    types = [question.type for _, question in held_out(2)]
+    assert len(types) == 2 * len(set(types))
