@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -46,6 +47,7 @@ from inarvl import systemd
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
+BOARD_RETRY_S = 3.0
 BOARD = "board"
 SITE = "site file"
 
@@ -68,7 +70,9 @@ class Daemon:
         )
         links = Links()
         pace = Pace(check_s=profile.rates.probe_s)
-        self._board = Peers(rng=rng, changed=self._server_changed, pace=pace)
+        self._board = Peers(
+            rng=rng, changed=self._server_changed, pace=replace(pace, longest_retry_s=BOARD_RETRY_S)
+        )
         self._cloud = Peers(
             rng=rng,
             changed=self._server_changed,

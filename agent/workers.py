@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from agent.reply import Answer
 from controller.drift import DriftEvent
 from controller.outcome import Confidence
 from inarvl.errors import InarvlError
+
+log = logging.getLogger(__name__)
 
 
 def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
@@ -44,6 +47,12 @@ def certainty(confidence: Confidence | None) -> float | None:
     if confidence is None or confidence.mean_logprob is None:
         return None
     return round(math.exp(confidence.mean_logprob), 4)
+
+
+class Failed(InarvlError):
+    """A fault of ours. It must not end the process: the spool would bring the query back to end it again."""
+
+    code = "internal"
 
 
 class Workers:
@@ -85,7 +94,10 @@ class Workers:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
             question = await to_thread.run_sync(self._look, job)
             answered = await self._answering.answer(question, expires_at=job.expires_at)
-        except InarvlError as error:
+        except Exception as error:
+            if not isinstance(error, InarvlError):
+                log.exception("query %s failed in a way it never should", job.key)
+                error = Failed("the agent failed on this query: its log says how")
             await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))
             return
         await self._outbox.send(job.key, job.address, answer_of(job, answered, now=self._clock()))
