@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from agent.yaml_file import Section
 from controller.arm import Tier
 from controller.settings import ControllerSettings, Limits, PowerModel, Prior, Weights
 from vlm.completion import ModelCard
 
-Watts = Field(ge=0, le=500)
+MOST_W = 500.0
+
+
+def _in_watts(power: float) -> float:
+    if power > MOST_W:
+        raise ValueError(f"{power:g} W is over {MOST_W:g} W: is the figure in milliwatts? write watts")
+    return power
+
+
+Watts = Annotated[float, Field(ge=0), AfterValidator(_in_watts)]
+Pixels = Annotated[int, Field(ge=16, le=8192)]
 
 
 class Match(Section):
@@ -22,17 +34,11 @@ class Match(Section):
 class Power(Section):
     """What the board draws, in watts: `idle_w` in all, the others above that."""
 
-    idle_w: float = Watts
-    local_w: float = Watts
-    wait_w: float = Watts
-    radio_w: float = Watts
+    idle_w: Watts
+    local_w: Watts
+    wait_w: Watts
+    radio_w: Watts
     radio_j_per_mb: float = Field(0, ge=0, le=100)
-
-    @model_validator(mode="after")
-    def _in_watts(self) -> Power:
-        if self.idle_w + self.local_w > 500:
-            raise ValueError("over 500 W in all: are the figures in milliwatts? write watts")
-        return self
 
 
 class LimitSettings(Section):
@@ -47,7 +53,7 @@ class ModelPrior(Section):
     """A model as it is expected to be, at each resolution (longest side in px) it is to be tried at."""
 
     name: str
-    resolutions: tuple[int, ...] = ()
+    resolutions: tuple[Pixels, ...] = ()
     latency_ms: float | None = Field(None, gt=0)
     quality: float | None = Field(None, gt=0, lt=1)
 
@@ -91,7 +97,7 @@ class Profile(Section):
     power: Power
     limits: LimitSettings = LimitSettings()
     models: Models = Models()
-    resolutions: tuple[int, ...] = Field((448, 896), min_length=1)
+    resolutions: tuple[Pixels, ...] = Field((448, 896), min_length=1)
     weights: WeightSettings = WeightSettings()
     floor: float = Field(0.97, gt=0, le=1)
     audit: Audit = Audit()

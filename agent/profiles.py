@@ -30,17 +30,22 @@ def load_profile(name_or_path: str) -> Profile:
     Raises:
         ConfigError: there is none, or it says something that cannot be.
     """
-    path = _path(name_or_path)
+    path = _path(name_or_path, Path(), "")
     return check(_merged(path, ()), Profile, str(path))
 
 
-def choose_profile(device_tree: Path = Path("/proc/device-tree/model")) -> Profile:
-    """The bundled profile of the board this runs on, by its device-tree model and memory."""
+def choose_profile(
+    device_tree: Path = Path("/proc/device-tree/model"), memory_gb: float | None = None
+) -> Profile:
+    """The bundled profile of the board this runs on, by its device-tree model and its memory.
+
+    `memory_gb` (10^9 bytes) is what the kernel sees when left out.
+    """
     try:
-        model = device_tree.read_text().rstrip("\0\n")
+        model = device_tree.read_text(errors="replace").rstrip("\0\n")
     except OSError:
         model = ""
-    memory_gb = psutil.virtual_memory().total / 1e9
+    memory_gb = psutil.virtual_memory().total / 1e9 if memory_gb is None else memory_gb
     fitting = [
         profile
         for profile in map(load_profile, bundled())
@@ -52,25 +57,27 @@ def choose_profile(device_tree: Path = Path("/proc/device-tree/model")) -> Profi
     return load_profile(GENERIC)
 
 
-def _path(name_or_path: str) -> Path:
+def _path(name_or_path: str, folder: Path, place: str) -> Path:
     if name_or_path in bundled():
         return Path(str(resources.files("profiles") / f"{name_or_path}.yaml"))
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
+    if Path(name_or_path).suffix not in (".yaml", ".yml"):
         raise ConfigError(
-            f"there is no profile {name_or_path!r}: name one of {', '.join(bundled())}, or a file"
+            f"{place}there is no profile {name_or_path!r}: "
+            f"name one of {', '.join(bundled())}, or a file that ends in .yaml"
         )
-    return path
+    return folder / name_or_path
 
 
 def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
     if path in seen:
-        raise ConfigError(f"{path}: extends itself through {' -> '.join(str(p) for p in seen)}")
+        raise ConfigError(f"{path}: extends: goes in a circle, {' -> '.join(map(str, (*seen, path)))}")
     content = read(path)
     parent = content.get("extends")
     if not isinstance(parent, str):
         return content
-    return _laid_over(_merged(_path(parent), (*seen, path)), content)
+    base = _path(parent, path.parent, f"{path}: extends: ")
+    return _laid_over(_merged(base, (*seen, path)), content)
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class ConfigError(InarvlError):
 class Section(BaseModel):
     """A mapping in a YAML file, with exactly the keys of its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)
