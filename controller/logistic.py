@@ -7,7 +7,8 @@ from typing import Final
 
 from controller.beliefs import Beliefs, Vector
 
-STEPS: Final = 4  # of Newton's method, from a start that cannot overshoot
+STEPS: Final = 20  # of Newton's method, halved into its bracket where it overshoots; two or three do
+CLOSE: Final = 1e-3  # logits
 
 
 def sigmoid(z: float) -> float:
@@ -38,9 +39,16 @@ def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: fl
     if step < 1e-12:
         return
     mode = z
+    low, high = sorted((z, z + step * (label - sigmoid(z))))
     for _ in range(STEPS):
         p = sigmoid(mode)
-        mode -= (mode - z - step * (label - p)) / (1.0 + step * p * (1.0 - p))
+        excess = mode - z - step * (label - p)
+        if abs(excess) < CLOSE:
+            break
+        low, high = (low, mode) if excess > 0 else (mode, high)
+        mode -= excess / (1.0 + step * p * (1.0 - p))
+        if not low < mode < high:
+            mode = (low + high) / 2
     p = sigmoid(mode)
     precision = max(weight * p * (1.0 - p), 1e-6)
     # `observe` moves z by variance / (variance + 1 / precision) of the residual: ask for mode - z.

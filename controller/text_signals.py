@@ -108,7 +108,7 @@ def text_signals(question: str) -> TextSignals:
 
 
 def _kind(words: list[str]) -> Kind:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == "how" and following in ("many", "much"):
             return "how_many"
         if word in ASKING:

@@ -1,7 +1,7 @@
 """A small world to try the controller in: questions whose truth is known, a board, a cloud, and a link.
 
-All of it is made up. Whether a model is right is drawn from a logistic of the question's kind, the image's blur and
-a difficulty that only the model's own confidence shows; latencies are lognormal.
+All of it is made up. Whether a model is right is drawn from a logistic of the question's kind, the image's
+blur and a difficulty that only the model's own confidence shows; latencies are lognormal.
 """
 
 from __future__ import annotations
@@ -238,3 +238,24 @@ def _image(blur: float, rng: np.random.Generator) -> ImageSignals:
 @pytest.fixture
 def settings() -> ControllerSettings:
     return ControllerSettings(priors=PRIORS)
+
+
+@pytest.fixture
+def make_world() -> Callable[..., World]:
+    """Makes a world from a seed and whatever of it should differ."""
+    return lambda seed, **changes: World(np.random.default_rng(seed), **changes)
+
+
+@pytest.fixture
+def make_controller() -> Callable[[int, ControllerSettings], Controller]:
+    return lambda seed, settings: Controller(settings, rng=np.random.default_rng(1000 + seed))
+
+
+@pytest.fixture
+def run() -> Callable[..., Run]:
+    return simulate
+
+
+@pytest.fixture
+def signals() -> Signals:
+    return Signals(_image(0.3, np.random.default_rng(0)), TEXTS["count"])
