@@ -13,7 +13,8 @@ def local_energy_j(power: PowerModel, computing_ms: float) -> float:
 def cloud_energy_j(power: PowerModel, latency_ms: float, sending_ms: float, payload_bytes: int) -> float:
     """Of asking the cloud: waiting all the time, and sending.
 
-    >>> cloud_energy_j(PowerModel(wait_w=1.0, radio_w=2.0, radio_j_per_mb=4.0), 500.0, 100.0, 50_000)
+    >>> power = PowerModel(wait_w=1.0, radio_w=2.0, radio_j_per_mb=4.0)
+    >>> round(cloud_energy_j(power, latency_ms=500.0, sending_ms=100.0, payload_bytes=50_000), 3)
     0.9
     """
     waiting_j = power.wait_w * latency_ms / 1e3

@@ -44,7 +44,7 @@ def place(
     predictions = _predict(candidates, lam, context.deadline_ms, learned, settings)
     best = min(able, key=lambda candidate: predictions[candidate.arm.id].score)
     chosen, propensity = _probe(best, able, settings.learning.probe_rate, rng)
-    home = next((candidate for candidate in able if candidate.arm == reference), None)
+    home = next((candidate for candidate in able if candidate.arm is reference), None)
     rival = min((candidate.cost for candidate in able if candidate is not home), default=None)
     contested = home is not None and rival is not None
     basis = Basis(
