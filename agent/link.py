@@ -1,9 +1,9 @@
 """The network path to one server, estimated from pings and from every real transfer.
 
 Smoothed as TCP smooths its round trip (RFC 6298): gains of 1/8 for the mean and 1/4 for the deviation. Two
-samples in a row that are off by more than JUMP deviations and a quarter of the mean replace the estimate: a
-path that changed is believed within two probes. Time that the server says it spent is taken off first, so
-that a slow server does not look like a slow link.
+samples in a row that are off by more than JUMP deviations and a quarter of the mean, as both stood before the
+first of them, replace the estimate: a path that changed is believed within two probes. Time that the server
+says it spent is taken off first, so that a slow server does not look like a slow link.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ LOSS_GAIN = 1 / 16
 class _Smoothed:
     mean: float | None = None
     deviation: float = 0.0
-    _off: int = 0
+    _before: tuple[float, float] | None = None  # mean and deviation before a sample that was far off
 
     def add(self, sample: float) -> None:
         if self.mean is None:
             self.mean, self.deviation = sample, sample / 2
             return
-        error = sample - self.mean
-        far = abs(error) > max(JUMP * self.deviation, self.mean / 4)
-        self._off = self._off + 1 if far else 0
-        if self._off >= 2:
-            self.mean, self.deviation, self._off = sample, sample / 4, 0
+        mean, deviation = self._before or (self.mean, self.deviation)
+        far = abs(sample - mean) > max(JUMP * deviation, mean / 4)
+        if far and self._before is not None:
+            self.mean, self.deviation, self._before = sample, sample / 4, None
             return
+        self._before = (mean, deviation) if far else None
+        error = sample - self.mean
         self.deviation += DEVIATION_GAIN * (abs(error) - self.deviation)
         self.mean += GAIN * error
 
