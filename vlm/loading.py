@@ -70,6 +70,8 @@ def load(
         )
     if quantization != "none":
         _release_file(model)
+    if quantization == "nf4" and place == "cpu":
+        _lay_out_inputs(model)
     card = ModelCard(
         id=checkpoint.name,
         resolutions=tuple(notes.get("resolutions", ())),
@@ -146,6 +148,18 @@ def _release_file(model: Any) -> None:
     gc.collect()
     with contextlib.suppress(AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _lay_out_inputs(model: Any) -> None:
+    """Copy transposed inputs before 4-bit layers: bitsandbytes' CPU kernel reads them as if they were not.
+
+    Seen with 0.50: wrong results, no error. A vision tower's patches come transposed out of its convolution.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            layer.register_forward_pre_hook(lambda _layer, inputs: (inputs[0].contiguous(), *inputs[1:]))
 
 
 def _check_memory(torch: Any, checkpoint: Checkpoint, place: str, quantization: str) -> None:

@@ -115,3 +115,16 @@ def test_memory_that_runs_out_while_loading(copy: Path) -> None:
 
     with pytest.raises(ModelLoadError, match="does not fit into memory; use --quantization nf4"):
         load(Checkpoint.at(str(copy), "none"), "cpu", 8, exhausted)
+
+
+def test_4_bit_layers_read_transposed_inputs_as_what_they_are(checkpoint: Build) -> None:
+    """A vision tower's patches come transposed out of its convolution."""
+    from bitsandbytes.nn import Linear4bit
+
+    model = load(Checkpoint.at(str(checkpoint("llava")), "nf4"), "cpu", 8, lambda _share: None)
+    layers = [layer for layer in model._model.modules() if isinstance(layer, Linear4bit)]
+    assert layers
+    with torch.inference_mode():
+        for layer in layers:
+            transposed = torch.randn(1, layer.in_features, 16).transpose(1, 2)
+            assert torch.equal(layer(transposed), layer(transposed.contiguous()))
