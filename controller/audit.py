@@ -46,7 +46,7 @@ class Audit:
         thrift = math.pow(2.0, 2.0 * (self._purse - half) / half)
         deviation = math.sqrt(differ * (1.0 - differ))
         even = self._budget / max(0.05, self._kept)
-        return min(MOST, max(LEAST, even * thrift * deviation / self._deviation))
+        return min(MOST, max(LEAST, even * thrift * deviation / max(0.02, self._deviation)))
 
     def learn(self, kept_differ: float | None, audited: bool) -> None:
         """Take in how likely a question's kept answer differs (None if not kept), and if it was audited."""
@@ -55,7 +55,7 @@ class Audit:
         self._kept += EVEN_RATE * ((kept_differ is not None) - self._kept)
         if kept_differ is not None:
             deviation = math.sqrt(kept_differ * (1.0 - kept_differ))
-            self._deviation += EVEN_RATE * (max(0.02, deviation) - self._deviation)
+            self._deviation += EVEN_RATE * (deviation - self._deviation)
 
     def raise_alarm(self) -> None:
         """Allow the opening audits once more."""
@@ -67,6 +67,7 @@ class Audit:
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
-        self._purse = snapshot.number(held, "purse")
-        self._deviation = max(0.02, snapshot.number(held, "deviation"))
-        self._kept = snapshot.number(held, "kept")
+        purse = snapshot.number(held, "purse")
+        self._purse = max(-self._opening, min(2 * self._opening, purse))  # the opening may be set anew
+        self._deviation = snapshot.share(held, "deviation")
+        self._kept = snapshot.share(held, "kept")

@@ -83,12 +83,6 @@ class Beliefs:
         spread: list[float] = ((self._covariance[: len(self._rows)] @ x) @ x).tolist()
         return spread
 
-    def ignorance(self, x: Vector) -> list[float]:
-        """Every row's variance at `x` as a share of what it was before anything was learned."""
-        now = (self._covariance[: len(self._rows)] @ x) @ x
-        shares: list[float] = (now / (self._prior_variance[: len(self._rows)] @ (x * x))).tolist()
-        return shares
-
     def observe(self, name: str, x: Vector, residual: float, precision: float) -> None:
         """Learn that the prediction at `x` was short by `residual`, known with `precision` (1 / variance)."""
         row = self._rows.pop(name)
@@ -96,14 +90,12 @@ class Beliefs:
         mean, covariance = self._mean[row], self._covariance[row]
         covariance /= self._forgetting
         reach = covariance @ x
-        gain = reach / (1.0 / precision + float(reach @ x))
-        mean += gain * residual
-        covariance -= gain[:, None] * reach
+        share = 1.0 / (1.0 / precision + float(reach @ x))
+        mean += reach * (share * residual)
+        # The outer product is symmetric to the last bit, so the covariance stays so for ever.
+        covariance -= np.outer(reach, reach) * share
         if self._forgetting < 1.0:
             self._recall(row)
-            if self._turn[row] == 0:
-                covariance += covariance.T.copy()
-                covariance /= 2.0
 
     def drift(self, name: str, feature: int, variance: float) -> None:
         """Allow that one weight has wandered by `variance` since the last observation, up to its prior's."""
@@ -145,7 +137,8 @@ class Beliefs:
             variance = snapshot.array(kept, "prior_variance", (d,))
             covariance = snapshot.array(kept, "covariance", (d, d))
             turn = int(snapshot.number(kept, "turn"))
-            if (variance <= 0).any() or (covariance.diagonal() < 0).any() or not 0 <= turn < d:
+            sound = np.linalg.eigvalsh(covariance)[0] >= -1e-9 and (variance > 0).all()
+            if not sound or (covariance != covariance.T).any() or not 0 <= turn < d:
                 raise SnapshotError(f"what the snapshot holds of {name!r} is no belief")
             self.add(name, snapshot.array(kept, "prior_mean", (d,)), variance)
             row = self._rows[name]
@@ -166,6 +159,6 @@ class Beliefs:
         covariance = self._covariance[row]
         precision = self._size * (1.0 - self._forgetting) / self._prior_variance[row, i]
         reach = covariance[i].copy()
-        gain = reach / (1.0 / precision + reach[i])
-        self._mean[row] += gain * (self._prior_mean[row, i] - self._mean[row, i])
-        covariance -= gain[:, None] * reach
+        share = 1.0 / (1.0 / precision + reach[i])
+        self._mean[row] += reach * (share * (self._prior_mean[row, i] - self._mean[row, i]))
+        covariance -= np.outer(reach, reach) * share

@@ -73,7 +73,7 @@ class Judge:
         z, variance_now = self._beliefs.predict(skill, x)
         score = sigmoid(averaged(z, variance_now))
         differ = max(LEAST, self._map(skill)(score))
-        caution = self._settings.learning.caution * math.sqrt(variance_now)
+        caution = self._settings.learning.caution * math.sqrt(max(0.0, variance_now))
         return Judgement(differ, sigmoid(logit(differ) + caution), score, x)
 
     def learn(self, skill: str, judgement: Judgement, differed: float, weight: float) -> None:

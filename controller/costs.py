@@ -91,7 +91,7 @@ class Costs:
                 option,
                 base[row],
                 self._beliefs.weight(row, 1),
-                math.sqrt(variances[row] + self._stale(name)),
+                math.sqrt(max(0.0, variances[row]) + self._stale(name)),
             )
             for option, name, row in zip(options, names, self._beliefs.rows(names), strict=True)
         ]
@@ -194,7 +194,8 @@ class Costs:
 
     def _stale(self, name: str) -> float:
         """Variance gained since the arm was last run."""
-        return min(1.0, STALENESS * (self._questions - self._learned_at.get(name, self._questions)))
+        unused = self._questions - self._learned_at.get(name, self._questions)
+        return min(1.0, STALENESS * max(0, unused))
 
     def _detector(self, name: str) -> PageHinkley:
         if name not in self._detectors:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from controller import snapshot
+from controller.errors import SnapshotError
 
 WINDOW: Final = 500
 GRID: Final = 10  # imagined labels
@@ -63,6 +64,8 @@ class Isotonic:
         labels = snapshot.array(held, "labels", (-1, 3))
         scores = snapshot.array(held, "scores", (-1,))
         shares = snapshot.array(held, "shares", scores.shape)
+        if not scores.size or (np.diff(scores) < 0).any() or (np.diff(shares) < 0).any():
+            raise SnapshotError("the snapshot's calibration falls")
         self._labels.clear()
         self._labels.extend((score, label, weight) for score, label, weight in labels.tolist())
         self._unfitted = int(snapshot.number(held, "unfitted"))

@@ -108,7 +108,7 @@ class Learned:
         learned.loss.restore(snapshot.part(held, "loss"))
         learned.audit.restore(snapshot.part(held, "audit"))
         learned.tally.restore(snapshot.part(held, "tally"))
-        learned.differ = snapshot.number(held, "differ")
+        learned.differ = snapshot.share(held, "differ")
         for skill, kept in snapshot.table(snapshot.part(held, "detectors")).items():
             learned.detector(skill).restore(kept)
         return learned

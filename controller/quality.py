@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -43,12 +42,10 @@ class Guess(NamedTuple):
 
     Attributes:
         differ: probability that its answer will differ from the cloud's.
-        z: the logit of that without its uncertainty.
-        ignorance: how uncertain `z` still is, as a share of the prior's variance.
+        ignorance: how uncertain its logit still is, as a share of the prior's variance.
     """
 
     differ: float
-    z: float
     ignorance: float
 
 
@@ -69,11 +66,9 @@ class Quality:
         prior_variance = float(PRIOR_VARIANCE @ (x * x)) / self._settings.learning.prior_strength
         skill = reference.skill if reference is not None else None
         return [
-            Guess(0.0, -math.inf, 0.0)
+            Guess(0.0, 0.0)
             if name == skill
-            else Guess(
-                sigmoid(averaged(means[row], variances[row])), means[row], variances[row] / prior_variance
-            )
+            else Guess(sigmoid(averaged(means[row], variances[row])), variances[row] / prior_variance)
             for name, row in zip(names, self._beliefs.rows(names), strict=True)
         ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,9 +31,17 @@ def part(held: object, key: str) -> object:
 def number(held: object, key: str) -> float:
     """A finite number under `key`."""
     value = part(held, key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SnapshotError(f"{key!r} in the snapshot is no finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
+        raise SnapshotError(f"{key!r} in the snapshot is no number, or one that cannot be")
     return float(value)
+
+
+def share(held: object, key: str) -> float:
+    """A number from 0 to 1 under `key`."""
+    value = number(held, key)
+    if not 0.0 <= value <= 1.0:
+        raise SnapshotError(f"{key!r} in the snapshot is no share")
+    return value
 
 
 def array(held: object, key: str, shape: Sequence[int]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ class _Share:
 
     @property
     def mean(self) -> float:
-        return self.right / (self.right + self.wrong)
+        return min(0.999, max(0.001, self.right / (self.right + self.wrong)))
 
     @property
     def variance(self) -> float:

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -59,22 +59,26 @@ def paths(held: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...
     return found
 
 
+def at(held: object, path: Sequence[object]) -> object:
+    for step in path:
+        held = held[step]  # type: ignore[index]
+    return held
+
+
 SPOILT = (None, "text", [], {}, float("nan"), float("inf"), [1.0, "a"], -1e300)
+WRONG = (0.0, 1.0, -1.0, 1e9, -1e9)
 
 
 def test_no_damage_is_taken_over_and_none_changes_the_controller(grown: Controller) -> None:
-    """Each place in turn is cut out or replaced: it is refused, or what it makes can be saved and used."""
+    """Places replaced by what cannot be there are refused, or what they make can be saved."""
     whole = grown.snapshot()
     places = paths(whole)
     rng = np.random.default_rng(0)
     refused = 0
     for index in rng.choice(len(places), 150, replace=False):
         damaged = copy.deepcopy(whole)
-        below: object = damaged
         *way, last = places[index]
-        for step in way:
-            below = below[step]  # type: ignore[index]
-        below[last] = SPOILT[int(rng.integers(len(SPOILT)))]  # type: ignore[index]
+        at(damaged, way)[last] = SPOILT[int(rng.integers(len(SPOILT)))]  # type: ignore[index]
         try:
             grown.restore(damaged)
         except SnapshotError:
@@ -84,6 +88,24 @@ def test_no_damage_is_taken_over_and_none_changes_the_controller(grown: Controll
             grown.restore(whole)
         assert grown.snapshot() == whole
     assert refused > 120
+
+
+def test_wrong_numbers_are_refused_or_survived(
+    grown: Controller, make_world: Make, run: Make, settings: ControllerSettings
+) -> None:
+    whole = grown.snapshot()
+    numbers = [place for place in paths(whole) if isinstance(at(whole, place), float | int)]
+    rng = np.random.default_rng(1)
+    for index in rng.permutation(len(numbers))[:200]:
+        damaged = copy.deepcopy(whole)
+        *way, last = numbers[index]
+        at(damaged, way)[last] = WRONG[int(rng.integers(len(WRONG)))]  # type: ignore[index]
+        try:
+            grown.restore(damaged)
+        except SnapshotError:
+            continue
+        run(grown, make_world(1), settings, 5, start=300)
+        json.dumps(grown.snapshot(), allow_nan=False)
 
 
 @given(st.recursive(st.none() | st.floats() | st.text(), lambda below: st.dictionaries(st.text(), below)))
