@@ -1,8 +1,8 @@
 """From a question to its answer: decide, ask, perhaps ask again, learn.
 
 1. The controller decides on an arm; a failed arm falls back to the next one until none is left.
-2. The board's answer is kept, escalated to the cloud, or kept and audited, as the controller says.
-3. A failed escalation keeps the board's answer. An audit runs after the answer has gone out.
+2. Its answer is kept, escalated to a better arm, or kept and audited, as the controller says.
+3. A failed escalation keeps the first answer. An audit runs after the answer has gone out.
 4. Whatever ran is learned from, once.
 """
 
@@ -97,8 +97,6 @@ class Answering:
         )
         first = self._controller.decide(context, now=self._clock())
         decision, runs = await self._run_until_answered(first, question, expires_at)
-        if decision.arm.tier == "cloud":
-            return Answered(question, decision, tuple(runs), len(runs) - 1, decision.reason)
         return await self._follow_up(question, decision, runs, expires_at)
 
     async def finish(self, answered: Answered) -> tuple[DriftEvent, ...]:
@@ -131,16 +129,17 @@ class Answering:
     async def _follow_up(
         self, question: Question, decision: Decision, runs: list[Run], expires_at: float
     ) -> Answered:
-        board = len(runs) - 1
-        follow_up = self._controller.escalate(decision, runs[board].execution, now=self._clock())
+        first = len(runs) - 1
+        follow_up = self._controller.escalate(decision, runs[first].execution, now=self._clock())
+        reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
         if follow_up.action == "audit":
-            return Answered(question, decision, tuple(runs), board, follow_up.reason, audit=follow_up)
+            return Answered(question, decision, tuple(runs), first, reason, audit=follow_up)
         if follow_up.action == "keep" or follow_up.arm is None:
-            return Answered(question, decision, tuple(runs), board, follow_up.reason)
+            return Answered(question, decision, tuple(runs), first, reason)
         runs.append(await self._ask(follow_up.arm, question, expires_at))
         if runs[-1].execution.failure is None:
             return Answered(question, decision, tuple(runs), len(runs) - 1, follow_up.reason)
-        return Answered(question, decision, tuple(runs), board, "board: the cloud failed to answer better")
+        return Answered(question, decision, tuple(runs), first, "board: the cloud failed to answer better")
 
     async def _ask(self, arm: Arm, question: Question, expires_at: float) -> Run:
         left_s = expires_at - self._clock()
