@@ -47,10 +47,9 @@ class PeerRecord:
     version: str = ""
 
     def __post_init__(self) -> None:
-        parts = urlparse(self.url)
         if not IDENTIFIER.fullmatch(self.id):
             raise BadPeerRecord(f"peer id {self.id[:80]!r}: use up to 63 letters, digits, dots, dashes, _")
-        if parts.scheme not in ("http", "https", "unix") or len(self.url) > LONGEST_URL:
+        if not _usable(self.url):
             raise BadPeerRecord(f"peer {self.id}: the url must be http://host:port or https://host:port")
         if len(self.models) > MOST_MODELS or not all(MODEL.fullmatch(model) for model in self.models):
             raise BadPeerRecord(f"peer {self.id}: name up to {MOST_MODELS} models, without spaces or commas")
@@ -75,14 +74,17 @@ class PeerRecord:
         """
         try:
             body = json.loads(payload[: LONGEST_RECORD + 1])
+            models = body.get("models", [])
+            if not isinstance(models, list):
+                raise TypeError("its models are no list")
             return cls(
                 id=_string(body["id"]),
                 url=_remote(_string(body["url"])),
-                models=tuple(_string(model) for model in body.get("models", ())),
+                models=tuple(_string(model) for model in models),
                 api=_string(body.get("api", API)),
                 version=_string(body.get("version", ""))[:40],
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BadPeerRecord(f"no peer record: {error!r}") from None
 
     def to_txt(self) -> dict[str, str]:
@@ -121,6 +123,17 @@ class PeerRecord:
             api=txt.get("api", ""),
             version=txt.get("ver", "")[:40],
         )
+
+
+def _usable(url: str) -> bool:
+    try:
+        parts = urlparse(url)
+        _ = parts.port  # parsed only when asked for
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return True
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= LONGEST_URL
 
 
 def _remote(url: str) -> str:

@@ -1,0 +1,113 @@
+"""A peer record survives its two wire forms, and nothing that a network says breaks its reader."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.peer import LONGEST_TXT, MOST_MODELS, BadPeerRecord, PeerRecord
+
+MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MOST_MODELS)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+RECORD_LIKE = st.fixed_dictionaries(
+    {"id": st.just("rack") | JSON, "url": st.just("http://10.0.0.1:8020") | JSON},
+    optional={"models": JSON, "api": JSON, "version": JSON},
+)
+
+
+def record(**changes: object) -> PeerRecord:
+    fields: dict[str, object] = {"id": "rack-1", "url": "http://10.0.0.1:8020", "models": ("a", "b/c:7")}
+    return PeerRecord(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@given(models=MODELS, tls=st.booleans(), version=st.text(max_size=40))
+def test_json_gives_back_the_same_record(models: list[str], tls: bool, version: str) -> None:
+    said = record(models=tuple(models), url=f"http{'s' * tls}://10.0.0.1:8020", version=version)
+    assert PeerRecord.from_bytes(said.to_bytes()) == said
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("10.0.0.1", "http://10.0.0.1:8020"),
+        ("10.0.0.1", "https://10.0.0.1:8020"),
+        ("fe80::1", "http://[fe80::1]:8020"),
+    ],
+)
+def test_txt_gives_back_the_same_record(host: str, url: str) -> None:
+    said = record(url=url, version="1.2")
+    assert PeerRecord.from_txt(said.to_txt(), host, 8020) == said
+
+
+@given(models=MODELS)
+def test_the_models_in_txt_are_the_first_that_fit(models: list[str]) -> None:
+    said = record(models=tuple(models))
+    txt = said.to_txt()
+    assert all(len(f"{key}={value}".encode()) <= LONGEST_TXT for key, value in txt.items())
+    told = PeerRecord.from_txt(txt, "10.0.0.1", 8020).models
+    assert told == said.models[: len(told)]
+    if len(told) < len(models):
+        assert len(f"models={','.join(models[: len(told) + 1])}") > LONGEST_TXT
+
+
+@given(payload=st.binary(max_size=200))
+def test_bytes_that_are_no_record_are_refused(payload: bytes) -> None:
+    with pytest.raises(BadPeerRecord):
+        PeerRecord.from_bytes(payload)
+
+
+@given(body=JSON | RECORD_LIKE)
+def test_any_json_is_a_record_or_refused(body: object) -> None:
+    with suppress(BadPeerRecord):
+        PeerRecord.from_bytes(json.dumps(body).encode()).to_bytes()
+
+
+@given(txt=st.dictionaries(st.sampled_from(["txtvers", "role", "id", "api", "models", "tls"]), st.text()))
+def test_any_txt_is_a_record_or_refused(txt: dict[str, str]) -> None:
+    with suppress(BadPeerRecord):
+        PeerRecord.from_txt({"txtvers": "1", "role": "cloud", **txt}, "10.0.0.1", 8020)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 4096,
+        json.dumps({"id": "rack", "url": "http://10.0.0.1", "models": ["m" * 128] * 100}).encode(),
+        b'{"id": "rack", "url": "unix:/run/inarvl/vlm.sock"}',
+        b'{"id": "rack", "url": "file:///etc/passwd"}',
+        b'{"id": "rack", "url": "http://"}',
+        b'{"id": "rack", "url": "http://["}',
+        b'{"id": "rack", "url": "http://host:99999"}',
+        b'{"id": "../rack", "url": "http://10.0.0.1"}',
+        b'{"id": "rack", "url": "http://10.0.0.1", "api": "other/v9"}',
+        b'{"id": "rack", "url": "http://10.0.0.1", "models": "abc"}',
+    ],
+)
+def test_a_record_that_breaks_the_rules_is_refused(payload: bytes) -> None:
+    with pytest.raises(BadPeerRecord):
+        PeerRecord.from_bytes(payload)
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://", "http://host:port", "ftp://host"])
+def test_an_unusable_url_is_refused_in_our_own_words(url: str) -> None:
+    with pytest.raises(BadPeerRecord, match="http://host:port"):
+        record(url=url)
+
+
+def test_a_service_of_another_kind_is_refused() -> None:
+    for key, value in {"txtvers": "2", "role": "edge", "api": "other/v9"}.items():
+        with pytest.raises(BadPeerRecord):
+            PeerRecord.from_txt({**record().to_txt(), key: value}, "10.0.0.1", 8020)
+
+
+def test_keys_of_later_versions_are_ignored() -> None:
+    body = json.loads(record().to_bytes()) | {"colour": "red"}
+    assert PeerRecord.from_bytes(json.dumps(body).encode()) == record()
