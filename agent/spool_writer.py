@@ -52,12 +52,7 @@ class SpoolWriter:
 
     def _run(self) -> None:
         try:
-            db = sqlite3.connect(self._path, isolation_level=None)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.executescript(self._schema)
-            if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("its pages are damaged")
+            db = self._open()
         except sqlite3.Error as error:
             self._tell(self._opened, error=error)
             return
@@ -70,6 +65,19 @@ class SpoolWriter:
             open_ = None not in batch
             self._commit(db, [item for item in batch if item is not None])
         db.close()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(self._schema)
+            if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("its pages are damaged")
+        except sqlite3.Error:
+            db.close()  # at once: closed later, it would remove the write-ahead log of the file that follows
+            raise
+        return db
 
     def _commit(self, db: sqlite3.Connection, batch: list[tuple[Work, asyncio.Future[Any]]]) -> None:
         outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
