@@ -44,7 +44,8 @@ class Address:
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= 128 else None
+    sound = isinstance(value, str) and 0 < len(value) <= 128 and value.isprintable()
+    return value if sound else None
 
 
 def _usable(topic: str | None) -> str | None:

@@ -188,7 +188,10 @@ def _decoded(image: object) -> bytes | None:
 def _path(url: object) -> Path | None:
     if url is None:
         return None
-    parts = urlparse(url) if isinstance(url, str) else None
+    try:
+        parts = urlparse(url) if isinstance(url, str) else None
+    except ValueError:  # half an IPv6 address
+        parts = None
     if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
         raise BadQuery("bad_image", "image_url must be file:///path on this device: else send image")
     return Path(unquote(parts.path))
@@ -212,8 +215,8 @@ def _name(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
-        raise BadQuery("bad_field", f"{name} must be a string of 1 to {LONGEST_NAME} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+        raise BadQuery("bad_field", f"{name} must be a string of 1 to {LONGEST_NAME} printable characters")
     return value
 
 

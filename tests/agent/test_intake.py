@@ -1,0 +1,260 @@
+"""Every message is answered or handed on once, and acknowledged only when the spool has it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from agent.intake import Intake, IntakeLimits
+from agent.job import Job
+from agent.mqtt import Message
+from agent.outbox import Outbox
+from agent.reply import Refusal, reply_from_bytes
+from agent.spool import Spool
+from agent.topics import Topics
+
+pytestmark = pytest.mark.anyio
+
+TOPICS = Topics("d")
+JPEG = b"\xff\xd8\xff\xe0 not decoded here"
+
+
+class RecordingLink:
+    """Stands in for the MQTT link: takes every message, and keeps it."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes, bytes | None]] = []
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int, correlation: bytes | None = None
+    ) -> None:
+        assert qos == 1
+        self.published.append((topic, payload, correlation))
+
+
+class Bench:
+    """An intake with a real spool and everything that comes out of it."""
+
+    def __init__(self, spool: Spool, now_s: float = 1000.0) -> None:
+        self.spool = spool
+        self.acknowledged: list[int] = []
+        self.link = RecordingLink()
+        self.outbox = Outbox(spool, self.link)  # type: ignore[arg-type]
+        send, self.jobs = anyio.create_memory_object_stream[Job](64)
+        limits = IntakeLimits(max_payload_bytes=10_000, default_deadline_ms=30_000)
+        self.intake = Intake(
+            TOPICS, spool, self.outbox, send, limits, clock=lambda: 5.0, wall_clock=lambda: now_s
+        )
+
+    async def accept(self, payload: bytes, **changes: Any) -> None:
+        number = len(self.acknowledged)
+        fields: dict[str, Any] = {
+            "topic": TOPICS.query,
+            "payload": payload,
+            "retain": False,
+            "dup": False,
+            "response_topic": None,
+            "correlation": None,
+            "user": {},
+            "expiry_s": None,
+            "ack": lambda: self.acknowledged.append(number),
+        }
+        await self.intake.accept(Message(**{**fields, **changes}))
+
+    def handed_on(self) -> list[Job]:
+        return everything(self.jobs)
+
+    def refused(self) -> list[Refusal]:
+        replies = [reply_from_bytes(payload) for _, payload, _ in self.link.published]
+        return [reply for reply in replies if isinstance(reply, Refusal)]
+
+
+def everything(jobs: MemoryObjectReceiveStream[Job]) -> list[Job]:
+    found = []
+    while jobs.statistics().current_buffer_used:
+        found.append(jobs.receive_nowait())
+    return found
+
+
+def query(**fields: Any) -> bytes:
+    image = base64.b64encode(JPEG).decode()
+    return json.dumps({"question": "How many?", "image": image, **fields}).encode()
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    opened = await Spool.open(tmp_path / "spool.db", max_waiting=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def bench(spool: Spool) -> Bench:
+    return Bench(spool)
+
+
+async def test_a_sound_query_is_spooled_acknowledged_and_handed_on(bench: Bench) -> None:
+    await bench.accept(query(id="q1", client="cam", correlation="c", deadline_ms=2000))
+    (job,) = bench.handed_on()
+    assert (job.query.id, job.address.topic, job.address.mirror) == ("q1", TOPICS.result("cam"), "c")
+    assert (job.arrived_at, job.expires_at, job.resent) == (5.0, 7.0, False)
+    assert [entry.key for entry in await bench.spool.waiting()] == [job.key]
+    assert bench.acknowledged == [0]
+    assert bench.link.published == []
+
+
+async def test_an_image_with_user_properties_is_a_query(bench: Bench) -> None:
+    await bench.accept(
+        JPEG, user={"id": "q", "question": "What?", "bridge": "b"}, response_topic="r", correlation=b"\x01"
+    )
+    (job,) = bench.handed_on()
+    assert (job.query.image, job.query.question) == (JPEG, "What?")
+    assert (job.address.topic, job.address.correlation) == ("r", b"\x01")
+
+
+async def test_the_broker_is_told_only_after_the_disk(bench: Bench) -> None:
+    waiting_at_ack: list[int] = []
+    spooled = bench.spool.add
+
+    async def add(entry: Any) -> Any:
+        assert not waiting_at_ack
+        return await spooled(entry)
+
+    bench.spool.add = add  # type: ignore[method-assign]
+    await bench.accept(query(id="q"), ack=lambda: waiting_at_ack.append(1))
+    assert waiting_at_ack == [1]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "bad_json"),
+        (b"\x00\xff", "bad_json"),
+        (b"[" * 9000, "bad_json"),
+        (b"[1]", "bad_json"),
+        (b"x" * 10_001, "too_large"),
+        (query(question=""), "missing_question"),
+        (query(image=None), "missing_image"),
+        (query(image="%%"), "bad_image"),
+        (query(image=None, image_url="file://["), "bad_image"),
+        (query(pin="moon"), "unknown_pin"),
+        (query(pin=[]), "unknown_pin"),
+        (query(deadline_ms=-1), "deadline_expired"),
+        (query(deadline_ms=float("nan")), "bad_field"),
+        (query(deadline_ms=float("inf")), "bad_field"),
+        (query(client="a/b"), "bad_field"),
+        (query(id="\ud800"), "bad_field"),
+        (query(client="\ud800"), "bad_field"),
+        (query(correlation="\ud800"), "bad_field"),
+        (query(response_topic="\ud800"), "bad_field"),
+        (query(response_topic="a/#"), "bad_response_topic"),
+        (query(id=7), "bad_field"),
+        (query(id="x" * 129), "bad_field"),
+        (query(colour="red"), "unknown_field"),
+    ],
+)
+async def test_a_malformed_message_is_refused_once(bench: Bench, payload: bytes, code: str) -> None:
+    await bench.accept(payload)
+    assert [refusal.code for refusal in bench.refused()] == [code]
+    assert bench.link.published[0][0] == TOPICS.result()
+    assert bench.acknowledged == [0]
+    assert bench.handed_on() == []
+    assert await bench.spool.waiting() == []
+    assert await bench.spool.undelivered() == []
+
+
+async def test_a_refusal_goes_where_the_answer_would_have_gone(bench: Bench) -> None:
+    await bench.accept(b"no json", response_topic="mine", correlation=b"c")
+    await bench.accept(query(id="q", client="cam", correlation="m", pin="moon"))
+    (first, second) = bench.link.published
+    assert (first[0], first[2]) == ("mine", b"c")
+    assert second[0] == TOPICS.result("cam")
+    assert (bench.refused()[1].id, bench.refused()[1].correlation) == ("q", "m")
+
+
+async def test_a_second_message_with_the_same_id_is_dropped(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.accept(query(id="q"))
+    await bench.accept(query(id="q"), dup=True)
+    await bench.accept(query(id="q", client="other"))
+    assert [job.address.topic for job in bench.handed_on()] == [TOPICS.result(), TOPICS.result("other")]
+    assert len(bench.acknowledged) == 4
+
+
+async def test_without_an_id_only_what_the_broker_repeats_is_dropped(bench: Bench) -> None:
+    await bench.accept(query(), dup=True)
+    await bench.accept(query())
+    await bench.accept(query(), dup=True)
+    jobs = bench.handed_on()
+    assert len(jobs) == 2
+    assert len({job.key for job in jobs}) == 2
+    assert len(bench.acknowledged) == 3
+
+
+async def test_a_full_spool_is_told_at_once(bench: Bench) -> None:
+    for number in range(5):
+        await bench.accept(query(id=f"q{number}"))
+    assert len(bench.handed_on()) == 4
+    assert [(refusal.id, refusal.code) for refusal in bench.refused()] == [("q4", "busy")]
+    assert len(bench.acknowledged) == 5
+
+
+async def test_a_failing_spool_is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    await bench.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
+    await bench.accept(query(id="q"))
+    assert [refusal.code for refusal in bench.refused()] == ["spool_failed"]
+    assert bench.acknowledged == [0]
+
+
+async def test_the_expiry_of_the_message_shortens_the_deadline(bench: Bench) -> None:
+    await bench.accept(query(id="a", deadline_ms=9000), expiry_s=2)
+    await bench.accept(query(id="b", deadline_ms=1000), expiry_s=2)
+    assert [job.expires_at for job in bench.handed_on()] == [7.0, 6.0]
+
+
+async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spool) -> None:
+    before = Bench(spool)
+    await before.accept(query(id="q", correlation="m"), correlation=b"c")
+    await before.accept(JPEG, user={"question": "What?"})
+    after = Bench(spool, now_s=1010.0)
+    await after.intake.resume()
+    first, second = sorted(after.handed_on(), key=lambda job: job.query.question)
+    assert (first.address.query_id, first.address.mirror, first.address.correlation) == ("q", "m", b"c")
+    assert (second.query.question, second.query.image) == ("What?", JPEG)
+    assert all(job.resent and job.expires_at == 25.0 for job in (first, second))
+    assert {job.key for job in (first, second)} == {job.key for job in before.handed_on()}
+
+
+async def test_a_refusal_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> None:
+    before = Bench(spool)
+
+    async def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before.outbox.send = crash  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await before.accept(query(id="q", pin="moon"))
+    assert before.acknowledged == [0]
+    after = Bench(spool)
+    await after.intake.resume()
+    (refusal,) = after.refused()
+    assert (refusal.id, refusal.code, refusal.resent) == ("q", "unknown_pin", True)
+    assert await spool.waiting() == []
+
+
+async def test_a_query_has_one_reply_and_an_undelivered_one_goes_out_again(bench: Bench) -> None:
+    await bench.accept(query(id="q"))
+    (job,) = bench.handed_on()
+    await bench.spool.answer(job.key, b"kept before a crash")
+    await bench.outbox.send(job.key, job.address, Refusal("q", "late", "too late"))
+    assert bench.link.published == []
+    await bench.outbox.resume()
+    await bench.outbox.resume()
+    assert bench.link.published == [(TOPICS.result(), b"kept before a crash", None)]
