@@ -100,7 +100,7 @@ class Daemon:
         waiting = self._settings.intake.max_waiting
         spool = await Spool.open(self._settings.state_dir / "spool.db", max_waiting=waiting)
         outbox = Outbox(spool, self._link)
-        workers = Workers(self._answering, outbox, self._look, self._done)
+        workers = Workers(self._answering, outbox, self._feedback, self._look, self._done)
         send_job, jobs = anyio.create_memory_object_stream[Job](waiting)
         limits = IntakeLimits(
             self._settings.intake.max_payload_bytes, self._settings.intake.default_deadline_ms
@@ -179,7 +179,6 @@ class Daemon:
         )
 
     def _done(self, job: Job, answered: Answered, alarms: tuple[DriftEvent, ...]) -> None:
-        self._feedback.remember(job.query.id, answered.decision.id)
         self._link.post(self._topics.decision, telemetry.decision_record(job, answered))
         for alarm in alarms:
             log.warning("%s", alarm.text)
@@ -188,6 +187,7 @@ class Daemon:
     def _server_changed(self, server: str, state: str) -> None:
         log.info("server %s is %s", server, state)
         self._link.post(self._topics.event, {"event": "server", "server": server, "state": state})
+        self._report()
 
     def _greet(self) -> None:
         self._link.post(self._topics.status, "online", retain=True)

@@ -11,6 +11,7 @@ from anyio import to_thread
 from anyio.abc import ObjectReceiveStream
 
 from agent.answering import Answered, Answering, DeadlineExpired
+from agent.feedback import Feedback
 from agent.intake import refusal
 from agent.job import Job
 from agent.outbox import Outbox
@@ -67,6 +68,7 @@ class Workers:
         self,
         answering: Answering,
         outbox: Outbox,
+        feedback: Feedback,
         look: Callable[[Job], Question],
         done: Callable[[Job, Answered, tuple[DriftEvent, ...]], None],
         *,
@@ -75,6 +77,7 @@ class Workers:
         self.busy_since: dict[str, float] = {}
         self._answering = answering
         self._outbox = outbox
+        self._feedback = feedback
         self._look = look
         self._done = done
         self._clock = clock
@@ -100,5 +103,6 @@ class Workers:
                 error = Failed("the agent failed on this query: its log says how")
             await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))
             return
+        self._feedback.remember(job.query.id, answered.decision.id)
         await self._outbox.send(job.key, job.address, answer_of(job, answered, now=self._clock()))
         self._done(job, answered, await self._answering.finish(answered))

@@ -72,11 +72,18 @@ class Camera:
                 shot = self._asked.pop(reply.id or "", None)
                 if shot is None:
                     continue
-                yield Seen(shot, reply)
+                seen = Seen(shot, reply)
+                self._tell_truth(seen)
+                yield seen
                 answered += 1
                 if answered == count:
                     break
             tasks.cancel_scope.cancel()
+
+    def _tell_truth(self, seen: Seen) -> None:
+        if isinstance(seen.reply, Answer):
+            truth = {"decision_id": seen.reply.decision_id, "correct": seen.right}
+            self._link.post(self._topics.feedback, truth)
 
     async def _shoot(self, every_s: float, count: int | None) -> None:
         taken = 0
