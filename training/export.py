@@ -22,5 +22,6 @@ def export(run: Run, folder: Path) -> None:
         "resolutions": [run.recipe.image],
         "max_tokens": run.recipe.max_tokens,
     }
+    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
     (folder / "inarvl.json").write_text(json.dumps(hints, indent=2) + "\n")
     shutil.copy(run.curve, folder / "curve.csv")

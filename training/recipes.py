@@ -50,8 +50,8 @@ RECIPES = {
             width=192,
             tower_layers=5,
             decoder_layers=3,
-            batch=20,
-            rate=8e-4,
+            batch=14,
+            rate=1e-3,
         ),
     )
 }

@@ -24,7 +24,7 @@ from training.recipes import Recipe
 log = logging.getLogger(__name__)
 
 SIMPLE = ("existence", "colour", "shape", "texture", "sign", "gauge")
-SIMPLE_STEPS = 1500
+SIMPLE_STEPS = 900
 WARM_UP = 300
 DECAY = 0.05
 REPORT_EVERY = 200
