@@ -139,6 +139,8 @@ class MqttLink:
         Raises:
             PublishRefused: the broker will not have it.
         """
+        if not self._connections:  # until then the protocol is not settled, and a fallback drops what waits
+            await self.connected.wait()
         properties = None
         if self._mqtt5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
