@@ -44,7 +44,7 @@ async def browse(found: Found, gone: Gone, *, interfaces: list[str] | None = Non
             if record is not None:
                 known[name] = record.id
                 found(record)
-            if previous is not None and (record is None or record.id != previous):
+            if previous is not None and previous not in known.values():
                 gone(previous)
 
 
