@@ -11,7 +11,9 @@ from urllib.parse import urlparse
 
 import paho.mqtt.client as paho
 import psutil
+from anyio import to_thread
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from cloud.peer import SERVICE, PeerRecord
@@ -20,6 +22,7 @@ from inarvl.errors import InarvlError
 log = logging.getLogger(__name__)
 
 TOPIC = "inarvl/peers"
+GOODBYE_S = 2.0
 
 
 class AnnounceFailed(InarvlError):
@@ -67,8 +70,11 @@ async def on_broker(
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.will_set(topic, b"", qos=1, retain=True)
 
-    def announce(*_: object) -> None:
-        client.publish(topic, record.to_bytes(), qos=1, retain=True)
+    def announce(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
+        if reason.is_failure:
+            log.error("the broker refuses the announcement: %s", reason.getName())
+        else:
+            client.publish(topic, record.to_bytes(), qos=1, retain=True)
 
     client.on_connect = announce
     if parts.scheme == "mqtts":
@@ -81,9 +87,10 @@ async def on_broker(
         yield
     finally:
         if client.is_connected():
-            client.publish(topic, b"", qos=1, retain=True).wait_for_publish(2)
+            gone = client.publish(topic, b"", qos=1, retain=True)
+            await to_thread.run_sync(gone.wait_for_publish, GOODBYE_S)
         client.disconnect()
-        client.loop_stop()
+        await to_thread.run_sync(client.loop_stop)
 
 
 def advertised_host(listening: str) -> str:
