@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -24,7 +23,7 @@ from agent.settings import Settings, load_settings
 from agent.yaml_file import check, read
 from cloud.peer import PeerRecord
 from inarvl import logs
-from inarvl.errors import InarvlError
+from inarvl.terminal import explained
 
 T = TypeVar("T")
 DEFAULT_CONFIG = Path("/etc/inarvl/agent.yaml")
@@ -42,7 +41,7 @@ LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 def run(config: Config = None, log_level: LogLevel = "info") -> None:
     """Run the agent until it is told to stop."""
     logs.configure(log_level)
-    with _explained():
+    with explained("inarvl"):
         settings = _settings(config)
         profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
@@ -58,7 +57,7 @@ def ask(
     config: Config = None,
 ) -> None:
     """Ask the running agent one question."""
-    with _explained():
+    with explained("inarvl"):
         fields = {
             "question": question,
             "client": f"ask-{uuid.uuid4().hex[:12]}",
@@ -88,7 +87,7 @@ def discover(
         with anyio.move_on_after(seconds):
             await mdns.browse(lambda record: found.update({record.id: record}), lambda _id: None)
 
-    with _explained():
+    with explained("inarvl"):
         _await(listen)
     table = Table("peer", "url", "models", "version")
     for record in found.values():
@@ -101,7 +100,7 @@ def discover(
 @app.command()
 def status(config: Config = None, wait_s: float = 3.0) -> None:
     """Show what the agent says of itself; exit status 1 unless it is online."""
-    with _explained():
+    with explained("inarvl"):
         settings = _settings(config)
         snapshot = _await(lambda: console.status(settings, wait_s=wait_s))
     screen = Console()
@@ -133,7 +132,7 @@ def validate(
     file: Annotated[Path, typer.Argument(help="A site file or a hardware profile.")],
 ) -> None:
     """Check a YAML file and say what is wrong with it, and where."""
-    with _explained():
+    with explained("inarvl"):
         content = read(file)
         if {"power", "match", "extends"} & content.keys():
             load_profile(str(file))
@@ -153,13 +152,3 @@ def _settings(config: Path | None) -> Settings:
 
 def _await(task: Callable[[], Awaitable[T]]) -> T:
     return anyio.run(task)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """End with a sentence and exit status 1 instead of a traceback where an error is expected."""
-    try:
-        yield
-    except InarvlError as error:
-        typer.secho(f"inarvl: {error}", err=True, fg="red")
-        raise typer.Exit(1) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ import typer
 from cloud.announce import advertised_host, on_broker, on_lan
 from cloud.peer import PeerRecord
 from inarvl import __version__, logs, systemd
-from inarvl.errors import InarvlError
+from inarvl.terminal import explained
 from vlm.checkpoint import Checkpoint
 from vlm.cli import DeviceChoice, QuantizationChoice
 from vlm.client import VlmClient
@@ -54,16 +53,8 @@ def serve_command(
 ) -> None:
     """Serve models as `inarvl-vlm serve` does, and announce them once they are ready."""
     logs.configure(log_level)
-    options = ServeOptions(
-        models=tuple(Checkpoint.at(source, quantization.value, None) for source in model),
-        listen=listen,
-        device=device.value,
-        max_tokens=max_tokens,
-        queue=queue,
-        threads=threads,
-    )
 
-    async def run() -> None:
+    async def run(options: ServeOptions) -> None:
         async with AsyncExitStack() as announcements:
 
             async def announce(info: ServerInfo) -> None:
@@ -77,7 +68,16 @@ def serve_command(
 
             await serve(options, on_ready=announce)
 
-    _run(run)
+    with explained("inarvl-cloud"):
+        options = ServeOptions(
+            models=tuple(Checkpoint.at(source, quantization.value, None) for source in model),
+            listen=listen,
+            device=device.value,
+            max_tokens=max_tokens,
+            queue=queue,
+            threads=threads,
+        )
+        anyio.run(run, options)
 
 
 @app.command("announce")
@@ -107,7 +107,8 @@ def announce_command(
                 async for _ in signals:
                     return
 
-    _run(run)
+    with explained("inarvl-cloud"):
+        anyio.run(run)
 
 
 async def _announce(
@@ -130,11 +131,3 @@ async def _announce(
 def _reachable(advertise: str | None, info: ServerInfo) -> str:
     host, _, port = (advertise or advertised_host(info.host)).partition(":")
     return f"{host}:{port or info.port}"
-
-
-def _run(main: Callable[[], Awaitable[None]]) -> None:
-    try:
-        anyio.run(main)
-    except InarvlError as error:
-        typer.secho(f"inarvl-cloud: {error}", err=True, fg="red")
-        raise typer.Exit(1) from error

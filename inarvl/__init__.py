@@ -1,3 +1,3 @@
-"""What every inarvl package may import: the version, the error base, logging and systemd notification."""
+"""What every inarvl package may import: the version, errors and their telling, logs, systemd."""
 
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ import anyio
 import typer
 
 from inarvl import logs
-from inarvl.errors import InarvlError
+from inarvl.terminal import explained
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
 from vlm.server import ServeOptions, serve
@@ -62,7 +62,7 @@ def serve_command(
 ) -> None:
     """Serve models over the OpenAI chat-completions schema until told to stop."""
     logs.configure(log_level)
-    try:
+    with explained("inarvl-vlm"):
         options = ServeOptions(
             models=_checkpoints(model, name or [], quantization),
             listen=listen,
@@ -75,9 +75,6 @@ def serve_command(
             max_rss_bytes=max_rss_mb * 2**20 if max_rss_mb else None,
         )
         anyio.run(serve, options)
-    except InarvlError as error:
-        typer.secho(f"inarvl-vlm: {error}", err=True, fg="red")
-        raise typer.Exit(1) from error
 
 
 @app.command("bundled")
