@@ -50,7 +50,6 @@ class GridHead(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
     def __init__(self, width: int, side: int) -> None:
         super().__init__()
-        self._side = side
         self._per_cell = side // GRID
         self.read = nn.Linear(width * self._per_cell**2, sum(FACETS.values()))
 

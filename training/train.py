@@ -6,14 +6,17 @@ import csv
 import logging
 import math
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from scenes.question import TYPES, ask
+from scenes.scene import Scene
 from training.dataset import TRAIN, picture_file, scene
 from training.grid import GridHead, truth
 from training.model import build_model, build_tokenizer
@@ -47,9 +50,17 @@ class Run:
         self.naming = Naming(self.tokenizer, self.side)
         parameters = [*self.model.parameters(), *self.grid.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=DECAY)
-        self.pictures = np.load(picture_file(folder, TRAIN, recipe.image), mmap_mode="r")
-        self.scenes = [scene(TRAIN, index) for index in range(len(self.pictures))]
         self._rng = np.random.default_rng([seed, 7])
+
+    @cached_property
+    def pictures(self) -> NDArray[np.uint8]:
+        """The rendered training scenes, (scenes, side, side, 3); exporting needs none of them."""
+        return np.asanyarray(np.load(picture_file(self.folder, TRAIN, self.recipe.image), mmap_mode="r"))
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """What stands in each picture."""
+        return [scene(TRAIN, index) for index in range(len(self.pictures))]
 
     @property
     def checkpoint(self) -> Path:
