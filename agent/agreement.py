@@ -13,10 +13,10 @@ NUMBERS = {word: str(n) for n, word in enumerate(WORDS)} | {"none": "0"}
 def normalise(answer: str) -> str:
     """Lower case, without articles and punctuation, number words as digits: VQA's rules (Antol et al. 2015).
 
-    >>> normalise("The Two, red ones.")
-    '2 red ones'
+    >>> normalise("The Two, red ones."), normalise("It isn't.")
+    ('2 red ones', 'it isnt')
     """
-    text = unicodedata.normalize("NFKC", answer).lower()
+    text = re.sub("['\u2019]", "", unicodedata.normalize("NFKC", answer).lower())
     text = re.sub(r"[.,](?!\d)|[^\w\s.,%+-]", " ", text)
     words = [NUMBERS.get(word, word) for word in text.split() if word not in ARTICLES]
     return " ".join(words)

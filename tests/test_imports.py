@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 COMMON = {"inarvl"}
+PURE = ("agreement", "energy", "images", "profile", "profiles")
 MAY_IMPORT = {
     "inarvl": set(),
     "controller": set(),
@@ -18,6 +19,8 @@ MAY_IMPORT = {
     "training": {"scenes", "vlm"},
     "agent": {"controller", "vlm", "cloud.peer"},
     "demo": {"scenes", "agent"},
+    # bench encodes, prices and compares as the agent does, and runs nothing of it
+    "bench": {"controller", "vlm", "scenes", *(f"agent.{name}" for name in PURE)},
 }
 
 
