@@ -119,6 +119,19 @@ def arm_named(name: str) -> Arm:
     return Arm(known, model, int(resolution), server=tier)
 
 
+def merged(parts: Sequence[Trace]) -> Trace:
+    """One trace of all arms. Raises TraceError unless questions are the same and arms different."""
+    runs: dict[str, tuple[Run | None, ...]] = {}
+    for part in parts:
+        if part.questions != parts[0].questions:
+            raise TraceError("these traces are not of the same questions; record the same set for all")
+        for arm in part.runs:
+            if arm in runs:
+                raise TraceError(f"two traces have {arm}; record one of them under another name")
+        runs |= part.runs
+    return Trace(parts[0].questions, runs)
+
+
 def write(path: Path, trace: Trace) -> None:
     """Write `trace` to `path`, all of it or nothing; the same trace always gives the same bytes."""
     columns = [*QUESTION_COLUMNS, *SIGNAL_COLUMNS]

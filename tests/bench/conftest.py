@@ -1,12 +1,22 @@
-"""A small trace to read, write and grade."""
+"""A small trace to read, write and grade, and questions with a server to ask them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 
+import anyio
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
 
+from bench.drawn import write_questions
+from bench.questions import QuestionSet
 from bench.trace import Run, Trace, TracedQuestion
 from controller.signals import FEATURES
+from scenes.question import TYPES
+from vlm import bundled
+from vlm.checkpoint import Checkpoint
+from vlm.server import ServeOptions, ServerInfo, serve
 
 ARMS = ("local/small@64", "cloud/owner/big.v2@128")
 
@@ -50,3 +60,37 @@ def _run(rng: np.random.Generator, number: int) -> Run | None:
         energy_source="modelled" if told else "measured",
         payload_bytes=1000 + number,
     )
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> QuestionSet:
+    """One drawn question of each type."""
+    folder = tmp_path_factory.mktemp("questions")
+    list(write_questions(folder, len(TYPES), 4, split=9))
+    return QuestionSet.from_csv(folder)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real server with a bundled model, in a thread of its own."""
+    pytest.importorskip("torch", reason="the vlm extra is not installed")
+    path = tmp_path_factory.mktemp("socket") / "vlm.sock"
+    name = min(bundled.names())
+    options = ServeOptions((Checkpoint.at(f"bundled:{name}", "none"),), f"unix:{path}", "cpu", threads=1)
+    ready: Future[ServerInfo] = Future()
+
+    async def on_ready(info: ServerInfo) -> None:
+        ready.set_result(info)
+
+    with start_blocking_portal() as portal:
+        stop = portal.call(anyio.Event)
+        served = portal.start_task_soon(partial(serve, options, on_ready=on_ready, stop=stop))
+        served.add_done_callback(
+            lambda ended: None if ready.done() else ready.set_exception(ended.exception())
+        )
+        try:
+            ready.result(60)
+            yield f"unix:{path}"
+        finally:
+            portal.call(stop.set)
+            served.result(60)
