@@ -19,6 +19,7 @@ from bench.progress import recording_display
 from bench.questions import QuestionSet
 from bench.rapl import Meter, Rapl
 from bench.record import RecordOptions, record
+from bench.replay_command import replay_command
 from bench.serving import ServerSpec
 from controller.arm import Tier
 from inarvl.terminal import explained
@@ -32,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("replay")(replay_command)
 
 
 @app.command("questions")

@@ -1,0 +1,1 @@
+"""The policies that are compared: the controller, its rivals, and bounds that know the future."""
