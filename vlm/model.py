@@ -53,6 +53,7 @@ class VisionModel:
         self._controls = [*tokenizer.all_special_tokens, getattr(processor, "image_token", None)]
         config = model.config.get_text_config()
         self._window: int | None = getattr(config, "max_position_embeddings", None)
+        family.prepare(model)
 
     def warm_up(self, check: Callable[[], None]) -> None:
         """Answer a small question, so that the first real one does not pay for lazy initialisation."""
@@ -126,7 +127,9 @@ class VisionModel:
             images=images,
             return_tensors="pt",
             add_special_tokens=not (begin and prompt.startswith(begin)),
-            images_kwargs=self._family.image_options(self._processor.image_processor, side),
+            images_kwargs=self._family.image_options(
+                self._processor.image_processor, side, self.card.resolutions
+            ),
         ).to(self._model.device, dtype=self._model.dtype)
 
     def _part(self, part: str | Image.Image) -> dict[str, str]:

@@ -58,7 +58,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         folder = root / family
         if not folder.exists():
             torch.manual_seed(0)
-            {"llava": _llava, "smolvlm": _smolvlm}.get(family, partial(_qwen, family))(folder)
+            builders = {"llava": _llava, "llava_clip": partial(_llava, tower="clip"), "smolvlm": _smolvlm}
+            builders.get(family, partial(_qwen, family))(folder)
         return folder
 
     return build
@@ -160,23 +161,30 @@ def _save(folder: Path, model: Any, tokenizer: Any, *parts: Any) -> None:
         part.save_pretrained(folder)
 
 
-def _llava(folder: Path) -> None:
+def _llava(folder: Path, tower: str = "siglip") -> None:
+    """With a SigLIP tower, or a CLIP tower as in the first LLaVA: a class token more, images are cropped."""
     tokenizer = _tokenizer(["<image>"], "</s>", "<image>\n", "")
+    sizes: dict[str, Any] = {**VISION, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
+    square = {"height": 32, "width": 32}
+    if tower == "clip":
+        vision, select = transformers.CLIPVisionConfig(**sizes), "default"
+        images = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square)
+    else:
+        vision, select = transformers.SiglipVisionConfig(**sizes), "full"
+        images = transformers.SiglipImageProcessorPil(size=square)
     config = transformers.LlavaConfig(
-        vision_config=transformers.SiglipVisionConfig(
-            **VISION, num_hidden_layers=2, num_attention_heads=2, image_size=32
-        ),
+        vision_config=vision,
         text_config=transformers.LlamaConfig(**_text_config(tokenizer)),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
-        vision_feature_select_strategy="full",
+        vision_feature_select_strategy=select,
     )
-    images = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32})
     processor = transformers.LlavaProcessor(
         images,
         tokenizer,
         patch_size=8,
-        vision_feature_select_strategy="full",
+        vision_feature_select_strategy=select,
+        num_additional_image_tokens=int(tower == "clip"),
         chat_template=tokenizer.chat_template,
     )
     _save(folder, transformers.LlavaForConditionalGeneration(config), tokenizer, processor)

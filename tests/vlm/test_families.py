@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 from vlm.checkpoint import Checkpoint, Quantization
@@ -125,6 +126,51 @@ def test_a_small_image_costs_fewer_tokens_where_images_are_tiled(checkpoint: Bui
         for side in (32, 128, 512)
     )
     assert small < large == huge
+
+
+@pytest.mark.parametrize(
+    ("family", "quantization"), [("llava", "none"), ("llava", "nf4"), ("llava_clip", "none")]
+)
+def test_an_image_is_seen_at_the_largest_resolution_that_it_fills(
+    checkpoint: Build, family: str, quantization: Quantization
+) -> None:
+    """The tower has 32 px and patches of 8; the checkpoint says that 64 px are worth trying too."""
+    model = loaded(checkpoint(family), quantization)
+    shapes: list[tuple[int, ...]] = []
+    model._model.model.vision_tower.register_forward_pre_hook(
+        lambda _tower, args: shapes.append(tuple(args[0].shape))
+    )
+    tokens = {
+        side: model.generate(question(side=side), max_tokens=1, check=proceed).prompt_tokens
+        for side in (20, 32, 63, 64, 500)
+    }
+    assert [shape[-1] for shape in shapes] == [32, 32, 32, 64, 64]
+    assert tokens[20] == tokens[32] == tokens[63]
+    assert tokens[64] == tokens[500] == tokens[32] + (64 // 8) ** 2 - (32 // 8) ** 2
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_positions_are_interpolated_for_another_size_only(checkpoint: Build, side: int) -> None:
+    tower = loaded(checkpoint("llava"))._model.model.vision_tower
+    pixels = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        seen = tower(pixels).last_hidden_state
+        embedded = tower.embeddings(pixels, interpolate_pos_encoding=side != 32)
+        assert torch.equal(seen, tower.post_layernorm(tower.encoder(embedded).last_hidden_state))
+
+
+def test_without_noted_resolutions_the_towers_own_is_used(checkpoint: Build, tmp_path: Path) -> None:
+    bare = shutil.copytree(checkpoint("llava"), tmp_path / "bare")
+    (bare / "inarvl.json").unlink()
+    small, large = question(side=32), question(side=500)
+    model = loaded(bare)
+    assert (
+        model.generate(large, max_tokens=1, check=proceed).prompt_tokens
+        == model.generate(small, max_tokens=1, check=proceed).prompt_tokens
+    )
+    assert loaded(checkpoint("llava")).generate(small, max_tokens=4, check=proceed) == model.generate(
+        small, max_tokens=4, check=proceed
+    )
 
 
 def test_sampling_repeats_with_its_seed(checkpoint: Build) -> None:
