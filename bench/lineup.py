@@ -4,42 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from bench.errors import BenchError
+from bench.policies.cascade import Cascade, Kind, fit_pair
+from bench.policies.complexity import Complexity, QualityTable, StaticPareto, Thresholds
 from bench.policies.fixed import Always, ShareMatchedRandom
+from bench.policies.linucb import LinUCB
 from bench.policies.oracle import Oracle
 from bench.policies.ours import Ours, settings_for
+from bench.policies.pareto import ParetoBandit
+from bench.policies.predictors import ByPrediction, Predictor, fit_factorisation, fit_knn
+from bench.policies.virtual_queue import VirtualQueue
+from bench.policies.vowpal import Vowpal
+from bench.setting import Setting
 from bench.sim.dataset import Dataset
 from bench.sim.policy import Policy
-from bench.sim.profile import CostProfile
-from bench.sim.stream import Stream
-from controller.arm import Arm
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What a policy may be made from: the tuning half is known, the stream's future only to an oracle.
-
-    Attributes:
-        knob: from its entry's `knobs`, the first of which is its default.
-    """
-
-    tuning: Dataset
-    profile: CostProfile
-    stream: Stream
-    seed: int
-    knob: float
-
-    @property
-    def edge(self) -> Arm:
-        """The board's most accurate arm on the tuning half."""
-        return self.tuning.arms[self.tuning.best("local")]
-
-    @property
-    def cloud(self) -> Arm:
-        """The cloud's most accurate arm on the tuning half: the reference."""
-        return self.tuning.arms[self.tuning.best("cloud")]
+Learns = Literal["online", "offline", "hindsight", "nothing"]
+FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
+WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.4)  # of a unit of price, in right answers
 
 
 @dataclass(frozen=True)
@@ -48,38 +32,132 @@ class Entry:
 
     Attributes:
         knobs: its default first, then what it is swept over.
-        learns: `online`, `offline` (fitted to the tuning half), `hindsight` (knows the future) or `nothing`.
+        learns: while it runs, from the tuning half, from the future, or not at all.
+        about: what it is, and what its knob is.
     """
 
     name: str
     make: Callable[[Setting], Policy]
     knobs: tuple[float, ...]
-    learns: str
+    learns: Learns
     about: str
 
 
-def _ours(setting: Setting) -> Policy:
-    return Ours(settings_for(setting.tuning, setting.profile, floor=setting.knob), seed=setting.seed)
+def _ours(s: Setting) -> Policy:
+    return Ours(settings_for(s.tuning, s.profile, floor=s.knob), seed=s.seed)
+
+
+def _cascade(kind: Kind) -> Callable[[Setting], Policy]:
+    def make(s: Setting) -> Policy:
+        pair = s.fitted(f"cascade {kind}", lambda: fit_pair(s.tuning, s.at_rest, kind))
+        return Cascade(pair, pair.threshold(s.knob))
+
+    return make
+
+
+def _static_pareto(s: Setting) -> Policy:
+    table = s.fitted("qualities", lambda: QualityTable.fit(s.tuning))
+    return StaticPareto(table, s.at_rest, s.stream.dataset, s.stream.rows, s.knob)
+
+
+def _thresholds(s: Setting) -> Policy:
+    complexity = s.fitted("complexity", lambda: Complexity.fit(s.tuning))
+    rtt_ms = s.profile.path.rtt_ms
+    return Thresholds(complexity, s.tuning, s.stream.dataset, s.stream.rows, 1.0 - s.knob, rtt_ms)
+
+
+def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> Callable[[Setting], Policy]:
+    def make(s: Setting) -> Policy:
+        predictor = s.fitted(name, lambda: fit(s.tuning))
+        matrix = s.stream.dataset.matrix
+        predicted = s.fitted(f"{name} {id(s.stream.dataset)}", lambda: predictor(matrix))
+        return ByPrediction(predicted, s.at_rest, s.stream.dataset, s.stream.rows, s.knob)
+
+    return make
+
+
+def _linucb(discount: float) -> Callable[[Setting], Policy]:
+    return lambda s: LinUCB(s.tuning, s.truth, s.prices, s.knob, discount=discount)
+
+
+def _virtual_queue(s: Setting) -> Policy:
+    alpha = s.knob * float(s.tuning.correct[:, s.tuning.best("cloud")].mean())
+    return VirtualQueue(s.tuning, s.truth, s.prices, alpha, seed=s.seed)
 
 
 ENTRIES: Final = {
     entry.name: entry
     for entry in (
-        Entry(
-            "inarvl",
-            _ours,
-            (0.97, 0.9, 0.94, 0.98, 0.99),
-            "online",
-            "the controller, from cold; knob: its floor",
-        ),
+        Entry("inarvl", _ours, FLOORS, "online", "the controller, from cold; knob: its floor"),
         Entry("always-edge", lambda s: Always(s.edge), (0.0,), "nothing", "the board's most accurate arm"),
         Entry("always-cloud", lambda s: Always(s.cloud), (0.0,), "nothing", "the reference"),
         Entry(
             "random",
-            lambda s: ShareMatchedRandom(s.edge, s.cloud, s.knob, seed=s.seed),
-            (0.36, 0.95, 0.8, 0.65, 0.5, 0.2, 0.05),
+            lambda s: ShareMatchedRandom(s.edge, s.cloud, 1.0 - s.knob, seed=s.seed),
+            (0.64, 0.05, 0.2, 0.35, 0.5, 0.8, 0.95),
             "nothing",
-            "a coin; knob: share on the board",
+            "a coin; knob: share to the cloud",
+        ),
+        Entry(
+            "static-pareto",
+            _static_pareto,
+            (0.97, 0.7, 0.8, 0.9, 0.94, 0.99, 1.0),
+            "offline",
+            "INAR-VL-like: cheapest arm that is good enough for the complexity; knob: how good",
+        ),
+        Entry(
+            "thresholds",
+            _thresholds,
+            (0.5, 0.05, 0.2, 0.35, 0.65, 0.8, 0.95),
+            "offline",
+            "MoA-Off-like: complex in either modality goes to the cloud; knob: share counted complex",
+        ),
+        Entry(
+            "cascade-raw",
+            _cascade("raw"),
+            (0.35, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8),
+            "offline",
+            "the board first, escalated by its tokens' mean probability; knob: share escalated",
+        ),
+        Entry(
+            "cascade-isotonic",
+            _cascade("isotonic"),
+            (0.35, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8),
+            "offline",
+            "the board first, escalated by its calibrated margin; knob: share escalated",
+        ),
+        Entry(
+            "knn", _predicted("knn", fit_knn), WORTHS, "offline", "accuracy of near questions; knob: price"
+        ),
+        Entry(
+            "factorisation",
+            _predicted("factorisation", fit_factorisation),
+            WORTHS,
+            "offline",
+            "accuracy by matrix factorisation; knob: price",
+        ),
+        Entry("linucb", _linucb(1.0), WORTHS, "online", "forgets nothing; knob: price"),
+        Entry("linucb-discounted", _linucb(0.998), WORTHS, "online", "memory of 500 runs; knob: price"),
+        Entry(
+            "vowpal-wabbit",
+            lambda s: Vowpal(s.tuning, s.truth, s.prices, s.knob, seed=s.seed),
+            WORTHS,
+            "online",
+            "cb_explore_adf with SquareCB; knob: price",
+        ),
+        Entry(
+            "paretobandit",
+            lambda s: ParetoBandit(s.tuning, s.truth, s.prices, s.knob, seed=s.seed),
+            (0.3, 0.01, 0.03, 0.06, 0.1, 0.2, 0.5),
+            "online",
+            "its package, from cold; knob: its cost penalty",
+        ),
+        Entry(
+            "virtual-queue",
+            _virtual_queue,
+            (0.98, 0.85, 0.9, 0.94, 1.0, 1.05),
+            "online",
+            "MESS+-like; knob: accuracy to hold, as a share of the reference's",
         ),
         Entry("oracle", lambda s: Oracle(s.stream), (0.0,), "hindsight", "the cheapest right arm"),
     )

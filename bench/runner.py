@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench import trace
-from bench.lineup import Setting, entry_named
+from bench.lineup import entry_named
 from bench.result import Result, result_of
+from bench.setting import Setting
 from bench.sim.dataset import Dataset, Half, prepare
 from bench.sim.drifts import script_named
 from bench.sim.profile import profile_named
@@ -42,7 +43,7 @@ def run(task: Task) -> Result:
     stream = Stream(
         dataset, profile, script_named(task.script), count=task.count, seed=task.seed, telling=task.telling
     )
-    setting = Setting(tuning, profile, stream, task.seed, task.knob)
+    setting = Setting(tuning, profile, stream, task.seed, task.knob, _fits(task.trace, task.profile))
     policy = entry_named(task.policy).make(setting)
     record = replay(stream, policy, task.policy)
     return result_of(record, stream, tuning.best("cloud"), tuning.best("local"))
@@ -62,6 +63,11 @@ def run_all(tasks: Iterable[Task], *, processes: int | None = None) -> Iterator[
 def _halves(path: Path, profile: str) -> dict[Half, Dataset]:
     whole = prepare(_trace(path), profile_named(profile))
     return {"tune": whole.half("tune"), "report": whole.half("report")}
+
+
+@lru_cache(maxsize=8)
+def _fits(path: Path, profile: str) -> dict[str, object]:
+    return {}
 
 
 @lru_cache(maxsize=2)
