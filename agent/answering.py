@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.energy import Source
 from agent.question import Question
 from agent.servers import Run, Servers
 from controller.arm import Arm
@@ -59,6 +60,14 @@ class Answered:
         """What the board spent on all of its runs; None when a run's part is unknown."""
         parts = [run.execution.energy_j for run in self.runs]
         return None if None in parts else sum(part for part in parts if part is not None)
+
+    @property
+    def energy_source(self) -> Source | None:
+        """Where that figure comes from: modelled as soon as that of one run is."""
+        sources = {run.energy_source for run in self.runs}
+        if None in sources:
+            return None
+        return "modelled" if "modelled" in sources else "measured"
 
 
 class Answering:

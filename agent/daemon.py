@@ -26,12 +26,15 @@ from agent.feedback import Feedback
 from agent.intake import Intake, IntakeLimits
 from agent.job import Job
 from agent.link import Links
+from agent.metering import Metering
 from agent.mqtt import MqttLink, Will
 from agent.outbox import Outbox
 from agent.peers import Pace, Peers
 from agent.profile import Profile
 from agent.question import Question
-from agent.sensing import Sensing
+from agent.sensing.meter import EnergyMeter
+from agent.sensing.sensing import Sensing
+from agent.sensing.sources import sources
 from agent.servers import Servers
 from agent.settings import Settings
 from agent.spool import Spool
@@ -62,7 +65,12 @@ class Daemon:
         self._store = Store(settings.state_dir / "learned.json")
         decision = profile.controller_settings()
         self._controller = Controller(decision, rng=rng)
-        self._sensing = Sensing(profile.rates.sense_s)
+        meter = EnergyMeter(idle_w=profile.power.idle_w, every_s=profile.rates.power_s)
+        self._sensing = Sensing(
+            sources(power_s=profile.rates.power_s, sense_s=profile.rates.sense_s, rails=profile.power.rails),
+            smoothing_s=profile.rates.smoothing_s,
+            meter=meter,
+        )
         self._link = MqttLink(
             settings.mqtt_options(f"inarvl-{settings.device}"),
             will=Will(self._topics.status, b"offline"),
@@ -80,7 +88,8 @@ class Daemon:
             pace=pace,
             keys=settings.api_keys(),
         )
-        self._servers = Servers(self._board, self._cloud, links, decision.power, profile.resolutions_of)
+        metering = Metering(self._sensing, meter, decision.power, sees_radio=profile.power.sees_radio)
+        self._servers = Servers(self._board, self._cloud, links, metering, profile.resolutions_of)
         self._answering = Answering(
             self._controller,
             self._servers,

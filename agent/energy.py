@@ -7,14 +7,14 @@ from typing import Literal
 
 from controller.arm import Tier
 from controller.settings import PowerModel
-from vlm.client import Completion
+from vlm.completion import Completion
 
 Source = Literal["measured", "modelled"]
 
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules above idle, and where the figure comes from."""
+    """Joules above idle, and where the figure comes from: modelled as soon as a part of it is."""
 
     joules: float
     source: Source
@@ -26,10 +26,18 @@ def modelled_energy(power: PowerModel, tier: Tier, completion: Completion) -> En
     The board's own model draws `local_w` while it computes. For a cloud answer the radio is on outside the
     server's time, and the board waits during it.
     """
-    server_ms = (completion.compute_ms or 0.0) + (completion.queue_ms or 0.0)
     if tier == "local":
         computing_ms = completion.latency_ms if completion.compute_ms is None else completion.compute_ms
         return Energy(power.local_w * computing_ms / 1e3, "modelled")
-    link_ms = max(0.0, completion.latency_ms - server_ms)
-    joules = (power.radio_w * link_ms + power.wait_w * server_ms) / 1e3
-    return Energy(joules + power.radio_j_per_mb * completion.request_bytes / 1e6, "modelled")
+    waiting_j = power.wait_w * _server_ms(completion) / 1e3
+    return Energy(waiting_j + radio_energy_j(power, completion), "modelled")
+
+
+def radio_energy_j(power: PowerModel, completion: Completion) -> float:
+    """What the radio or network card draws for a cloud answer, by the profile."""
+    link_ms = max(0.0, completion.latency_ms - _server_ms(completion))
+    return power.radio_w * link_ms / 1e3 + power.radio_j_per_mb * completion.request_bytes / 1e6
+
+
+def _server_ms(completion: Completion) -> float:
+    return (completion.compute_ms or 0.0) + (completion.queue_ms or 0.0)

@@ -32,13 +32,19 @@ class Match(Section):
 
 
 class Power(Section):
-    """What the board draws, in watts: `idle_w` in all, the others above that."""
+    """What the board draws, in watts: `idle_w` in all, the others above that.
+
+    `rails` name the monitored rails whose sum is the board's power, where its sensors would choose wrongly;
+    `sees_radio` says that the radio or network card is in that.
+    """
 
     idle_w: Watts
     local_w: Watts
     wait_w: Watts
     radio_w: Watts
     radio_j_per_mb: float = Field(0, ge=0, le=100)
+    rails: tuple[str, ...] = ()
+    sees_radio: bool = False
 
 
 class LimitSettings(Section):
@@ -80,9 +86,15 @@ class Audit(Section):
 
 
 class Rates(Section):
-    """Seconds between readings, checks of peers, telemetry, and saves of what was learned."""
+    """Seconds between samples of power, other readings, checks of peers, telemetry, and saves of what was
+    learned.
 
-    sense_s: float = Field(1.0, gt=0)
+    `smoothing_s` is the time constant by which loads and power are smoothed.
+    """
+
+    power_s: float = Field(0.2, ge=0.01)
+    sense_s: float = Field(1.0, ge=0.05)
+    smoothing_s: float = Field(2.0, ge=0)
     probe_s: float = Field(5.0, gt=0)
     telemetry_s: float = Field(10.0, gt=0)
     checkpoint_s: float = Field(60.0, gt=0)
@@ -121,7 +133,7 @@ class Profile(Section):
             audit_budget=self.audit.budget,
             limits=Limits(**self.limits.model_dump()),
             priors=priors,
-            power=PowerModel(**self.power.model_dump(exclude={"idle_w"})),
+            power=PowerModel(**self.power.model_dump(exclude={"idle_w", "rails", "sees_radio"})),
         )
 
     def resolutions_of(self, tier: Tier, card: ModelCard) -> tuple[int, ...]:

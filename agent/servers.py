@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.agreement import normalise
-from agent.energy import modelled_energy
+from agent.energy import Source
 from agent.link import Links
+from agent.metering import Metered, Metering
 from agent.peers import Peers
 from agent.question import Question
 from controller.arm import Arm, Tier
 from controller.context import Option
 from controller.outcome import Confidence, Execution
-from controller.settings import PowerModel
 from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 
@@ -28,7 +28,7 @@ class Run:
 
     execution: Execution
     text: str
-    energy_source: str | None = None
+    energy_source: Source | None = None
 
 
 class Servers:
@@ -39,12 +39,12 @@ class Servers:
         board: Peers,
         cloud: Peers,
         links: Links,
-        power: PowerModel,
+        metering: Metering,
         resolutions: Resolutions,
     ) -> None:
         self._tiers: dict[Tier, Peers] = {"local": board, "cloud": cloud}
         self._links = links
-        self._power = power
+        self._metering = metering
         self._resolutions = resolutions
         self._in_flight: Counter[str] = Counter()
 
@@ -89,27 +89,28 @@ class Servers:
             return Run(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
         self._in_flight[arm.server] += 1
         try:
-            completion = await peer.client.complete(
-                question.query.question,
-                question.image(arm.resolution),
-                model=arm.model,
-                max_tokens=max_tokens,
-                timeout_s=timeout_s,
-            )
+            async with self._metering.over(arm.tier) as metered:
+                completion = await peer.client.complete(
+                    question.query.question,
+                    question.image(arm.resolution),
+                    model=arm.model,
+                    max_tokens=max_tokens,
+                    timeout_s=timeout_s,
+                )
         except VlmError as error:
             if isinstance(error, (VlmUnavailable, VlmTimeout)):
                 self._tiers[arm.tier].report_failure(arm.server)
             return Run(Execution(arm, latency_ms=None, failure=error.code), str(error))
         finally:
             self._in_flight[arm.server] -= 1
-        return self._succeeded(arm, completion)
+        return self._succeeded(arm, completion, metered)
 
-    def _succeeded(self, arm: Arm, completion: Completion) -> Run:
+    def _succeeded(self, arm: Arm, completion: Completion, metered: Metered) -> Run:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
         if arm.tier == "cloud" and completion.compute_ms is not None:
             network_ms = completion.latency_ms - server_ms
             self._links.to(arm.server).observe_transfer(completion.request_bytes, network_ms)
-        energy = modelled_energy(self._power, arm.tier, completion)
+        energy = self._metering.energy(arm.tier, completion, metered)
         execution = Execution(
             arm,
             latency_ms=completion.latency_ms,

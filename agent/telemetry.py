@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.answering import Answered
 from agent.job import Job
-from agent.sensing import Sensing
+from agent.sensing.sensing import Sensing
 from agent.servers import Servers
 from controller.controller import Controller
 

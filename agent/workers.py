@@ -35,7 +35,7 @@ def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
         confidence=certainty(execution.confidence),
         latency_ms=round((now - job.arrived_at) * 1e3, 1),
         energy_j=answered.energy_j,
-        energy_source=answered.run.energy_source,
+        energy_source=answered.energy_source,
         decision_id=answered.decision.id,
         reason=answered.reason,
         resent=job.resent,

@@ -15,8 +15,10 @@ Mode = Literal["auto", "local", "cloud"]
 class DeviceState:
     """The board's latest readings; None where nothing measures them.
 
-    Loads are shares of all there is, 0 to 1. `clock_ratio` is the current CPU clock over its maximum,
-    `throttled` whether heat or power holds it down.
+    Loads are shares of all there is, 0 to 1. `clock_ratio` is the highest clock that heat and power mode
+    allow now over the hardware's own, of the CPU or the GPU, whichever is held down more; `throttled` whether
+    heat or power holds it down. `memory_pressure` is the share of the last ten seconds in which something
+    waited for memory.
     """
 
     cpu_load: float | None = None
@@ -27,6 +29,8 @@ class DeviceState:
     power_w: float | None = None
     clock_ratio: float | None = None
     throttled: bool | None = None
+    power_mode: str | None = None
+    memory_pressure: float | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ async def test_both_tiers_answer(product: Product) -> None:
             assert reply.answer
             assert reply.reason
             assert reply.latency_ms > 0
-            assert reply.energy_source == "modelled"
+            sources = {"cloud": {"modelled"}, "local": {"measured", "modelled"}}  # by this machine's sensors
+            assert reply.energy_source in sources[pin]
 
 
 async def test_a_peer_that_dies_is_done_without_and_comes_back(product: Product) -> None:
