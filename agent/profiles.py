@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ from typing import Any
 import psutil
 
 from agent.profile import Profile
+from agent.profile_sections import Match
 from agent.yaml_file import ConfigError, check, read
 
 log = logging.getLogger(__name__)
 
 GENERIC = "generic-x86"
+SITE_FOLDER = Path("/etc/inarvl/profiles")
+SUFFIXES = (".yaml", ".yml")
 
 
 def bundled() -> tuple[str, ...]:
@@ -34,33 +39,66 @@ def load_profile(name_or_path: str) -> Profile:
     return check(_merged(path, ()), Profile, str(path))
 
 
-def choose_profile(
-    device_tree: Path = Path("/proc/device-tree/model"), memory_gb: float | None = None
-) -> Profile:
-    """The bundled profile of the board this runs on, by its device-tree model and its memory.
+@dataclass(frozen=True)
+class Board:
+    """What tells one board from another.
 
-    `memory_gb` (10^9 bytes) is what the kernel sees when left out.
+    Attributes:
+        model: what its device tree calls it; empty where there is none.
+        cores: CPU cores.
+        memory_gb: as the kernel sees it, in 10^9 bytes.
     """
-    try:
-        model = device_tree.read_text(errors="replace").rstrip("\0\n")
-    except OSError:
-        model = ""
-    memory_gb = psutil.virtual_memory().total / 1e9 if memory_gb is None else memory_gb
-    fitting = [
-        profile
-        for profile in map(load_profile, bundled())
-        if profile.match.model and profile.match.model in model and memory_gb >= profile.match.memory_gb
-    ]
-    if fitting:
-        return max(fitting, key=lambda p: (len(p.match.model or ""), p.match.memory_gb))
-    log.warning("no profile fits this board (%s): using %s, whose power is a guess", model or "?", GENERIC)
+
+    model: str
+    cores: int
+    memory_gb: float
+
+    @classmethod
+    def here(cls, root: Path = Path("/")) -> Board:
+        """The board this runs on; its device tree is that under `root`."""
+        try:
+            model = (root / "proc" / "device-tree" / "model").read_text(errors="replace").rstrip("\0\n")
+        except OSError:
+            model = ""
+        return cls(model, os.cpu_count() or 1, psutil.virtual_memory().total / 1e9)
+
+    def fits(self, match: Match) -> bool:
+        """Whether all that `match` says holds; one that says nothing fits no board."""
+        named = match.model is None or match.model in self.model
+        enough = self.cores >= match.cores and self.memory_gb >= match.memory_gb
+        return match != Match() and named and enough
+
+
+def site_profiles(folder: Path = SITE_FOLDER) -> tuple[Path, ...]:
+    """The profiles that this site has put in `folder`."""
+    return tuple(sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES))
+
+
+def choose_profile(board: Board | None = None, folder: Path = SITE_FOLDER) -> Profile:
+    """The profile that fits the board best; a site's own goes before a bundled one.
+
+    Of several, the one with the longest model name is taken, then the most memory, then the most cores.
+
+    Raises:
+        ConfigError: one of the site's own is faulty.
+    """
+    board = board or Board.here()
+    for names in ([str(path) for path in site_profiles(folder)], bundled()):
+        fitting = [profile for profile in map(load_profile, names) if board.fits(profile.match)]
+        if fitting:
+            return max(fitting, key=lambda p: (len(p.match.model or ""), p.match.memory_gb, p.match.cores))
+    log.warning(
+        "no profile fits this board (%s): using %s, whose power is a guess: `inarvl profile new` measures",
+        board.model or "it has no device tree",
+        GENERIC,
+    )
     return load_profile(GENERIC)
 
 
 def _path(name_or_path: str, folder: Path, place: str) -> Path:
     if name_or_path in bundled():
         return Path(str(resources.files("profiles") / f"{name_or_path}.yaml"))
-    if Path(name_or_path).suffix not in (".yaml", ".yml"):
+    if Path(name_or_path).suffix not in SUFFIXES:
         raise ConfigError(
             f"{place}there is no profile {name_or_path!r}: "
             f"name one of {', '.join(bundled())}, or a file that ends in .yaml"

@@ -69,7 +69,7 @@ def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
             message = fault["msg"].removeprefix("Value error, ")
             if fault["type"] == "extra_forbidden":
                 message = _unknown(kind, fault["loc"])
-            lines.append(f"{name}: {place}: {message}")
+            lines.append(": ".join(part for part in (name, place, message) if part))
         raise ConfigError("\n".join(lines)) from None
 
 

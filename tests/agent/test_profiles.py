@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
+from agent import profile_schema
 from agent.profile import Profile
-from agent.profiles import GENERIC, bundled, choose_profile, load_profile
+from agent.profiles import GENERIC, Board, bundled, choose_profile, load_profile
 from agent.yaml_file import ConfigError
 from vlm.completion import ModelCard
 
@@ -71,15 +76,27 @@ def test_an_unknown_base_is_named_with_the_file_that_wants_it(tmp_path: Path) ->
     ("text", "place", "remedy"),
     [
         ("power: {idle_w: 5000, local_w: 8, wait_w: 0, radio_w: 0}", "power.idle_w", "in milliwatts?"),
+        ("power: {idle_w: 5, local_w: 8, wait_w: 0, radio_w: 300}", "power.radio_w", "in milliwatts?"),
+        (f"{POWER}\nlimits: {{temp_c: 90000}}", "limits.temp_c", "write 90"),
+        (f"{POWER}\nlimits: {{temp_c: 12}}", "limits.temp_c", "write 20 to 120"),
+        (f"{POWER}\nlimits: {{battery_pct: 0.15}}", "limits.battery_pct", "write 15"),
+        (f"{POWER}\nlimits: {{battery_pct: 150}}", "limits.battery_pct", "less than or equal to 100"),
+        (
+            f"{POWER}\nmatch: {{memory_gb: 8}}\nlimits: {{memory_mb: 536870912}}",
+            "limits.memory_mb",
+            "write MiB",
+        ),
+        (f"{POWER}\nrates: {{power_s: 0}}", "rates.power_s", "greater than or equal to 0.01"),
+        (f"{POWER}\nlink: {{rtt_ms: 0}}", "link.rtt_ms", "greater than 0"),
         ("power: {idle_w: 5, local_w: -8, wait_w: 0, radio_w: 0}", "power.local_w", "greater than or equal"),
         ("power: {idle_w: .nan, local_w: 8, wait_w: 0, radio_w: 0}", "power.idle_w", "finite"),
         ("power: {idle_w: 5, local_w: 8, wait_w: 0}", "power.radio_w", "required"),
         (f"{POWER}\nextends: [a]", "extends", "string"),
-        (f"{POWER}\nfloor: 97", "floor", "less than or equal to 1"),
+        (f"{POWER}\nfloor: 97", "floor", "write 0.97"),
         (f"{POWER}\nrates: {{sense_s: .inf}}", "rates.sense_s", "finite"),
-        (f"{POWER}\nresolutions: [448, 0]", "resolutions.1", "greater than or equal to 16"),
+        (f"{POWER}\nresolutions: [448, 0]", "resolutions.1", "between 16 and 8192"),
         (f"{POWER}\nresolutions: []", "resolutions", "at least 1"),
-        (f"{POWER}\nmodels: {{local: [{{name: m, quality: 90}}]}}", "models.local.0.quality", "less than 1"),
+        (f"{POWER}\nmodels: {{local: [{{name: m, quality: 90}}]}}", "models.local.0.quality", "write 0.9"),
         (f"{POWER}\nmodels: {{local: [{{name: m, qualty: 0.9}}]}}", "models.local.0.qualty", "mean quality?"),
         (f"{POWER}\nlimits: {{temp: 90}}", "limits.temp", "did you mean temp_c?"),
     ],
@@ -109,14 +126,63 @@ def test_a_fault_names_its_place_and_the_remedy(tmp_path: Path, text: str, place
 def test_the_board_is_recognised_by_its_device_tree_and_memory(
     tmp_path: Path, model: str, memory_gb: float, profile: str
 ) -> None:
-    device_tree = tmp_path / "model"
+    device_tree = tmp_path / "proc" / "device-tree" / "model"
+    device_tree.parent.mkdir(parents=True)
     device_tree.write_bytes(model.encode("latin-1"))
-    assert choose_profile(device_tree, memory_gb).name == profile
+    board = replace(Board.here(tmp_path), memory_gb=memory_gb)
+    assert choose_profile(board, tmp_path).name == profile
 
 
 def test_a_board_without_a_device_tree_is_generic(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert choose_profile(tmp_path / "model").name == GENERIC
+    assert choose_profile(Board.here(tmp_path), tmp_path).name == GENERIC
     assert "whose power is a guess" in caplog.text
+
+
+def test_a_sites_own_profile_goes_before_the_bundled_ones(tmp_path: Path) -> None:
+    write(
+        tmp_path / "gate.yaml", "name: gate\nextends: thor\nmatch: {model: AGX Thor, cores: 14, memory_gb: 8}"
+    )
+    write(tmp_path / "notes.txt", "no profile")
+    board = Board("NVIDIA Jetson AGX Thor Developer Kit", 14, 131.0)
+    assert choose_profile(board, tmp_path).name == "gate"
+    assert choose_profile(replace(board, cores=12), tmp_path).name == "thor"
+
+
+def test_a_faulty_profile_of_the_site_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "gate.yaml", "name: gate\nextends: thor\nflor: 0.9")
+    with pytest.raises(ConfigError, match="did you mean floor"):
+        choose_profile(Board("x", 1, 1.0), tmp_path)
+
+
+def test_a_profile_that_matches_nothing_in_particular_fits_no_board(tmp_path: Path) -> None:
+    write(tmp_path / "any.yaml", "name: any\nextends: thor\nmatch: {model: null, memory_gb: 0}")
+    assert choose_profile(Board("x", 64, 500.0), tmp_path).name == GENERIC
+
+
+def test_the_shipped_schema_is_that_of_the_code() -> None:
+    shipped = resources.files("profiles") / profile_schema.FILE
+    assert shipped.read_text() == profile_schema.text(), "write it anew: inarvl profile schema"
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_a_bundled_profile_fits_the_schema_that_editors_check_it_with(name: str) -> None:
+    text = (resources.files("profiles") / f"{name}.yaml").read_text()
+    assert f"$schema={profile_schema.FILE}" in text.splitlines()[0]
+    jsonschema.validate(yaml.safe_load(text), profile_schema.schema())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: p\nextends: thor\nflor: 1",
+        "name: p",
+        "extends: thor",
+        "name: p\nextends: t\npower: {idle_w: x}",
+    ],
+)
+def test_the_schema_refuses_what_the_code_refuses(text: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text), profile_schema.schema())
 
 
 def some() -> Profile:
