@@ -76,15 +76,24 @@ class Daemon:
             will=Will(self._topics.status, b"offline"),
             subscriptions=self._subscriptions(),
         )
-        links = Links()
-        pace = Pace(check_s=profile.rates.probe_s)
+        probing = settings.probing
+        links = self._links = Links(probed=not probing.metered)
+        pace = Pace(
+            check_s=profile.rates.probe_s,
+            checks_per_upload=max(1, round(probing.upload_every_s / profile.rates.probe_s)),
+            upload_bytes=probing.upload_bytes,
+            metered=probing.metered,
+        )
         self._board = Peers(
-            rng=rng, changed=self._server_changed, pace=replace(pace, longest_retry_s=BOARD_RETRY_S)
+            rng=rng,
+            changed=self._server_changed,
+            pace=replace(pace, longest_retry_s=BOARD_RETRY_S, upload_bytes=0, metered=False),
         )
         self._cloud = Peers(
             rng=rng,
             changed=self._server_changed,
             observe=links.observe,
+            lost=links.lost,
             pace=pace,
             keys=settings.api_keys(),
         )
@@ -195,6 +204,8 @@ class Daemon:
 
     def _server_changed(self, server: str, state: str) -> None:
         log.info("server %s is %s", server, state)
+        if state in ("found", "gone"):  # one that is found at another address is another path
+            self._links.forget(server)
         self._link.post(self._topics.event, {"event": "server", "server": server, "state": state})
         self._report()
 

@@ -5,11 +5,15 @@
 3. A failed check, or a failed call that is reported, makes it unhealthy at once; it is then checked again
    after a delay that doubles with each failure, jittered, and comes back by itself.
 4. How many peers are known is capped: what a network announces must not fill the memory.
+5. A check of a healthy peer pings it, and at times uploads something, to measure the path. What the estimate
+   is not sure of is probed again after CONFIRM_S, at most CONFIRMATIONS times for each ordinary check. On a
+   metered link a healthy peer is not probed at all.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,22 +23,33 @@ from anyio.abc import TaskGroup
 
 from cloud.peer import PeerRecord
 from vlm.client import ModelCard, Ping, VlmClient
-from vlm.errors import VlmError
+from vlm.errors import VlmError, VlmTimeout
 
 log = logging.getLogger(__name__)
 
 MOST_PEERS = 32
 PROBE_BYTES = 32_768
+CONFIRM_S = 0.2
+CONFIRMATIONS = 3
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How often peers are checked, in seconds, and how many checks pass between throughput probes."""
+    """How often peers are checked.
+
+    Attributes:
+        check_s, first_retry_s, longest_retry_s: seconds between checks of a healthy and of an unhealthy peer.
+        checks_per_upload: checks that pass between uploads.
+        upload_bytes: size of an upload, 0 for none.
+        metered: no probes of a healthy peer.
+    """
 
     check_s: float = 5.0
     first_retry_s: float = 0.5
     longest_retry_s: float = 30.0
-    checks_per_probe: int = 12
+    checks_per_upload: int = 12
+    upload_bytes: int = PROBE_BYTES
+    metered: bool = False
 
 
 @dataclass
@@ -47,6 +62,7 @@ class Peer:
     cards: tuple[ModelCard, ...] = ()
     healthy: bool = False
     failures: int = 0
+    confirmations: int = 0
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wake: anyio.Event = field(default_factory=anyio.Event)
 
@@ -55,7 +71,8 @@ class Peers:
     """A registry of peers that keeps itself true.
 
     Args:
-        observe: called with the peer's id and each ping.
+        observe: called with the peer's id and each ping; says whether another should come soon.
+        lost: called with the peer's id when a ping got no answer in time.
         changed: called with the peer's id and a word (found, healthy, unhealthy, gone) for each event.
         keys: API keys by peer id, for those of the site file only.
     """
@@ -64,13 +81,15 @@ class Peers:
         self,
         *,
         rng: np.random.Generator,
-        observe: Callable[[str, Ping], None] = lambda _id, _ping: None,
+        observe: Callable[[str, Ping], bool] = lambda _id, _ping: False,
+        lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _word: None,
         keys: Mapping[str, str] | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._rng = rng
         self._observe = observe
+        self._lost = lost
         self._changed = changed
         self._keys = dict(keys or {})
         self._pace = pace or Pace()
@@ -123,6 +142,13 @@ class Peers:
             self._mark(peer, healthy=False)
             peer.wake.set()
 
+    def look_again(self, peer_id: str) -> None:
+        """A real call to the peer was so far from what was expected that its path should be probed."""
+        peer = self._known.get(peer_id)
+        if peer is not None and peer.healthy and peer.confirmations < CONFIRMATIONS:
+            peer.confirmations += 1
+            peer.wake.set()
+
     async def run(self) -> None:
         """Check peers for ever."""
         try:
@@ -144,30 +170,46 @@ class Peers:
             with peer.scope:
                 checks = 0
                 while True:
-                    await self._check(peer, probe=checks % self._pace.checks_per_probe == 0)
-                    checks = checks + 1 if peer.healthy else 0
                     peer.wake = anyio.Event()
-                    with anyio.move_on_after(self._delay_s(peer)):
+                    unsure = await self._check(peer, upload=checks % self._pace.checks_per_upload == 0)
+                    checks = checks + 1 if peer.healthy else 0
+                    if unsure and peer.healthy and peer.confirmations < CONFIRMATIONS:
+                        peer.confirmations += 1
+                        await anyio.sleep(CONFIRM_S)
+                        continue
+                    with anyio.move_on_after(self._delay_s(peer)) as waiting:
                         await peer.wake.wait()
-                        await anyio.sleep(self._delay_s(peer))
+                        if not peer.healthy:
+                            await anyio.sleep(self._delay_s(peer))
+                    if waiting.cancelled_caught:
+                        peer.confirmations = 0
         finally:
             with anyio.CancelScope(shield=True):
                 await peer.client.aclose()
 
-    async def _check(self, peer: Peer, *, probe: bool) -> None:
+    async def _check(self, peer: Peer, *, upload: bool) -> bool:
+        """Check and probe a peer; whether the path should be probed again soon."""
+        unsure = False
         try:
             if not peer.healthy:
                 if not await peer.client.ready():
                     self._mark(peer, healthy=False)
-                    return
+                    return False
                 peer.cards = tuple(await peer.client.models())
-            self._observe(peer.record.id, await peer.client.ping())
-            if probe:
-                self._observe(peer.record.id, await peer.client.ping(payload_bytes=PROBE_BYTES))
+            if not self._pace.metered:
+                unsure = self._observe(peer.record.id, await peer.client.ping())
+                if self._pace.upload_bytes and (upload or unsure):
+                    ping = await peer.client.ping(payload_bytes=self._pace.upload_bytes)
+                    unsure = self._observe(peer.record.id, ping)
             self._mark(peer, healthy=True)
+        except VlmTimeout as error:
+            log.debug("peer %s: %s", peer.record.id, error)
+            self._lost(peer.record.id)
+            self._mark(peer, healthy=False)
         except VlmError as error:
             log.debug("peer %s: %s", peer.record.id, error)
             self._mark(peer, healthy=False)
+        return unsure
 
     def _mark(self, peer: Peer, *, healthy: bool) -> None:
         peer.failures = 0 if healthy else peer.failures + 1
@@ -177,6 +219,6 @@ class Peers:
 
     def _delay_s(self, peer: Peer) -> float:
         if peer.healthy:
-            return self._pace.check_s
+            return math.inf if self._pace.metered else self._pace.check_s
         doubled = self._pace.first_retry_s * 2 ** min(peer.failures - 1, 16)
         return float(min(doubled, self._pace.longest_retry_s) * self._rng.uniform(0.5, 1.0))

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.agreement import normalise
 from agent.energy import Source
-from agent.link import Links
+from agent.link import Links, late
 from agent.metering import Metered, Metering
 from agent.peers import Peers
 from agent.question import Question
@@ -76,11 +76,15 @@ class Servers:
                 "url": peer.record.url,
                 "healthy": peer.healthy,
                 "models": [card.id for card in peer.cards],
-                "link": asdict(self._links.to(peer.record.id).state()) if tier == "cloud" else None,
+                "link": self._link_report(peer.record.id) if tier == "cloud" else None,
             }
             for tier, peers in self._tiers.items()
             for peer in peers.known()
         ]
+
+    def _link_report(self, server: str) -> dict[str, Any]:
+        link = self._links.to(server)
+        return {**asdict(link.state()), "server_ms": link.server_ms, "slow": link.slow}
 
     async def run(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Run:
         """Ask `arm`; a failure is a Run too, since it is learned from as well."""
@@ -109,7 +113,10 @@ class Servers:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
         if arm.tier == "cloud" and completion.compute_ms is not None:
             network_ms = completion.latency_ms - server_ms
-            self._links.to(arm.server).observe_transfer(completion.request_bytes, network_ms)
+            link = self._links.to(arm.server)
+            link.observe_transfer(completion.request_bytes, network_ms, server_ms)
+            if link.unsure or late(network_ms, link.state(), completion.request_bytes):
+                self._tiers[arm.tier].look_again(arm.server)
         energy = self._metering.energy(arm.tier, completion, metered)
         execution = Execution(
             arm,

@@ -70,6 +70,14 @@ class Discovery(Section):
     mqtt: bool = True
 
 
+class Probing(Section):
+    """What is sent to peers only to measure the way to them."""
+
+    metered: bool = False
+    upload_bytes: int = Field(32_768, ge=0, le=2**20)
+    upload_every_s: float = Field(60, ge=1)
+
+
 class IntakeSettings(Section):
     """How much is taken in."""
 
@@ -89,6 +97,7 @@ class Settings(Section):
     local: str | None = "unix:/run/inarvl/vlm.sock"
     peers: tuple[Server, ...] = ()
     discovery: Discovery = Discovery()
+    probing: Probing = Probing()
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))

@@ -21,8 +21,9 @@ from demo.board import Board
 from demo.broker import broker, free_port
 from demo.camera import Camera
 from demo.service import Service
-from demo.wan import Wan
 from inarvl.errors import InarvlError
+from wan.relay import Path as Way
+from wan.relay import Wan
 
 DEVICE = "demo"
 EDGE, CLOUD = "bundled:inarvl-edge-1m", "bundled:inarvl-cloud-4m"
@@ -47,7 +48,7 @@ def main(
         screen.width = PRINTED_WIDTH
     try:
         with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
-            port = _start(stack, Path(folder), screen, Wan(rtt_ms, mbps))
+            port = _start(stack, Path(folder), screen, Wan(Way(rtt_ms, mbps)))
             board = Board()
             camera = Camera(port, DEVICE, rng=np.random.default_rng(seed))
             anyio.run(_watch, camera, board, screen, every_s, once)
@@ -76,7 +77,7 @@ def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
     peer_port = free_port()
     portal = stack.enter_context(start_blocking_portal())
     wan_port = stack.enter_context(portal.wrap_async_context_manager(wan.to(peer_port)))
-    screen.print(f"cloud: behind an emulated link of {wan.rtt_ms:g} ms and {wan.mbps:g} Mbit/s")
+    screen.print(f"cloud: behind an emulated link of {wan.path.rtt_ms:g} ms and {wan.path.mbps:g} Mbit/s")
     socket = f"unix:{folder}/vlm.sock"
     site = folder / "agent.yaml"
     site.write_text(

@@ -18,9 +18,10 @@ MAY_IMPORT = {
     "cloud": {"vlm"},
     "training": {"scenes", "vlm"},
     "agent": {"controller", "vlm", "cloud.peer"},
-    "demo": {"scenes", "agent"},
+    "wan": set(),
+    "demo": {"scenes", "agent", "wan"},
     # bench encodes, prices and compares as the agent does, and runs nothing of it
-    "bench": {"controller", "vlm", "scenes", *(f"agent.{name}" for name in PURE)},
+    "bench": {"controller", "vlm", "scenes", "wan", *(f"agent.{name}" for name in PURE)},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.link import LEAST_PROBE_BYTES, LinkEstimator, Links
+from agent.link import LEAST_PROBE_BYTES, LinkEstimator, Links, late
 from vlm.client import Ping
 
 PROBE_BYTES = 100_000
@@ -67,6 +67,56 @@ def test_a_single_outlier_is_not_believed() -> None:
     rtt_ms = link.state().rtt_ms
     assert rtt_ms is not None
     assert rtt_ms < 80
+
+
+def test_what_is_far_off_is_to_be_looked_at_again() -> None:
+    link = steady(20, 10)
+    assert not link.unsure
+    link.observe_ping(ping(200))
+    assert link.unsure
+    link.observe_ping(ping(200))
+    assert not link.unsure
+
+
+def test_one_round_trip_that_waited_for_a_retransmission_is_a_loss_and_no_delay() -> None:
+    link = steady(20, 10)
+    link.observe_ping(ping(20 + 230))
+    link.observe_ping(ping(20))
+    state = link.state()
+    assert state.rtt_ms == pytest.approx(20)
+    assert state.loss == pytest.approx(1 / 32, rel=0.1)
+
+
+def test_a_slow_path_and_a_slow_server_are_told_apart() -> None:
+    def busy(link: LinkEstimator, rtt_ms: float, server_ms: float) -> str | None:
+        for _ in range(20):
+            link.observe_ping(ping(rtt_ms))
+            link.observe_transfer(PROBE_BYTES, rtt_ms + PROBE_BYTES * 8 / 1e4, server_ms)
+        return link.slow
+
+    assert busy(LinkEstimator(), 20, 50) is None
+    for rtt_ms, server_ms, slow in ((20, 200, "peer"), (90, 50, "link"), (90, 200, "both")):
+        link = LinkEstimator()
+        busy(link, 20, 50)
+        assert busy(link, rtt_ms, server_ms) == slow
+
+
+def test_without_probes_real_requests_tell_the_round_trip_too() -> None:
+    link = LinkEstimator(probed=False)
+    for _ in range(10):
+        link.observe_transfer(3_000, 42.0)
+        link.observe_transfer(PROBE_BYTES, 42.0 + PROBE_BYTES * 8 / 4e3)
+    state = link.state()
+    assert state.rtt_ms == pytest.approx(42)
+    assert state.uplink_mbps == pytest.approx(4, rel=0.05)
+
+
+def test_a_request_that_took_far_longer_than_the_estimate_is_late() -> None:
+    state = steady(20, 10).state()
+    sending_ms = PROBE_BYTES * 8 / 1e4
+    assert not late(20 + sending_ms, state, PROBE_BYTES)
+    assert late(2.5 * (20 + sending_ms), state, PROBE_BYTES)
+    assert not late(1e6, LinkEstimator().state(), PROBE_BYTES), "nothing was expected"
 
 
 def test_a_path_that_swings_is_told_by_its_mean_and_its_jitter() -> None:

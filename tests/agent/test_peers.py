@@ -16,7 +16,7 @@ from demo.broker import free_port
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio
-QUICK = Pace(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_probe=3)
+QUICK = Pace(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_upload=3)
 
 
 @asynccontextmanager
@@ -61,7 +61,9 @@ def record(port: int, peer_id: str = "p") -> PeerRecord:
 
 async def test_a_peer_is_healthy_while_its_server_runs_and_comes_back_by_itself() -> None:
     port, pings, changes = free_port(), list[Ping](), list[str]()
-    peers = registry(observe=lambda _id, ping: pings.append(ping), changed=lambda _id, w: changes.append(w))
+    peers = registry(
+        observe=lambda _id, ping: bool(pings.append(ping)), changed=lambda _id, w: changes.append(w)
+    )
     peers.offer(record(port), source="site")
     async with running(peers):
         async with endpoint(port):
