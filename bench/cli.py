@@ -7,6 +7,7 @@ import typer
 from bench.grade_command import grade_command
 from bench.record_command import merge_command, questions_command, record_command
 from bench.replay_command import replay_command
+from bench.report.command import report_command
 
 app = typer.Typer(
     help="Record what every arm does on every question, and tell what follows from it.",
@@ -18,3 +19,4 @@ app.command("record")(record_command)
 app.command("merge")(merge_command)
 app.command("grade")(grade_command)
 app.command("replay")(replay_command)
+app.command("report")(report_command)

@@ -66,7 +66,7 @@ def replay_command(
             for name in names
             for seed in range(seeds)
         ]
-        summaries = [summarise(result) for result in run_all(tasks, processes=processes)]
+        summaries = list(run_all(tasks, summarise, processes=processes))
     half = f"{'tuning' if tune else 'reported'} half"
     over = f"profile {profile}, script {script}, {seeds} x {count} questions"
     title = f"{trace.name}, {half}, {over}: simulated"

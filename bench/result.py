@@ -16,6 +16,7 @@ NUMBERS: Final = (
     "correct",
     "latency_ms",
     "device_j",
+    "idle_j",
     "cloud_j",
     "cloud_calls",
     "escalated",

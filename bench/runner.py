@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 from bench import trace
-from bench.lineup import entry_named
+from bench.ablations import maker_named
+from bench.errors import BenchError
 from bench.result import Result, result_of
 from bench.setting import Setting
 from bench.sim.dataset import Dataset, Half, prepare
@@ -18,6 +20,8 @@ from bench.sim.drifts import script_named
 from bench.sim.profile import profile_named
 from bench.sim.simulator import replay
 from bench.sim.stream import Stream, Telling
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,26 +41,58 @@ class Task:
 
 def run(task: Task) -> Result:
     """Replay one policy. Raises TraceError or BenchError."""
+    setting = setting_of(task)
+    try:
+        policy = maker_named(task.policy)(setting)
+    except ModuleNotFoundError as error:
+        raise BenchError(f"{task.policy} needs {error.name}: install inarvl with the extra bench") from error
+    record = replay(setting.stream, policy, task.policy)
+    tuning = setting.tuning
+    return result_of(record, setting.stream, tuning.best("cloud"), tuning.best("local"))
+
+
+def run_all(
+    tasks: Iterable[Task], reduce: Callable[[Result], T], *, processes: int | None = None
+) -> Iterator[T]:
+    """Replay all tasks and give what `reduce`, a function of a module, makes of each, in the tasks' order."""
+    processes = processes or os.cpu_count() or 1
+    work = partial(_reduced, reduce)
+    if processes == 1:
+        yield from map(work, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes, _single_threaded) as pool:
+        yield from pool.imap(work, tasks)
+
+
+def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:
+    """A half of a trace on a profile's machines. Raises TraceError or BenchError."""
+    return _halves(trace, profile)[half]
+
+
+def setting_of(task: Task) -> Setting:
+    """What a task's policy is made from. Raises TraceError or BenchError."""
     profile = profile_named(task.profile)
     halves = _halves(task.trace, task.profile)
-    dataset, tuning = halves[task.half], halves["tune"]
     stream = Stream(
-        dataset, profile, script_named(task.script), count=task.count, seed=task.seed, telling=task.telling
+        halves[task.half],
+        profile,
+        script_named(task.script),
+        count=task.count,
+        seed=task.seed,
+        telling=task.telling,
     )
-    setting = Setting(tuning, profile, stream, task.seed, task.knob, _fits(task.trace, task.profile))
-    policy = entry_named(task.policy).make(setting)
-    record = replay(stream, policy, task.policy)
-    return result_of(record, stream, tuning.best("cloud"), tuning.best("local"))
+    fits = _fits(task.trace, task.profile)
+    return Setting(halves["tune"], profile, stream, task.seed, task.knob, fits)
 
 
-def run_all(tasks: Iterable[Task], *, processes: int | None = None) -> Iterator[Result]:
-    """Replay all tasks and give their results in the tasks' order."""
-    processes = processes or os.cpu_count() or 1
-    if processes == 1:
-        yield from map(run, tasks)
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(run, tasks, chunksize=2)
+def _reduced(reduce: Callable[[Result], T], task: Task) -> T:
+    return reduce(run(task))
+
+
+def _single_threaded() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 @lru_cache(maxsize=8)

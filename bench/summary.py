@@ -21,7 +21,8 @@ class Summary:
         kept: right answers as a share of the reference's.
         pgr: performance gap recovered, (accuracy - board's) / (reference's - board's) (RouteLLM, Ong et al.
             2024); NaN where there is no gap.
-        device_j, cloud_j: energy, audits and failures included.
+        device_j, cloud_j: energy, audits and failures included; the board's is of all it draws meanwhile.
+        above_idle_j: of the board without its idle power.
         cost: weighted.
         calls: requests to the cloud, audits included.
         route_auroc: of the risk told before any arm ran, against the board's best arm being wrong.
@@ -39,6 +40,7 @@ class Summary:
     p95_ms: float
     p99_ms: float
     device_j: float
+    above_idle_j: float
     cloud_j: float
     cost: float
     calls: float
@@ -72,6 +74,7 @@ def summarise(result: Result) -> Summary:
         p95_ms=p95,
         p99_ms=p99,
         device_j=float(result["device_j"].mean()),
+        above_idle_j=float((result["device_j"] - result["idle_j"]).mean()),
         cloud_j=float(result["cloud_j"].mean()),
         cost=float(result.cost.mean()),
         calls=float(result["cloud_calls"].mean()),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 
 from bench.policies.base import Static, preferred
 from bench.sim.dataset import Dataset, Matrix
@@ -62,6 +61,8 @@ def calibrated(curve: Curve | None, values: float | Sequence[float]) -> Matrix:
 
 def fit_pair(tuning: Dataset, prices: Matrix, kind: Kind) -> Pair:
     """The pair of arms that costs least at the wanted accuracy on the tuning half."""
+    from sklearn.isotonic import IsotonicRegression
+
     best: tuple[float, Pair] | None = None
     wanted = WANTED * tuning.correct[:, tuning.best("cloud")].mean()
     for local in tuning.tier("local"):

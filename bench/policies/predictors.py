@@ -7,20 +7,18 @@ the question's signals is multiplied with: a network with one linear hidden laye
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from bench.policies.base import Static
 from bench.sim.dataset import Dataset, Matrix
 from bench.sim.policy import Choice
 from controller.arm import Arm
 from controller.context import Context
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 NEIGHBOURS, RANK = 40, 8
 
@@ -34,12 +32,21 @@ class Predictor(Protocol):
 
 def fit_knn(tuning: Dataset) -> Predictor:
     """Mean accuracy among the nearest questions of the tuning half."""
+    from sklearn.neighbors import KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     pipeline = make_pipeline(StandardScaler(), KNeighborsRegressor(NEIGHBOURS, weights="distance"))
     return _Fitted(pipeline.fit(tuning.matrix, tuning.correct.astype(float)), probabilities=False)
 
 
 def fit_factorisation(tuning: Dataset) -> Predictor:
     """Logistic, of rank `RANK`."""
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
     network = MLPClassifier(
         (RANK,), activation="identity", solver="lbfgs", alpha=1.0, max_iter=1000, random_state=0
     )

@@ -18,6 +18,7 @@ class Asked:
         first, sent: columns of the arm asked first and of the one whose answer went out; -1 for none.
         latency_ms: from arrival to reply, queues included.
         device_j, cloud_j: of everything that ran for it, audits and failures included.
+        idle_j: what of `device_j` the board would have drawn idle in the same time.
         cloud_calls: requests sent to the cloud for it, audits included.
         route_risk, answer_risk: what the policy ranked it by, before any arm ran and after the first one.
     """
@@ -27,6 +28,7 @@ class Asked:
     correct: bool = False
     latency_ms: float = 0.0
     device_j: float = 0.0
+    idle_j: float = 0.0
     cloud_j: float = 0.0
     cloud_calls: int = 0
     escalated: bool = False
@@ -39,7 +41,7 @@ class Asked:
 
 @dataclass
 class Record:
-    """All questions of one replay; `reference` is the column that accuracy is measured by."""
+    """All questions of one replay."""
 
     policy: str
     asked: list[Asked] = field(default_factory=list)

@@ -133,6 +133,10 @@ class Simulation:
         entry, ran = self.record.asked[number], self._ran[number]
         ran.append(run)
         entry.device_j += run.energy_j or 0.0
+        busy_ms = run.compute_ms if run.arm.tier == "local" else run.latency_ms
+        if busy_ms is None:
+            busy_ms = self._stream.profile.timeout_ms
+        entry.idle_j += self._stream.profile.power.idle_w * busy_ms / 1e3
         entry.failures += run.failure is not None
         if stage == "first":
             self._first_done(now, number, run)

@@ -1,0 +1,80 @@
+"""The controller with parts taken away, to see what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from bench.lineup import entry_named
+from bench.policies.ours import Ours, settings_for
+from bench.setting import Setting
+from bench.sim.policy import Choice, Next, Policy
+from bench.sim.signals import RecordedSignals
+from controller.context import Context
+from controller.outcome import Confidence, Execution
+from controller.settings import ControllerSettings, Forgetting
+from controller.signals import FEATURES
+
+AUDITS: Final = (0.0, 0.01, 0.02, 0.1, 0.2)
+BLANK: Final = RecordedSignals(np.full(len(FEATURES), 0.3))
+
+
+class Unsure(Ours):
+    """Is never told how sure a model was."""
+
+    def answered(self, number: int, run: Execution, *, now: float) -> Next:
+        """As if the server told no probabilities."""
+        return super().answered(number, replace(run, confidence=Confidence()), now=now)
+
+
+class Blind(Ours):
+    """Sees the same signals in every question."""
+
+    def decide(self, number: int, context: Context, *, now: float) -> Choice | None:
+        """As if all questions looked alike."""
+        return super().decide(number, replace(context, signals=BLANK), now=now)
+
+
+def _changed(
+    change: Callable[[ControllerSettings], ControllerSettings], kind: type[Ours] = Ours
+) -> Callable[[Setting], Policy]:
+    def make(s: Setting) -> Policy:
+        settings = change(settings_for(s.tuning, s.profile, floor=s.knob))
+        return kind(settings, seed=s.seed)
+
+    return make
+
+
+def _as_is(settings: ControllerSettings) -> ControllerSettings:
+    return settings
+
+
+def _audits(budget: float) -> Callable[[Setting], Policy]:
+    return _changed(lambda settings: replace(settings, audit_budget=budget))
+
+
+ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
+    "no confidence": _changed(_as_is, Unsure),
+    "no complexity": _changed(_as_is, Blind),
+    "no forgetting": _changed(
+        lambda settings: replace(settings, forgetting=Forgetting(cost=1.0, quality=1.0, floor=1.0))
+    ),
+    "no dual": _changed(
+        lambda settings: replace(settings, learning=replace(settings.learning, price_step=0.0))
+    ),
+    "no exploration": _changed(
+        lambda settings: replace(
+            settings, learning=replace(settings.learning, exploration=0.0, probe_rate=0.0)
+        )
+    ),
+    "no priors": _changed(lambda settings: replace(settings, priors={})),
+    **{f"audits {budget:.0%}": _audits(budget) for budget in AUDITS},
+}
+
+
+def maker_named(name: str) -> Callable[[Setting], Policy]:
+    """What makes a policy of the lineup or an ablation. Raises BenchError for another name."""
+    return ABLATIONS[name] if name in ABLATIONS else entry_named(name).make

@@ -1,0 +1,131 @@
+"""Accuracy over the share of calls to the strong model, on real outcomes, learned online from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from bench import trace
+from bench.outcomes.loader import read_outcomes
+from bench.report.table import Table, number, text
+from bench.runner import Task, dataset_of, run_all
+from bench.sim.stream import Telling
+from bench.summary import Summary, summarise
+
+WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"
+FLOORS: Final = (0.6, 0.72, 0.76, 0.8, 0.84, 0.88, 0.92, 0.96, 0.99)
+TOLD: Final = (0.0, 0.1, 1.0)  # shares of answers that the controller is told of
+SHARE: Final = 0.4
+UNPRIMED: Final = "no priors"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The controller at one floor: calls and accuracy, beside a coin's accuracy with as many calls."""
+
+    told: float
+    floor: float
+    calls: float
+    accuracy: float
+    coin: float
+
+
+@dataclass(frozen=True)
+class OutcomeCurve:
+    """All points, and for each share told the accuracy above a coin's at SHARE of strong calls, by seed."""
+
+    points: tuple[Point, ...]
+    above: dict[float, tuple[float, ...]]
+
+
+def curve_of_outcomes(
+    folder: Path, *, weak: str = WEAK, strong: str = STRONG, seeds: int = 5, processes: int | None = None
+) -> OutcomeCurve:
+    """Replay the controller without priors on the reported half, at several floors.
+
+    Latency and energy are the cost profile's. Calls count escalations and audits.
+
+    Raises:
+        TraceError: the folder cannot be read.
+    """
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "outcomes.csv.gz"
+        trace.write(path, read_outcomes(folder, weak, strong))
+        reported = dataset_of(path, "jetson-wan", "report")
+        low, high = reported.correct[:, 0].mean(), reported.correct[:, 1].mean()
+        tasks = [
+            Task(
+                path,
+                UNPRIMED,
+                floor,
+                seed,
+                count=len(reported),
+                telling=Telling(share=told, mean_delay_s=30.0),
+            )
+            for told in TOLD
+            for floor in FLOORS
+            for seed in range(seeds)
+        ]
+        summaries = iter(list(run_all(tasks, summarise, processes=processes)))
+    points, above = [], {}
+    for told in TOLD:
+        by_seed: list[list[tuple[float, float]]] = [[] for _ in range(seeds)]
+        for floor in FLOORS:
+            found = [next(summaries) for _ in range(seeds)]
+            for seed, summary in enumerate(found):
+                by_seed[seed].append((min(1.0, summary.calls), summary.accuracy))
+            points.append(_point(told, floor, found, float(low), float(high)))
+        coin = float(low + SHARE * (high - low))
+        above[told] = tuple(accuracy_at(SHARE, pairs, float(low), float(high)) - coin for pairs in by_seed)
+    return OutcomeCurve(tuple(points), above)
+
+
+def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float, high: float) -> float:
+    """Accuracy at a share of calls, between the points and the two ends.
+
+    >>> round(accuracy_at(0.5, [(0.25, 0.8)], 0.6, 0.9), 3)
+    0.833
+    """
+    ordered = sorted([(0.0, low), *points, (1.0, high)])
+    return float(np.interp(share, [calls for calls, _ in ordered], [accuracy for _, accuracy in ordered]))
+
+
+def outcomes_table(curve: OutcomeCurve) -> Table:
+    """The curve, and its gain over a coin at SHARE."""
+    gains = "; ".join(
+        f"told of {told:.0%}: {100 * np.mean(gain):+.1f} points (seeds from {100 * min(gain):+.1f} "
+        f"to {100 * max(gain):+.1f})"
+        for told, gain in curve.above.items()
+    )
+    return Table(
+        name="outcomes",
+        title="Real outcomes of two models",
+        note=(
+            f"Accuracy above a coin's at {SHARE:.0%} strong calls: {gains}. Online and from nothing: no "
+            f"priors, no training, no confidence. Calls count escalations and audits. Outcomes are real; "
+            f"costs are simulated."
+        ),
+        columns=("told of", "floor", "strong calls", "accuracy", "a coin's", "gain"),
+        rows=tuple(
+            (
+                text(f"{point.told:.0%}"),
+                number(point.floor, "{:.2f}"),
+                number(point.calls, "{:.1%}"),
+                number(point.accuracy, "{:.1%}"),
+                number(point.coin, "{:.1%}"),
+                number(point.accuracy - point.coin, "{:+.1%}"),
+            )
+            for point in curve.points
+        ),
+    )
+
+
+def _point(told: float, floor: float, found: Sequence[Summary], low: float, high: float) -> Point:
+    calls = float(np.mean([min(1.0, summary.calls) for summary in found]))
+    accuracy = float(np.mean([summary.accuracy for summary in found]))
+    return Point(told, floor, calls, accuracy, low + calls * (high - low))
