@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 Vector = NDArray[np.float64]
+Rows = NDArray[np.intp]
 CAPACITY: Final = 32  # rows kept of what may never be seen again: peers come from the network
 
 
@@ -38,6 +39,7 @@ class Beliefs:
         self._prior_mean = np.zeros((CAPACITY, size))
         self._prior_variance = np.ones((CAPACITY, size))
         self._turn = [0] * CAPACITY
+        self._located: tuple[Sequence[str], Rows] = ((), np.zeros(0, dtype=np.intp))
 
     def __contains__(self, name: str) -> bool:
         return name in self._rows
@@ -55,33 +57,33 @@ class Beliefs:
             elif row == len(self._mean):
                 self._grow()
         self._rows[name] = row
+        self._located = ((), self._located[1][:0])
         self._mean[row] = self._prior_mean[row] = mean
         self._prior_variance[row] = variance
         self._covariance[row] = np.diag(variance)
         self._turn[row] = 0
 
-    def rows(self, names: list[str]) -> list[int]:
-        """Where `names` stand in what `means` and `variances` return, until the next `add`."""
-        return [self._rows[name] for name in names]
+    def rows(self, names: Sequence[str]) -> Rows:
+        """Where `names` stand in what `predictions` returns, until the next `add`."""
+        if self._located[0] is not names:
+            self._located = (names, np.array([self._rows[name] for name in names], dtype=np.intp))
+        return self._located[1]
 
-    def means(self, x: Vector) -> list[float]:
-        """Every row's prediction at features `x`, shape (d,)."""
-        predicted: list[float] = (self._mean[: len(self._rows)] @ x).tolist()
-        return predicted
+    def predictions(self, x: Vector) -> tuple[Vector, Vector]:
+        """Every row's prediction at features `x`, shape (d,), and its variance; each of shape (rows,)."""
+        count = len(self._rows)
+        # All rows' covariances below one another make a single product of a tall matrix and a vector.
+        reach = (self._covariance[:count].reshape(-1, self._size) @ x).reshape(count, self._size)
+        return self._mean[:count] @ x, reach @ x
 
     def predict(self, name: str, x: Vector) -> tuple[float, float]:
         """One row's prediction at `x` and its variance."""
         row = self._rows[name]
         return float(self._mean[row] @ x), float(self._covariance[row] @ x @ x)
 
-    def weight(self, row: int, feature: int) -> float:
-        """One weight of a row."""
-        return float(self._mean[row, feature])
-
-    def variances(self, x: Vector) -> list[float]:
-        """Every row's uncertainty about its prediction at `x`."""
-        spread: list[float] = ((self._covariance[: len(self._rows)] @ x) @ x).tolist()
-        return spread
+    def weights(self, feature: int) -> Vector:
+        """One weight of every row, shape (rows,)."""
+        return self._mean[: len(self._rows), feature]
 
     def observe(self, name: str, x: Vector, residual: float, precision: float) -> None:
         """Learn that the prediction at `x` was short by `residual`, known with `precision` (1 / variance)."""

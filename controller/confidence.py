@@ -12,7 +12,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.isotonic import Isotonic
-from controller.logistic import averaged, learn_label, logit, sigmoid
+from controller.logistic import averaged, centre, learn_label, logit, sigmoid
 from controller.outcome import Confidence
 from controller.quality import first_belief
 from controller.scales import Scales
@@ -118,11 +118,6 @@ class Judge:
                 self._maps.pop(next(iter(self._maps)))
             self._maps[skill] = Isotonic(ISOTONIC_STRENGTH * self._strength)
         return self._maps[skill]
-
-
-def centre(differ: float, variance: float) -> float:
-    """The z for which E[sigmoid(N(z, variance))] is `differ`: the inverse of `averaged`."""
-    return logit(differ) * math.sqrt(1.0 + math.pi * variance / 8.0)
 
 
 def confidence_features(confidence: Confidence | None) -> Vector:

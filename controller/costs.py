@@ -10,12 +10,13 @@ import numpy as np
 
 from controller import snapshot
 from controller.arm import Arm
-from controller.beliefs import Beliefs
+from controller.beliefs import Beliefs, Vector
 from controller.context import DeviceState, Option
 from controller.drift import DriftEvent, PageHinkley
 from controller.energy import cloud_energy_j, local_energy_j
 from controller.link import path_ms
 from controller.outcome import Execution
+from controller.roster import Roster
 from controller.scales import Scales
 from controller.settings import ControllerSettings
 
@@ -57,6 +58,24 @@ class Estimate(NamedTuple):
     energy_model_j: float
 
 
+class Estimates(NamedTuple):
+    """The estimates of several arms, column by column: every array has shape (arms,), as in `Estimate`."""
+
+    arms: tuple[Arm, ...]
+    latency_ms: Vector
+    late_ms: Vector
+    energy_j: Vector
+    link_ms: Vector
+    ignorance: Vector
+    waiting: Vector
+    path_model_ms: Vector
+    energy_model_j: Vector
+
+    def of(self, place: int) -> Estimate:
+        """The estimate of one arm."""
+        return Estimate(self.arms[place], *(float(column[place]) for column in self[1:]))
+
+
 class Costs:
     """Learns log(server_ms) of every arm by discounted ridge regression; the link's part is computed.
 
@@ -76,25 +95,42 @@ class Costs:
         self._questions = 0
         self._learned_at: dict[str, int] = {}  # number of the question, by arm
 
-    def predict(self, options: Sequence[Option], device: DeviceState) -> list[Estimate]:
-        """Estimates for `options`, in their order."""
-        names = [option.arm.id for option in options]
-        for option, name in zip(options, names, strict=True):
-            if name not in self._beliefs:
-                self._begin(option.arm, keep=names)
+    def predict(self, roster: Roster, options: Sequence[Option], device: DeviceState) -> Estimates:
+        """Estimates for `options`, whose arms are those of `roster`."""
+        names, beliefs, power = roster.ids, self._beliefs, self._settings.power
+        for arm, name in zip(roster.arms, names, strict=True):
+            if name not in beliefs:
+                self._begin(arm, keep=names)
         # One product serves all rows: what differs between arms, the queue, is added afterwards.
-        x = np.array((1.0, 0.0, *device_features(device)))
-        base, variances = self._beliefs.means(x), self._beliefs.variances(x)
+        means, variances = beliefs.predictions(np.array((1.0, 0.0, *device_features(device))))
+        rows = beliefs.rows(names)
+        base = means[rows]
         self._questions += 1
-        return [
-            self._estimate(
-                option,
-                base[row],
-                self._beliefs.weight(row, 1),
-                math.sqrt(max(0.0, variances[row]) + self._stale(name)),
-            )
-            for option, name, row in zip(options, names, self._beliefs.rows(names), strict=True)
-        ]
+        waiting = np.array([math.log1p(option.queue) if option.queue else 0.0 for option in options])
+        idle_ms = np.exp(np.minimum(base, LONGEST))
+        server_ms = np.exp(np.minimum(base + beliefs.weights(1)[rows] * waiting, LONGEST))
+        stale = np.array([self._stale(name) for name in names])
+        ways = [self._way(option) for option in options]
+        path, sending, stretch, payload = np.array(ways).reshape(-1, 4).T
+        link = stretch * path
+        latency = link + server_ms
+        energy = np.where(
+            roster.cloud,
+            cloud_energy_j(power, latency, stretch * sending, payload),
+            local_energy_j(power, idle_ms),
+        )
+        noise = np.array([self._noise[name] for name in names])
+        return Estimates(
+            roster.arms,
+            latency_ms=latency,
+            late_ms=link + server_ms * np.exp(np.sqrt(noise)),
+            energy_j=energy * np.exp(np.array([self._energy_ratio[name] for name in names])),
+            link_ms=link,
+            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + stale),
+            waiting=waiting,
+            path_model_ms=path,
+            energy_model_j=energy,
+        )
 
     def learn(self, estimate: Estimate, device: DeviceState, run: Execution, now: float) -> DriftEvent | None:
         """Learn from a run that did not fail; an alarm when its server is no longer what was learned."""
@@ -142,30 +178,13 @@ class Costs:
         mean[0] = math.log(self._settings.prior(arm).latency_ms)
         self._beliefs.add(arm.id, mean, np.square(PRIOR_DEVIATION[arm.tier]), keep=keep)
 
-    def _estimate(self, option: Option, base: float, per_waiting: float, ignorance: float) -> Estimate:
-        arm, power = option.arm, self._settings.power
-        waiting = math.log1p(option.queue)
-        server_ms = math.exp(min(base + per_waiting * waiting, LONGEST))
-        path, link = 0.0, 0.0
-        if arm.tier == "local":
-            energy_j = local_energy_j(power, math.exp(min(base, LONGEST)))
-        else:
-            rtt_ms, sending_ms = path_ms(option.link, option.payload_bytes, self._settings.link)
-            stretch = math.exp(self._link_ratio[arm.server])
-            path = rtt_ms + sending_ms
-            link = stretch * path
-            energy_j = cloud_energy_j(power, link + server_ms, stretch * sending_ms, option.payload_bytes)
-        return Estimate(
-            arm,
-            latency_ms=link + server_ms,
-            late_ms=link + server_ms * math.exp(math.sqrt(self._noise[arm.id])),
-            energy_j=energy_j * math.exp(self._energy_ratio[arm.id]),
-            link_ms=link,
-            ignorance=ignorance,
-            waiting=waiting,
-            path_model_ms=path,
-            energy_model_j=energy_j,
-        )
+    def _way(self, option: Option) -> tuple[float, float, float, int]:
+        """The computed link part, what of it is sending, the learned ratio, and the payload."""
+        if option.arm.tier == "local":
+            return 0.0, 0.0, 1.0, 0
+        rtt_ms, sending_ms = path_ms(option.link, option.payload_bytes, self._settings.link)
+        stretch = math.exp(self._link_ratio[option.arm.server])
+        return rtt_ms + sending_ms, sending_ms, stretch, option.payload_bytes
 
     def _learn_link(self, estimate: Estimate, link_ms: float) -> None:
         if estimate.path_model_ms > 0 and link_ms > 0:

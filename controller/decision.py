@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from controller.arm import Arm
 from controller.beliefs import Vector
-from controller.candidates import Candidate
+from controller.candidates import Candidates
 from controller.context import DeviceState
+from controller.reason import why_failed_over, why_placed
+from controller.rule import escalation
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,39 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Basis:
-    """What a decision was made from, for the controller's own use.
+    """What a decision was made from, for the controller's own use; the arrays have shape (arms,).
 
     Attributes:
         x: the quality models' features.
-        candidates: by `Arm.id`, every option.
-        reference: the cloud arm that all others are measured by; None when there is none.
+        score: of every arm by the route rule.
+        ask: what asking the cloud after each arm's answer would cost; infinite where none can be asked.
+        spread: variance of the logit that each arm's confidence will add.
+        worth: of an answer that differs, in units of cost: lambda * net.
+        lost: share of the cloud's accuracy that an answer that differs loses.
+        best: place of the arm that the route rule found.
         contested: both the reference and another arm could be used, so that accuracy was chosen.
         swayed: another arm was cheaper than the reference, so that the price of a lost answer had a say.
+        failed: the arm that failed before, of a fallback.
     """
 
     x: Vector
     device: DeviceState
     deadline_ms: float | None
-    candidates: Mapping[str, Candidate]
-    reference: Arm | None
+    candidates: Candidates
+    score: Vector
+    ask: Vector
+    spread: Vector
+    worth: float
+    lost: float
+    best: int
     contested: bool
     swayed: bool
+    failed: Arm | None = None
+
+    @property
+    def reference(self) -> Arm | None:
+        """The cloud arm that all others are measured by; None when there is none."""
+        return self.candidates.roster.reference
 
 
 @dataclass(frozen=True)
@@ -60,18 +79,45 @@ class Decision:
     Attributes:
         id: names it in records and in feedback.
         propensity: probability with which this arm was chosen.
-        predictions: by `Arm.id`, of every option.
-        reason: in words that a user understands.
         time: when, on the clock that `now` is from.
     """
 
     id: str
     arm: Arm
     propensity: float
-    predictions: Mapping[str, Prediction]
-    reason: str
     time: float
     basis: Basis = field(repr=False, compare=False)
+
+    @cached_property
+    def predictions(self) -> Mapping[str, Prediction]:
+        """By `Arm.id`, of every option; made when first asked for."""
+        return dict(zip(self.basis.candidates.roster.ids, map(self._prediction, self._places), strict=True))
+
+    @cached_property
+    def reason(self) -> str:
+        """Why this arm, in words that a user understands."""
+        basis, candidates = self.basis, self.basis.candidates
+        if basis.failed is not None:
+            return why_failed_over(self.arm, basis.failed)
+        place = candidates.roster.index[self.arm.id]
+        escalated = self.predictions[self.arm.id].escalation
+        return why_placed(place, candidates, basis.score, escalated, tried=place != basis.best)
+
+    @property
+    def _places(self) -> range:
+        return range(len(self.basis.candidates.blocked))
+
+    def _prediction(self, place: int) -> Prediction:
+        basis, candidates = self.basis, self.basis.candidates
+        differ, ask = float(candidates.guesses.differ[place]), float(basis.ask[place])
+        return Prediction(
+            latency_ms=float(candidates.estimates.latency_ms[place]),
+            energy_j=float(candidates.estimates.energy_j[place]),
+            quality=1.0 - min(1.0, basis.lost * differ),
+            score=float(basis.score[place]),
+            blocked=candidates.blocked[place],
+            escalation=escalation(basis.worth, differ, float(basis.spread[place]), ask),
+        )
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from controller.beliefs import Vector
 from controller.settings import PowerModel
 
 
-def local_energy_j(power: PowerModel, computing_ms: float) -> float:
+def local_energy_j(power: PowerModel, computing_ms: Vector) -> Vector:
     """Of the board's own model; waiting in its queue costs nothing beyond idle."""
     return power.local_w * computing_ms / 1e3
 
 
-def cloud_energy_j(power: PowerModel, latency_ms: float, sending_ms: float, payload_bytes: int) -> float:
+def cloud_energy_j(
+    power: PowerModel, latency_ms: Vector, sending_ms: Vector, payload_bytes: Vector
+) -> Vector:
     """Of asking the cloud: waiting all the time, and sending.
 
     >>> power = PowerModel(wait_w=1.0, radio_w=2.0, radio_j_per_mb=4.0)

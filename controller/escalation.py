@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from controller.candidates import asks, first_in_time
 from controller.confidence import Judgement
 from controller.decision import Decision, FollowUp
 from controller.learned import Learned
@@ -24,22 +25,30 @@ def follow_up(
 ) -> tuple[FollowUp, float]:
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
     basis, net = decision.basis, learned.truth.net
-    others = [candidate for candidate in basis.candidates.values() if candidate.arm.id != run.arm.id]
-    lam = learned.floor.lam(
-        min((c.cost for c in others if c.arm.tier == "cloud" and c.blocked is None), default=0.0)
-    )
-    asked = asks(others, lam, net)
-    left_ms = None if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
-    ask = first_in_time(asked, left_ms) if run.arm.tier == "local" else None
+    candidates = basis.candidates
+    roster, late_ms = candidates.roster, candidates.estimates.late_ms
+    lam = learned.floor.lam(candidates.call)
+    asks = candidates.asks(lam * net)
+    if (own := roster.index.get(run.arm.id)) is not None:
+        asks[own] = np.inf
+    alone = not bool((asks < np.inf).any())
     loss = net * judgement.differ
-    if ask is not None and not keeps(lam, net * judgement.cautious, ask.cost):
-        return FollowUp("escalate", ask.candidate.arm, 1.0, why_escalated(judgement), loss), 0.0
-    in_time = ask is not None or run.arm.tier == "cloud"
-    reason = why_kept(run.arm, judgement, alone=not asked, in_time=in_time)
-    home = next((ask.candidate for ask in asked if ask.candidate.arm == basis.reference), None)
-    if home is None or home.estimate.latency_ms > settings.audit_room_ms:
+    ask = math.inf
+    if run.arm.tier == "local" and not alone:
+        left_ms = math.inf if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
+        asks_in_time = np.where(late_ms <= left_ms, asks, np.inf)
+        next_arm = int(np.argmin(asks_in_time))
+        ask = float(asks_in_time[next_arm])
+        if ask < math.inf and not keeps(lam, net * judgement.cautious, ask):
+            return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
+    in_time = ask < math.inf or run.arm.tier == "cloud"
+    reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)
+    home = roster.home
+    if home is None or not asks[home] < np.inf:
+        return FollowUp("keep", None, 1.0, reason, loss), 0.0
+    if candidates.estimates.latency_ms[home] > settings.audit_room_ms:
         return FollowUp("keep", None, 1.0, reason, loss), 0.0
     propensity = learned.audit.propensity(judgement.differ)
     if rng.random() < propensity:
-        return FollowUp("audit", home.arm, propensity, reason, loss), propensity
+        return FollowUp("audit", roster.arms[home], propensity, reason, loss), propensity
     return FollowUp("keep", None, 1.0 - propensity, reason, loss), propensity

@@ -14,6 +14,7 @@ from controller.failures import Failures
 from controller.floor import Floor
 from controller.loss import Loss
 from controller.quality import Quality
+from controller.roster import Rosters
 from controller.settings import ControllerSettings
 from controller.status import Status, Tally
 from controller.truth import Truth
@@ -37,6 +38,7 @@ class Learned:
         self.audit = Audit(settings.audit_budget, learning.opening_audits)
         self.failures = Failures(forgetting.failure_half_life_s)
         self.tally = Tally()
+        self.rosters = Rosters(settings)
         self.differ = 0.5  # how often the board's answers would differ from the cloud's, on average
         self._detectors: dict[str, PageHinkley] = {}
 

@@ -28,9 +28,9 @@ def learn_outcome(
     for run in outcome.executions:
         learned.failures.learn(run.arm.server, run.failure is not None, now)
         learned.tally.add("failures", int(run.failure is not None))
-        candidate = basis.candidates.get(run.arm.id)
-        if run.failure is None and candidate is not None:
-            event = learned.costs.learn(candidate.estimate, basis.device, run, now)
+        place = basis.candidates.roster.index.get(run.arm.id)
+        if run.failure is None and place is not None:
+            event = learned.costs.learn(basis.candidates.estimates.of(place), basis.device, run, now)
             events += [event] if event is not None else []
     answered = None if outcome.answered is None else outcome.executions[outcome.answered]
     if answered is None:
@@ -83,13 +83,14 @@ def _learn_quality(
     skill, judgement = episode.skill, episode.judgement
     if skill is None or judgement is None:
         return []
-    guess = next(c.guess for c in decision.basis.candidates.values() if c.arm.skill == skill)
-    learned.judge.learn_spread(skill, guess.differ, judgement.differ)
+    candidates = decision.basis.candidates
+    guessed = float(candidates.guesses.differ[candidates.roster.skills.index(skill)])
+    learned.judge.learn_spread(skill, guessed, judgement.differ)
     learned.differ += 0.02 * (judgement.differ - learned.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
     learned.quality.learn(skill, episode.x, episode.differ, 1.0 if episode.compared else IMPUTED)
     events = []
-    if (direction := _drift(learned, "content", skill, episode.differ, guess.differ)) is not None:
+    if (direction := _drift(learned, "content", skill, episode.differ, guessed)) is not None:
         learned.quality.widen(skill, WIDENING)
         learned.audit.raise_alarm()
         events.append(DriftEvent("content", skill, direction, now))
@@ -117,20 +118,23 @@ def _learn_floor(
     decision: Decision, answered: Execution, episode: Episode, learned: Learned, audited: bool
 ) -> None:
     basis = decision.basis
-    if not basis.contested or basis.reference is None:
+    candidates = basis.candidates
+    roster = candidates.roster
+    if not basis.contested or roster.home is None:
         return
     truth = learned.truth
     judgement = episode.judgement if answered.arm.skill == episode.skill else None
-    predicted = basis.candidates[answered.arm.id].guess.differ if judgement is None else judgement.differ
-    if answered.arm.skill == basis.reference.skill:
-        predicted = 0.0
+    if judgement is None:  # the reference's own differs never
+        predicted = float(candidates.guesses.differ[roster.index[answered.arm.id]])
+    else:
+        predicted = judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
     learned.loss.learn(predicted, estimated, predicted * (1.0 - predicted) / max(0.01, episode.audit))
     learned.floor.learn(
         truth.net * predicted * learned.loss.ratio,
         accuracy=learned.accuracy,
-        cost=basis.candidates[basis.reference.id].cost,
+        cost=float(candidates.cost[roster.home]),
         may_fall=basis.swayed,
     )
     learned.audit.learn(None if judgement is None else judgement.differ, audited)

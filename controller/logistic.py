@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
+
 from controller.beliefs import Beliefs, Vector
 
 STEPS: Final = 20  # of Newton's method, halved into its bracket where it overshoots; two or three do
@@ -16,6 +18,11 @@ def sigmoid(z: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, z))))
 
 
+def sigmoids(z: Vector) -> Vector:
+    """`sigmoid` of each."""
+    return 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(z, -60.0), 60.0)))
+
+
 def logit(p: float) -> float:
     """The inverse of `sigmoid`, with p held off 0 and 1."""
     p = max(1e-4, min(1.0 - 1e-4, p))
@@ -25,6 +32,17 @@ def logit(p: float) -> float:
 def averaged(z: float, variance: float) -> float:
     """The logit of E[sigmoid(N(z, variance))], by the probit approximation (MacKay 1992)."""
     return z / math.sqrt(1.0 + math.pi * variance / 8.0)
+
+
+def centre(p: float, variance: float) -> float:
+    """The z for which E[sigmoid(N(z, variance))] is `p`: the inverse of `averaged`."""
+    return logit(p) * math.sqrt(1.0 + math.pi * variance / 8.0)
+
+
+def centres(p: Vector, variance: Vector) -> Vector:
+    """`centre` of each."""
+    held = np.minimum(np.maximum(p, 1e-4), 1.0 - 1e-4)
+    return np.log(held / (1.0 - held)) * np.sqrt(1.0 + math.pi / 8.0 * variance)
 
 
 def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: float) -> None:

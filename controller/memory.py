@@ -39,8 +39,9 @@ class Episode:
     @classmethod
     def of(cls, decision: Decision) -> Episode:
         """An episode of which nothing but the decision is known."""
-        guesses = [c.guess.differ for c in decision.basis.candidates.values() if c.arm.tier == "local"]
-        return cls(decision.basis.x, min(guesses, default=0.5))
+        candidates = decision.basis.candidates
+        local = candidates.guesses.differ[candidates.roster.local]
+        return cls(decision.basis.x, float(local.min()) if local.size else 0.5)
 
     def judged(self, skill: str, judgement: Judgement, audit: float) -> None:
         """Take in what the answer of a skill was held for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.errors import SnapshotError
-from controller.logistic import averaged, learn_label, logit, sigmoid
+from controller.logistic import learn_label, logit, sigmoids
+from controller.roster import Roster
 from controller.settings import ControllerSettings
 from controller.signals import FEATURES
 
@@ -37,16 +38,16 @@ PRIOR_TYPICAL: Final = sum(LEANINGS[name] * TYPICAL.get(name, TYPICAL_FLAG) for 
 PRIOR_VARIANCE: Final = np.array([BIAS_DEVIATION**2, *(WEIGHT_DEVIATION**2 for _ in FEATURES)])
 
 
-class Guess(NamedTuple):
-    """What the signals alone tell of a skill.
+class Guesses(NamedTuple):
+    """What the signals alone tell of some skills, each of shape (arms,).
 
     Attributes:
-        differ: probability that its answer will differ from the cloud's.
+        differ: probability that an answer will differ from the cloud's.
         ignorance: how uncertain its logit still is, as a share of the prior's variance.
     """
 
-    differ: float
-    ignorance: float
+    differ: Vector
+    ignorance: Vector
 
 
 class Quality:
@@ -56,21 +57,19 @@ class Quality:
         self._settings = settings
         self._beliefs = Beliefs(len(PRIOR_MEAN), settings.forgetting.quality)
 
-    def guess(self, arms: Sequence[Arm], reference: Arm | None, x: Vector) -> list[Guess]:
-        """What to expect of `arms`, in their order, at features `x`; the reference never differs."""
-        names = [arm.skill for arm in arms]
-        for arm, name in zip(arms, names, strict=True):
-            if name not in self._beliefs:
-                self._beliefs.add(name, *first_belief(arm, reference, self._settings), keep=names)
-        means, variances = self._beliefs.means(x), self._beliefs.variances(x)
-        prior_variance = float(PRIOR_VARIANCE @ (x * x)) / self._settings.learning.prior_strength
-        skill = reference.skill if reference is not None else None
-        return [
-            Guess(0.0, 0.0)
-            if name == skill
-            else Guess(sigmoid(averaged(means[row], variances[row])), variances[row] / prior_variance)
-            for name, row in zip(names, self._beliefs.rows(names), strict=True)
-        ]
+    def guess(self, roster: Roster, x: Vector) -> Guesses:
+        """What to expect of the arms at features `x`; the reference never differs."""
+        skills, beliefs = roster.skills, self._beliefs
+        for arm, skill in zip(roster.arms, skills, strict=True):
+            if skill not in beliefs:
+                beliefs.add(skill, *first_belief(arm, roster.reference, self._settings), keep=skills)
+        means, variances = beliefs.predictions(x)
+        rows = beliefs.rows(skills)
+        variance = variances[rows]
+        differ = sigmoids(means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance))
+        ignorance = variance * (self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x)))
+        differ[roster.same_skill] = ignorance[roster.same_skill] = 0.0
+        return Guesses(differ, ignorance)
 
     def learn(self, skill: str, x: Vector, differed: float, weight: float) -> None:
         """Take in whether (or how likely) an answer differed."""

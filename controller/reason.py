@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from controller.arm import Arm
-from controller.candidates import Candidate
+from controller.beliefs import Vector
+from controller.candidates import Candidates
 from controller.confidence import Judgement
-from controller.decision import Prediction
 
 
-def why_placed(
-    chosen: Candidate,
-    best: Candidate,
-    candidates: Sequence[Candidate],
-    predictions: Mapping[str, Prediction],
-) -> str:
-    """Why `chosen` is asked first; `best` is what the route rule found."""
-    here, there = _places(chosen.arm)
-    if chosen is not best:
+def why_placed(chosen: int, candidates: Candidates, score: Vector, escalated: float, *, tried: bool) -> str:
+    """Why the arm at a place is asked first; `tried` when the route rule found another."""
+    roster, guesses = candidates.roster, candidates.guesses
+    here, there = _places(roster.arms[chosen])
+    if tried:
         return f"{here}: tried to keep knowing it"
-    others = [candidate for candidate in candidates if candidate.arm.tier != chosen.arm.tier]
-    rivals = [candidate for candidate in others if candidate.blocked is None]
+    others = [place for place, arm in enumerate(roster.arms) if arm.tier != roster.arms[chosen].tier]
+    rivals = [place for place in others if candidates.blocked[place] is None]
     if not others:
         return f"{here}: the {there} is not there"
     if not rivals:
-        return f"{here}: {others[0].blocked}"
-    rival = min(rivals, key=lambda candidate: predictions[candidate.arm.id].score)
-    saved_ms = rival.estimate.latency_ms - chosen.estimate.latency_ms
+        return f"{here}: {candidates.blocked[others[0]]}"
+    rival = min(rivals, key=lambda place: float(score[place]))
+    latency_ms = candidates.estimates.latency_ms
+    saved_ms = float(latency_ms[rival] - latency_ms[chosen])
     speed = f"{abs(saved_ms):.0f} ms {'faster' if saved_ms > 0 else 'slower'}"
     if here == "cloud":
         if saved_ms > 0:
             return f"cloud: {speed}"
-        return f"cloud: the board would likely be wrong ({rival.guess.differ:.0%} risk)"
-    if chosen.guess.ignorance > 0.5:
+        return f"cloud: the board would likely be wrong ({guesses.differ[rival]:.0%} risk)"
+    if guesses.ignorance[chosen] > 0.5:
         return "board: to learn how good it is"
-    if predictions[chosen.arm.id].escalation > 0.5:
+    if escalated > 0.5:
         return f"board: {speed}, and it may be sure of its answer"
-    return f"board: likely right ({chosen.guess.differ:.0%} risk) and {speed}"
+    return f"board: likely right ({guesses.differ[chosen]:.0%} risk) and {speed}"
 
 
 def why_failed_over(arm: Arm, failed: Arm) -> str:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, TypeVar
 
-from controller.confidence import centre
+import numpy as np
+
+from controller.beliefs import Vector
+from controller.logistic import centre, centres
 from controller.settings import Weights
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
-NODES: Final = (-3.7504397, -2.3667594, -1.1544054, 0.0, 1.1544054, 2.3667594, 3.7504397)
-MASSES: Final = (
-    0.0005482689,
-    0.0307571240,
-    0.2401231786,
-    0.4571428571,
-    0.2401231786,
-    0.0307571240,
-    0.0005482689,
+NODES: Final = np.array((-3.7504397, -2.3667594, -1.1544054, 0.0, 1.1544054, 2.3667594, 3.7504397))
+MASSES: Final = np.array(
+    (0.0005482689, 0.0307571240, 0.2401231786, 0.4571428571, 0.2401231786, 0.0307571240, 0.0005482689)
 )
 
+Amount = TypeVar("Amount", float, Vector)
 
-def weighted(weights: Weights, *, latency_ms: float, energy_j: float, calls: int) -> float:
+
+def weighted(weights: Weights, *, latency_ms: Amount, energy_j: Amount, calls: Amount) -> Amount:
     """w_latency * latency + w_energy * energy + w_money * paid calls."""
     return (
-        weights.latency_per_s * latency_ms / 1e3
+        weights.latency_per_s / 1e3 * latency_ms
         + weights.energy_per_j * energy_j
         + weights.money_per_call * calls
     )
@@ -35,26 +34,25 @@ def keeps(lam: float, loss: float, remaining_cost: float) -> bool:
     return lam * loss <= remaining_cost
 
 
-def after_answer(
-    lam: float, net: float, differ: float, spread: float, remaining_cost: float
-) -> tuple[float, float]:
-    """What is still to come once an arm has answered: its expected cost, and how likely it is escalated.
+def after_answer(worth: float, differ: Vector, spread: Vector, remaining_cost: Vector) -> Vector:
+    """What is still to come once each of some arms has answered; all of shape (arms,).
 
     The escalate rule will take the lesser of lam * loss and `remaining_cost`, told apart by a confidence
     that is not known yet. Its logit is taken as normal with variance `spread` around the value at which the
-    answer differs with probability `differ` on average; so the cost is E[min(lam * net * sigmoid(z),
-    remaining_cost)].
+    answer differs with probability `differ` on average; so the cost is E[min(worth * sigmoid(z),
+    remaining_cost)], where `worth` is that of an answer that differs, lam * net.
     This is what a cascade is worth before it runs: near `remaining_cost` when the answer will surely be
     escalated, so that asking the cloud at once is then cheaper by the arm's own cost.
     """
-    mean, deviation = centre(differ, spread), math.sqrt(spread)
-    worth = lam * net
-    expected = sum(
-        mass * min(worth / (1.0 + math.exp(-mean - deviation * node)), remaining_cost)
-        for node, mass in zip(NODES, MASSES, strict=True)
-    )
+    z = centres(differ, spread)[:, None] + np.sqrt(spread)[:, None] * NODES
+    expected: Vector = np.minimum(worth / (1.0 + np.exp(-z)), remaining_cost[:, None]) @ MASSES
+    return expected
+
+
+def escalation(worth: float, differ: float, spread: float, remaining_cost: float) -> float:
+    """How likely the escalate rule will ask the cloud after an answer; arguments as in `after_answer`."""
     if worth <= remaining_cost:
-        return expected, 0.0
+        return 0.0
     share = remaining_cost / worth
     threshold = math.log(share / (1.0 - share)) if share > 0 else -math.inf
-    return expected, 0.5 * math.erfc((threshold - mean) / (deviation * math.sqrt(2.0)))
+    return 0.5 * math.erfc((threshold - centre(differ, spread)) / math.sqrt(2.0 * spread))

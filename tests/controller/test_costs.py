@@ -9,6 +9,7 @@ from controller.costs import Costs, Estimate
 from controller.drift import DriftEvent
 from controller.link import path_ms
 from controller.outcome import Execution
+from controller.roster import Roster
 from controller.settings import ControllerSettings, LinkDefaults, PowerModel, Prior
 
 BOARD = Arm("local", "small", 96, "board")
@@ -21,8 +22,12 @@ LINK = LinkState(rtt_ms=50.0, uplink_mbps=8.0)
 IDLE = DeviceState()
 
 
+def roster(*options: Option) -> Roster:
+    return Roster(tuple(option.arm for option in options), SETTINGS)
+
+
 def one(costs: Costs, option: Option, device: DeviceState = IDLE) -> Estimate:
-    return costs.predict([option], device)[0]
+    return costs.predict(roster(option), [option], device).of(0)
 
 
 def shown(
@@ -47,7 +52,9 @@ def test_loss_slows_the_transfer() -> None:
 
 def test_before_anything_is_learned_the_prior_holds() -> None:
     costs = Costs(SETTINGS)
-    board, cloud = costs.predict([Option(BOARD), Option(CLOUD, 100_000, link=LINK)], IDLE)
+    options = [Option(BOARD), Option(CLOUD, 100_000, link=LINK)]
+    estimates = costs.predict(roster(*options), options, IDLE)
+    board, cloud = estimates.of(0), estimates.of(1)
     assert board.latency_ms == pytest.approx(200.0)
     assert board.energy_j == pytest.approx(2.0)
     assert cloud.latency_ms == pytest.approx(400.0)
@@ -130,7 +137,7 @@ def test_an_arm_grows_uncertain_while_it_is_not_run() -> None:
     shown(costs, Option(BOARD), [Execution(BOARD, 100.0)] * 50)
     known = one(costs, Option(BOARD)).ignorance
     for _ in range(100):
-        costs.predict([Option(BOARD)], IDLE)
+        one(costs, Option(BOARD))
     assert one(costs, Option(BOARD)).ignorance > 3 * known
     shown(costs, Option(BOARD), [Execution(BOARD, 300.0)])
     assert one(costs, Option(BOARD)).latency_ms > 200.0

@@ -93,7 +93,7 @@ def test_the_row_updated_longest_ago_makes_room_but_none_that_is_needed() -> Non
     names = [f"n{i}" for i in range(3 * CAPACITY)]
     for name in names:
         beliefs.add(name, 2 * one, one, keep=names)
-    assert [beliefs.means(one)[row] for row in beliefs.rows(names)] == [2.0] * len(names)
+    assert beliefs.predictions(one)[0][beliefs.rows(names)].tolist() == [2.0] * len(names)
 
 
 def test_a_logistic_finds_the_odds() -> None:

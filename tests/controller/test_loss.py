@@ -9,7 +9,7 @@ from controller.audit import Audit, aipw
 from controller.drift import PageHinkley
 from controller.floor import RANGE, Floor
 from controller.loss import Loss
-from controller.rule import after_answer, keeps
+from controller.rule import after_answer, escalation, keeps
 from controller.settings import Learning
 from controller.truth import Truth
 
@@ -132,18 +132,20 @@ def test_the_escalate_rule_is_that_of_the_design() -> None:
 def test_a_cascade_costs_no_more_than_the_worse_of_its_two_ends(
     lam: float, differ: float, spread: float, remaining: float
 ) -> None:
-    expected, escalation = after_answer(lam, 0.7, differ, spread, remaining)
-    assert 0 <= expected <= min(remaining, lam * 0.7) + 1e-9
-    assert 0 <= escalation <= 1
+    worth = lam * 0.7
+    expected = after_answer(worth, np.array([differ]), np.array([spread]), np.array([remaining]))
+    assert 0 <= expected[0] <= min(remaining, worth) + 1e-9
+    assert 0 <= escalation(worth, differ, spread, remaining) <= 1
 
 
 def test_what_a_cascade_is_worth_is_the_mean_over_the_confidence_to_come() -> None:
     rng = np.random.default_rng(0)
     z = rng.normal(-1.0, 1.5, 200_000)
     risk = 1 / (1 + np.exp(-z))
-    expected, escalation = after_answer(5.0, 0.8, float(risk.mean()), 1.5**2, 1.0)
-    assert expected == pytest.approx(float(np.minimum(4.0 * risk, 1.0).mean()), abs=0.05)
-    assert escalation == pytest.approx(float((4.0 * risk > 1.0).mean()), abs=0.04)
+    expected = after_answer(4.0, risk.mean(keepdims=True), np.array([1.5**2]), np.ones(1))
+    assert expected[0] == pytest.approx(float(np.minimum(4.0 * risk, 1.0).mean()), abs=0.05)
+    likely = escalation(4.0, float(risk.mean()), 1.5**2, 1.0)
+    assert likely == pytest.approx(float((4.0 * risk > 1.0).mean()), abs=0.04)
 
 
 def test_feedback_on_compared_answers_tells_who_is_right_when_they_differ() -> None:

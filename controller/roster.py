@@ -1,0 +1,64 @@
+"""The arms that a question may go to, looked at once for all questions that have the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.arm import Arm
+from controller.settings import ControllerSettings
+
+
+class Roster:
+    """Arms in the order of the options, and what never changes about them.
+
+    Attributes:
+        arms, ids, skills, servers: in that order.
+        index: place of an arm, by its id.
+        cloud: shape (arms,), whether the arm is in the cloud.
+        calls: the same as a number, 1 or 0.
+        local: places of the board's arms.
+        home: place of the reference; None when there is no cloud.
+        reference: the cloud arm that all others are measured by; None when there is none.
+    """
+
+    def __init__(self, arms: tuple[Arm, ...], settings: ControllerSettings) -> None:
+        self.arms = arms
+        self.ids = tuple(arm.id for arm in arms)
+        self.skills = tuple(arm.skill for arm in arms)
+        self.servers = tuple(arm.server for arm in arms)
+        self.index = {name: place for place, name in enumerate(self.ids)}
+        self.cloud: NDArray[np.bool_] = np.array([arm.tier == "cloud" for arm in arms], dtype=np.bool_)
+        self.calls = self.cloud.astype(np.float64)
+        self.local: NDArray[np.intp] = np.flatnonzero(~self.cloud)
+        self.reference = reference_of(arms, settings)
+        self.home = None if self.reference is None else self.index[self.reference.id]
+        self.same_skill: NDArray[np.bool_] = np.array(
+            [self.reference is not None and skill == self.reference.skill for skill in self.skills],
+            dtype=np.bool_,
+        )
+
+
+class Rosters:
+    """Keeps the last roster, since most questions have the arms of the one before."""
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        self._settings = settings
+        self._last = Roster((), settings)
+
+    def of(self, arms: tuple[Arm, ...]) -> Roster:
+        """The roster of `arms`."""
+        if arms != self._last.arms:
+            self._last = Roster(arms, self._settings)
+        return self._last
+
+
+def reference_of(arms: Iterable[Arm], settings: ControllerSettings) -> Arm | None:
+    """The cloud arm believed best: by its prior, then by its resolution, where 0 is the whole image."""
+    clouds = [arm for arm in arms if arm.tier == "cloud"]
+    if len(clouds) < 2:
+        return clouds[0] if clouds else None
+    return max(clouds, key=lambda arm: (settings.prior(arm).quality, arm.resolution or math.inf, arm.id))
