@@ -11,29 +11,34 @@ import anyio
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from agent import console
+from agent import console, profile_cli
 from agent.daemon import Daemon
 from agent.discovery import mdns
+from agent.doctor import examine as examine_machine
+from agent.doctor import worst
+from agent.finding import Finding
+from agent.profile import Profile
 from agent.profiles import choose_profile, load_profile
 from agent.query import Query
 from agent.reply import Answer
-from agent.settings import Settings, load_settings
+from agent.settings import SITE_FILE, Settings, site_settings
 from agent.yaml_file import check, read
 from cloud.peer import PeerRecord
 from inarvl import logs
 from inarvl.terminal import explained
 
 T = TypeVar("T")
-DEFAULT_CONFIG = Path("/etc/inarvl/agent.yaml")
 
 app = typer.Typer(
     help="Answer questions about camera images on a small board, with the cloud's help where it pays.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-Config = Annotated[Path | None, typer.Option(help=f"The site file; {DEFAULT_CONFIG} where it exists.")]
+app.add_typer(profile_cli.app, name="profile")
+Config = Annotated[Path | None, typer.Option(help=f"The site file; {SITE_FILE} where it exists.")]
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 
 
@@ -42,7 +47,7 @@ def run(config: Config = None, log_level: LogLevel = "info") -> None:
     """Run the agent until it is told to stop."""
     logs.configure(log_level)
     with explained("inarvl"):
-        settings = _settings(config)
+        settings = site_settings(config)
         profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         anyio.run(Daemon(settings, profile, rng=np.random.default_rng()).run)
@@ -64,7 +69,7 @@ def ask(
             "deadline_ms": timeout_s * 1e3,
         }
         query = Query.from_fields(fields | ({"pin": pin} if pin else {}), image.read_bytes())
-        settings = _settings(config)
+        settings = site_settings(config)
         reply = _await(lambda: console.ask(settings, query, timeout_s=timeout_s + 2))
     if not isinstance(reply, Answer):
         typer.secho(f"inarvl: {reply.code}: {reply.message}", err=True, fg="red")
@@ -101,7 +106,7 @@ def discover(
 def status(config: Config = None, wait_s: float = 3.0) -> None:
     """Show what the agent says of itself; exit status 1 unless it is online."""
     with explained("inarvl"):
-        settings = _settings(config)
+        settings = site_settings(config)
         snapshot = _await(lambda: console.status(settings, wait_s=wait_s))
     screen = Console()
     screen.print(f"agent [b]{settings.device}[/b]: {snapshot.status or 'unknown to the broker'}")
@@ -128,6 +133,34 @@ def status(config: Config = None, wait_s: float = 3.0) -> None:
 
 
 @app.command()
+def doctor(config: Config = None) -> None:
+    """Check all that the agent needs; exit status 1 when something fails, 0 with or without warnings."""
+    screen, findings = Console(), list[Finding]()
+    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+    async def examine(settings: Settings, profile: Profile) -> None:
+        async for examined in examine_machine(settings, profile):
+            findings.extend(examined.findings)
+            for finding in examined.findings:
+                colour = colours[finding.verdict]
+                screen.print(
+                    f"[{colour}]{finding.verdict:8}[/] {examined.name:12} {escape(finding.fact)}",
+                    soft_wrap=True,
+                    highlight=False,
+                )
+                if finding.remedy:
+                    screen.print(f"{'':21} -> {escape(finding.remedy)}", soft_wrap=True, highlight=False)
+
+    with explained("inarvl"):
+        settings = site_settings(config)
+        with logs.silent("agent"):  # what it would warn of are findings
+            profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
+            _await(lambda: examine(settings, profile))
+    if worst(findings) == "failed":
+        raise typer.Exit(1)
+
+
+@app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A site file or a hardware profile.")],
 ) -> None:
@@ -142,12 +175,6 @@ def validate(
             if settings.profile != "auto":
                 load_profile(settings.profile)
             typer.echo(f"{file}: a good site file")
-
-
-def _settings(config: Path | None) -> Settings:
-    if config is None and not DEFAULT_CONFIG.exists():
-        return Settings()
-    return load_settings(config or DEFAULT_CONFIG)
 
 
 def _await(task: Callable[[], Awaitable[T]]) -> T:

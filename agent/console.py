@@ -75,6 +75,22 @@ async def status(settings: Settings, *, wait_s: float) -> Snapshot:
     )
 
 
+async def echo(settings: Settings, word: str, *, timeout_s: float) -> bool:
+    """Whether a message to a topic of this device's own comes back through the broker.
+
+    Raises:
+        AgentSilent: the broker cannot be reached.
+    """
+    topic = f"inarvl/{settings.device}/result/{word}"
+    async with _connected(settings, (topic,), timeout_s) as link:
+        with anyio.move_on_after(timeout_s):
+            await link.publish(topic, word.encode(), qos=1)
+            async for message in link.messages():
+                message.ack()
+                return message.payload == word.encode()
+    return False
+
+
 @asynccontextmanager
 async def _connected(
     settings: Settings, subscriptions: tuple[str, ...], timeout_s: float

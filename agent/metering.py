@@ -30,15 +30,23 @@ class Metering:
 
     Args:
         sees_radio: whether the power that is measured has the radio or network card in it.
+        last_sample_s: how long at most to wait for the power at the end of a request.
     """
 
     def __init__(
-        self, sensing: Sensing, meter: EnergyMeter, power: PowerModel, *, sees_radio: bool = False
+        self,
+        sensing: Sensing,
+        meter: EnergyMeter,
+        power: PowerModel,
+        *,
+        sees_radio: bool = False,
+        last_sample_s: float = LAST_SAMPLE_S,
     ) -> None:
         self._sensing = sensing
         self._meter = meter
         self._power = power
         self._sees_radio = sees_radio
+        self._last_sample_s = last_sample_s
 
     @asynccontextmanager
     async def over(self, tier: Tier) -> AsyncIterator[Metered]:
@@ -48,7 +56,7 @@ class Metering:
         try:
             yield metered
         finally:
-            with anyio.move_on_after(LAST_SAMPLE_S, shield=True):
+            with anyio.move_on_after(self._last_sample_s, shield=True):
                 await self._sensing.refresh_power()
             resolution_s = self._sensing.power_resolution_s()
             metered.joules = self._meter.end(window, now=self._sensing.now(), resolution_s=resolution_s)

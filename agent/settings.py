@@ -13,6 +13,8 @@ from pydantic import Field, field_validator
 from agent.mqtt import MqttOptions
 from agent.yaml_file import ConfigError, Section, load
 
+SITE_FILE = Path("/etc/inarvl/agent.yaml")
+
 TopicLevel = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/#+\x00]+$")]
 
 
@@ -153,6 +155,17 @@ def load_settings(path: Path) -> Settings:
         ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
     """
     return load(path, Settings)
+
+
+def site_settings(path: Path | None) -> Settings:
+    """The site file at `path`; without one that of this machine, or the defaults where it has none.
+
+    Raises:
+        ConfigError: see load_settings.
+    """
+    if path is None and not SITE_FILE.exists():
+        return Settings()
+    return load_settings(path or SITE_FILE)
 
 
 def _checked(url: str, schemes: tuple[str, str], instead: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def configure(level: str = "info") -> None:
@@ -15,3 +17,15 @@ def configure(level: str = "info") -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format=plain if under_systemd else stamped, force=True
     )
+
+
+@contextmanager
+def silent(name: str) -> Iterator[None]:
+    """Log nothing below errors of the logger `name` meanwhile: what it would say is said elsewhere."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

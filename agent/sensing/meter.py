@@ -13,11 +13,13 @@ So answers + idle + rest = total, always.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 GAPS = 5.0
 SETTLE_S = 2.0
 IDLE_S = 60.0
+UNCOVERED = 0.05  # share of a request that may have come after the last sample
 
 
 @dataclass
@@ -92,8 +94,10 @@ class EnergyMeter:
         self._settled_at = now + SETTLE_S
         self._answers_j += max(0.0, window.joules)
         self._rest_j += min(0.0, window.joules)
-        covered = self._at is not None and now - self._at <= resolution_s
-        if window.measured and covered and now - window.began >= resolution_s:
+        length_s = now - window.began
+        tail_s = math.inf if self._at is None else now - self._at
+        covered = tail_s <= max(resolution_s, UNCOVERED * length_s)
+        if window.measured and covered and length_s >= resolution_s:
             return max(0.0, window.joules)
         return None
 
