@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -61,6 +62,9 @@ ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
     "no complexity": _changed(_as_is, Blind),
     "no forgetting": _changed(
         lambda settings: replace(settings, forgetting=Forgetting(cost=1.0, quality=1.0, floor=1.0))
+    ),
+    "no drift detection": _changed(
+        lambda settings: replace(settings, learning=replace(settings.learning, alarm_patience=math.inf))
     ),
     "no dual": _changed(
         lambda settings: replace(settings, learning=replace(settings.learning, price_step=0.0))

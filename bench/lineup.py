@@ -55,13 +55,12 @@ def _cascade(kind: Kind) -> Callable[[Setting], Policy]:
 
 def _static_pareto(s: Setting) -> Policy:
     table = s.fitted("qualities", lambda: QualityTable.fit(s.tuning))
-    return StaticPareto(table, s.at_rest, s.stream.dataset, s.stream.rows, s.knob)
+    return StaticPareto(table, s.at_rest, s.tuning, s.asked, s.knob)
 
 
 def _thresholds(s: Setting) -> Policy:
     complexity = s.fitted("complexity", lambda: Complexity.fit(s.tuning))
-    rtt_ms = s.profile.path.rtt_ms
-    return Thresholds(complexity, s.tuning, s.stream.dataset, s.stream.rows, 1.0 - s.knob, rtt_ms)
+    return Thresholds(complexity, s.tuning, s.asked, 1.0 - s.knob, s.profile.path.rtt_ms)
 
 
 def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> Callable[[Setting], Policy]:
@@ -69,7 +68,7 @@ def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> Callable[[Sett
         predictor = s.fitted(name, lambda: fit(s.tuning))
         matrix = s.stream.dataset.matrix
         predicted = s.fitted(f"{name} {id(s.stream.dataset)}", lambda: predictor(matrix))
-        return ByPrediction(predicted, s.at_rest, s.stream.dataset, s.stream.rows, s.knob)
+        return ByPrediction(predicted[s.stream.rows], s.at_rest, s.tuning, s.knob)
 
     return make
 

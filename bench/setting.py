@@ -42,6 +42,11 @@ class Setting:
         return self.tuning.arms[self.tuning.best("cloud")]
 
     @property
+    def asked(self) -> Matrix:
+        """Signals of the stream's questions by their number."""
+        return self.stream.dataset.matrix[self.stream.rows]
+
+    @property
     def at_rest(self) -> Matrix:
         """Price of each arm on idle machines."""
         return self.fitted("prices", lambda: prices_at_rest(self.tuning, self.profile))

@@ -221,7 +221,9 @@ class Costs:
             if len(self._detectors) >= 64:
                 self._learned_at.pop(next(iter(self._detectors)), None)
                 self._detectors.pop(next(iter(self._detectors)))
-            self._detectors[name] = PageHinkley(slack=0.5, threshold=8.0, clip=OUTLIER)
+            self._detectors[name] = PageHinkley(
+                slack=0.5, threshold=8.0 * self._settings.learning.alarm_patience, clip=OUTLIER
+            )
         return self._detectors[name]
 
 

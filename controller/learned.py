@@ -29,6 +29,7 @@ class Learned:
     def __init__(self, settings: ControllerSettings) -> None:
         learning, forgetting = settings.learning, settings.forgetting
         self._floor_setting = settings.floor
+        self._alarm_patience = learning.alarm_patience
         self.costs = Costs(settings)
         self.quality = Quality(settings)
         self.judge = Judge(settings)
@@ -52,7 +53,7 @@ class Learned:
         if name not in self._detectors:
             if len(self._detectors) >= CAPACITY:
                 self._detectors.pop(next(iter(self._detectors)))
-            self._detectors[name] = PageHinkley(slack=0.3, threshold=10.0, clip=3.0)
+            self._detectors[name] = PageHinkley(slack=0.3, threshold=10.0 * self._alarm_patience, clip=3.0)
         return self._detectors[name]
 
     def status(self) -> Status:

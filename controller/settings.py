@@ -94,6 +94,7 @@ class Learning:
         cloud_right, board_right: how often each is right when the two differ, believed with the weight of
             `differ_strength` truths.
         failure_s: seconds that a failed run is taken to cost.
+        alarm_patience: multiplies what the drift tests let pass before they alarm; infinite for no alarms.
     """
 
     prior_strength: float = 1.0
@@ -106,6 +107,7 @@ class Learning:
     board_right: float = 0.1
     differ_strength: float = 20.0
     failure_s: float = 5.0
+    alarm_patience: float = 1.0
 
 
 @dataclass(frozen=True)

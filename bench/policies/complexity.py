@@ -83,17 +83,21 @@ class StaticPareto(Static):
     """INAR-VL-like (arXiv 2605.18853): in each cell of complexity the cheapest arm that is good enough.
 
     Good enough is a share of the cell's best arm's accuracy, all calibrated offline.
+
+    Args:
+        asked: signals of the questions by their number.
     """
 
-    def __init__(self, table: QualityTable, prices: Matrix, dataset: Dataset, rows: list[int], share: float):
+    def __init__(
+        self, table: QualityTable, prices: Matrix, tuning: Dataset, asked: Matrix, share: float
+    ) -> None:
         super().__init__()
-        self._arms = dataset.arms
+        self._arms = tuning.arms
         enough = table.accuracy >= share * table.accuracy.max(axis=2, keepdims=True)
         pick = np.where(enough, prices, np.inf).argmin(axis=2)
-        cells = table.cells(dataset.matrix)
-        self._picked: list[int] = pick[cells[0], cells[1]][rows].tolist()
-        local = dataset.best("local")
-        self._risk: list[float] = (1.0 - table.accuracy[cells[0], cells[1], local])[rows].tolist()
+        cells = table.cells(asked)
+        self._picked: list[int] = pick[cells[0], cells[1]].tolist()
+        self._risk: list[float] = (1.0 - table.accuracy[cells[0], cells[1], tuning.best("local")]).tolist()
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The cell's arm."""
@@ -107,25 +111,20 @@ class Thresholds(Static):
     more on the board, a loaded board sends more away.
 
     Args:
+        asked: signals of the questions by their number.
         quantile: of each modality's complexity on the tuning half, above which a question is complex.
     """
 
     def __init__(
-        self,
-        complexity: Complexity,
-        tuning: Dataset,
-        dataset: Dataset,
-        rows: list[int],
-        quantile: float,
-        rtt_ms: float,
+        self, complexity: Complexity, tuning: Dataset, asked: Matrix, quantile: float, rtt_ms: float
     ) -> None:
         super().__init__()
-        image, text = complexity.scores(dataset.matrix)
-        self._image, self._text = image[rows].tolist(), text[rows].tolist()
+        image, text = complexity.scores(asked)
+        self._image, self._text = image.tolist(), text.tolist()
         known = complexity.scores(tuning.matrix)
         self._at = float(np.quantile(known[0], quantile)), float(np.quantile(known[1], quantile))
         self._rtt_ms = rtt_ms
-        self._local, self._cloud = dataset.arms[dataset.best("local")], dataset.arms[dataset.best("cloud")]
+        self._local, self._cloud = (tuning.arms[tuning.best(tier)] for tier in ("local", "cloud"))
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """By the two thresholds."""

@@ -65,15 +65,17 @@ class _Fitted:
 
 
 class ByPrediction(Static):
-    """argmax over arms of predicted accuracy - knob * price."""
+    """argmax over arms of predicted accuracy - knob * price.
 
-    def __init__(
-        self, predicted: Matrix, prices: Matrix, dataset: Dataset, rows: list[int], knob: float
-    ) -> None:
+    Args:
+        predicted: of the questions by their number, shape (questions, arms).
+    """
+
+    def __init__(self, predicted: Matrix, prices: Matrix, tuning: Dataset, knob: float) -> None:
         super().__init__()
-        self._arms = dataset.arms
-        self._values = (predicted - knob * prices)[rows]
-        self._risk: list[float] = (1.0 - predicted[:, dataset.best("local")])[rows].tolist()
+        self._arms = tuning.arms
+        self._values = predicted - knob * prices
+        self._risk: list[float] = (1.0 - predicted[:, tuning.best("local")]).tolist()
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The best of those that can be asked."""
