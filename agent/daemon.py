@@ -22,11 +22,13 @@ from agent import heartbeat, telemetry
 from agent.answering import Answered, Answering
 from agent.discovery import mdns
 from agent.dispatch import Dispatch
+from agent.exporter import export
 from agent.feedback import Feedback
 from agent.intake import Intake, IntakeLimits
 from agent.job import Job
 from agent.link import Links
 from agent.metering import Metering
+from agent.metrics import Metrics
 from agent.mqtt import MqttLink, Will
 from agent.outbox import Outbox
 from agent.peers import Pace, Peers
@@ -105,6 +107,7 @@ class Daemon:
             lambda: self._sensing.state,
             max_tokens=settings.intake.max_tokens,
         )
+        self._metrics = Metrics(self._sensing, meter, self._servers.report, self._controller.status)
         self._feedback = Feedback(self._controller)
 
     async def run(self) -> None:
@@ -171,6 +174,8 @@ class Daemon:
             partial(heartbeat.watchdog, workers.busy_since, self._summary),
         ):
             background.start_soon(loop)
+        if self._settings.metrics_address is not None:
+            background.start_soon(export, *self._settings.metrics_address, self._metrics.render)
         if self._settings.discovery.zeroconf:
             background.start_soon(
                 mdns.browse,
@@ -215,7 +220,9 @@ class Daemon:
         self._report()
 
     def _report(self) -> None:
-        content = telemetry.telemetry(self._sensing, self._servers, self._controller, self._answering.mode)
+        content = telemetry.telemetry(
+            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
+        )
         self._link.post(self._topics.telemetry, content, retain=True)
 
     def _summary(self) -> str:

@@ -100,6 +100,7 @@ class Settings(Section):
     peers: tuple[Server, ...] = ()
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
+    metrics: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
@@ -124,6 +125,14 @@ class Settings(Section):
             if ids.count(peer) > 1:
                 raise ValueError(f"two are called {peer!r}; give each an id of its own")
         return peers
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port to serve metrics on."""
+        if self.metrics is None:
+            return None
+        host, _, port = self.metrics.rpartition(":")
+        return host.strip("[]"), int(port)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:
         """How to reach the broker under the name `client_id`."""

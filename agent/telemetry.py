@@ -8,17 +8,34 @@ from typing import Any
 
 from agent.answering import Answered
 from agent.job import Job
+from agent.metrics import Metrics
 from agent.sensing.sensing import Sensing
 from agent.servers import Servers
 from controller.controller import Controller
 
 
-def telemetry(sensing: Sensing, servers: Servers, controller: Controller, mode: str) -> dict[str, Any]:
-    """Readings, servers, links and what the controller holds, as one JSON object."""
+def telemetry(
+    sensing: Sensing, servers: Servers, controller: Controller, mode: str, metrics: Metrics
+) -> dict[str, Any]:
+    """Readings, servers, links and what the controller holds, as one JSON object.
+
+    `device` is what the controller is told, `readings` all there is with its source and age; `metrics` has
+    the same figures under their Prometheus names.
+    """
     return {
         "time": time.time(),
         "mode": mode,
         "device": _said(asdict(sensing.state)),
+        "readings": {
+            name: {
+                "value": reading.value,
+                "source": reading.source,
+                "age_s": round(sensing.age_s(reading), 3),
+            }
+            for name, reading in sensing.readings().items()
+        },
+        "faults": dict(sensing.faults),
+        "metrics": metrics.samples(),
         "servers": servers.report(),
         "controller": _said(asdict(controller.status())),
     }

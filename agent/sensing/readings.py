@@ -3,7 +3,7 @@
 1. A reading that says how busy something is, or what it draws, is smoothed with a time constant: a sample
    that comes dt after the last one moves it by 1 - exp(-dt / smoothing_s). The others stand as they came.
 2. Where several sources tell the same, the one that stands first among them does.
-3. A reading that has not come again for STALE samples of its source is no reading any more.
+3. A reading that has not come again for STALE samples of its source, and LEAST_STALE_S, is none any more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from agent.sensing.sample import Sample
 from controller.context import DeviceState
 
 STALE = 5.0
+LEAST_STALE_S = 2.0
 SMOOTHED = frozenset({"power_w", "rails_w", "cpu_load", "gpu_load"})
 NAMES = tuple(field.name for field in fields(Sample))
 
@@ -53,7 +54,7 @@ class Readings:
             before = held.get(name)
             if name in SMOOTHED and before is not None and now - before.at <= before.stale_s:
                 value = self._smooth(before.value, value, now - before.at)
-            held[name] = Reading(value, source, now, STALE * every_s)
+            held[name] = Reading(value, source, now, max(LEAST_STALE_S, STALE * every_s))
 
     def get(self, name: str, now: float) -> Reading | None:
         """The reading of that name (a field of Sample) that stands now."""

@@ -1,4 +1,4 @@
-"""Fixtures with a real broker."""
+"""Fixtures: a real broker, and the files of boards that are not here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+TREES = Path(__file__).parent / "sensing" / "trees"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
@@ -54,3 +55,24 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     running = Broker(tmp_path)
     yield running
     running.kill()
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Callable[[str], Path]:
+    """Lay out the files of a board and give their root.
+
+    Each line of sensing/trees/NAME.tree is a path and its content; the first one says whether it was captured
+    on such a board or constructed from the documentation.
+    """
+
+    def lay_out(name: str) -> Path:
+        for line in (TREES / f"{name}.tree").read_text().splitlines():
+            if line.startswith("#"):
+                continue
+            path, _, content = line.partition(" ")
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{content}\n")
+        return tmp_path
+
+    return lay_out
