@@ -7,6 +7,7 @@ import ctypes
 import gc
 import importlib.util
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -193,6 +194,11 @@ def _explained(checkpoint: Checkpoint) -> Iterator[None]:
         words = " ".join(str(error).split())[:400]
         if "out of memory" in words or "allocate memory" in words:
             raise _no_memory(checkpoint, "does not fit into memory") from error
+        if re.search(r"\b(CUDA|GPU)\b", words):
+            raise ModelLoadError(
+                f"{source} needs a CUDA device and libraries built for it ({words}); on a CPU, give "
+                "the checkpoint as it was before it was quantized, with --quantization nf4 and --device cpu"
+            ) from error
         if isinstance(error, OSError) and checkpoint.folder is None:
             raise ModelLoadError(
                 f"{source} is neither a folder here nor could it be fetched from the hub; check the name and "

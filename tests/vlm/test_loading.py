@@ -117,6 +117,26 @@ def test_memory_that_runs_out_while_loading(copy: Path) -> None:
         load(Checkpoint.at(str(copy), "none"), "cpu", 8, exhausted)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_form_that_needs_cuda_where_there_is_none(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fbgemm_fp8"}
+    (copy / "config.json").write_text(json.dumps(config))
+    said = refusal(copy)
+    assert "needs a CUDA device" in said
+    assert "as it was before it was quantized, with --quantization nf4" in said
+
+
+def test_a_bitsandbytes_without_this_cuda(copy: Path) -> None:
+    def broken(_share: float) -> None:
+        raise RuntimeError("The installed version of bitsandbytes was compiled without GPU support.")
+
+    with pytest.raises(
+        ModelLoadError, match=r"libraries built for it .*bitsandbytes was compiled without GPU"
+    ):
+        load(Checkpoint.at(str(copy), "none"), "cpu", 8, broken)
+
+
 def test_4_bit_layers_read_transposed_inputs_as_what_they_are(checkpoint: Build) -> None:
     """A vision tower's patches come transposed out of its convolution."""
     from bitsandbytes.nn import Linear4bit
