@@ -43,6 +43,10 @@ def serve_command(
     max_tokens: Annotated[int, typer.Option(min=1, help="Most output tokens per answer.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 32,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Requests that may be answered at once.")] = 1,
+    batch_wait_ms: Annotated[
+        float, typer.Option(min=0, help="Milliseconds to wait for others to answer with the first.")
+    ] = 0,
     peer_id: Identifier = HOSTNAME,
     advertise: Advertise = None,
     broker: Broker = None,
@@ -76,6 +80,8 @@ def serve_command(
             max_tokens=max_tokens,
             queue=queue,
             threads=threads,
+            batch=batch,
+            batch_wait_s=batch_wait_ms / 1000,
         )
         anyio.run(run, options)
 

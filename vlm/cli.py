@@ -58,6 +58,13 @@ def serve_command(
     max_rss_mb: Annotated[
         int | None, typer.Option(min=1, help="Resident MiB at which the server ends, to be restarted.")
     ] = None,
+    max_rss_growth_mb: Annotated[
+        int | None, typer.Option(min=1, help="MiB more than when it was ready at which the server ends.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Requests that may be answered at once.")] = 1,
+    batch_wait_ms: Annotated[
+        float, typer.Option(min=0, help="Milliseconds to wait for others to answer with the first.")
+    ] = 0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve models over the OpenAI chat-completions schema until told to stop."""
@@ -73,6 +80,9 @@ def serve_command(
             drain_s=drain_s,
             stuck_s=stuck_s,
             max_rss_bytes=max_rss_mb * 2**20 if max_rss_mb else None,
+            max_rss_growth_bytes=max_rss_growth_mb * 2**20 if max_rss_growth_mb else None,
+            batch=batch,
+            batch_wait_s=batch_wait_ms / 1000,
         )
         anyio.run(serve, options)
 

@@ -157,7 +157,12 @@ class Endpoints:
     def _measure(self, model: str, done: Done[Answer]) -> None:
         answer = done.result
         self._metrics.measure(
-            model, done.queue_ms, done.compute_ms, answer.prompt_tokens, answer.completion_tokens
+            model,
+            done.queue_ms,
+            done.compute_ms,
+            done.together,
+            answer.prompt_tokens,
+            answer.completion_tokens,
         )
 
 

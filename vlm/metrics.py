@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -36,6 +37,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._batch = Histogram(
+            "inarvl_vlm_batch_size",
+            "Requests answered together, as each of them sees it.",
+            buckets=BATCHES,
+            registry=self._registry,
+        )
         self._tokens = Counter("inarvl_vlm_tokens", "Tokens.", ["model", "kind"], registry=self._registry)
 
     def count(self, model: str | None, outcome: str) -> None:
@@ -43,9 +50,16 @@ class Metrics:
         self._requests.labels(model or "none", outcome).inc()
 
     def measure(
-        self, model: str, queue_ms: float, compute_ms: float, prompt_tokens: int, completion_tokens: int
+        self,
+        model: str,
+        queue_ms: float,
+        compute_ms: float,
+        together: int,
+        prompt_tokens: int,
+        completion_tokens: int,
     ) -> None:
-        """Note what an answer took."""
+        """Note what an answer took; `together` counts those that were computed with it, itself included."""
+        self._batch.observe(together)
         self._queue_s.observe(queue_ms / 1000)
         self._compute_s.labels(model).observe(compute_ms / 1000)
         self._tokens.labels(model, "prompt").inc(prompt_tokens)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
 from vlm.checkpoint import Checkpoint, Device
 from vlm.completion import ModelCard
-from vlm.errors import InvalidRequest, OutOfMemory, ServerNotReady
+from vlm.errors import DeadlinePassed, GenerationFailed, InvalidRequest, OutOfMemory, ServerNotReady
 from vlm.loading import load
-from vlm.model import Answer, VisionModel
+from vlm.model import Answer, Ask, VisionModel
 from vlm.progress import Report
 from vlm.schema import ChatRequest
-from vlm.worker import Done, Task, Worker
+from vlm.worker import Abandoned, Done, Task, Worker
+
+log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -25,9 +29,16 @@ class Runtime:
     Loading and answering share one thread: torch's thread count and CUDA context belong to it.
     """
 
-    def __init__(self, *, queue: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        queue: int,
+        batch: int = 1,
+        batch_wait_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
-        self._worker = Worker(queue=queue, clock=clock)
+        self._worker = Worker(queue=queue, batch=batch, batch_wait_s=batch_wait_s, clock=clock)
         self._models: dict[str, VisionModel] = {}
         self._max_tokens = 0
         self._not_ready: str | None = "starting"
@@ -97,14 +108,15 @@ class Runtime:
         ServerNotReady, GenerationFailed and OutOfMemory.
         """
         model = self._models[self.card(request.model).id]
-        max_tokens = self._tokens(request, model.card)
+        part = _Part(request, self._tokens(request, model.card), on_text)
         deadline = None if deadline_ms is None else self._clock() + deadline_ms / 1000
-
-        def generate(task: Task) -> Answer:
-            return model.generate(request, max_tokens=max_tokens, check=task.check, on_text=on_text)
-
+        key = (
+            None if on_text else model.together(request)
+        )  # what was told cannot be taken back and told again
         try:
-            return await self._worker.run(generate, deadline=deadline)
+            return await self._worker.run_together(
+                part, partial(_answer_together, model), key=key, deadline=deadline
+            )
         except OutOfMemory as error:
             self._exhausted = error
             self._ended.set()
@@ -134,6 +146,34 @@ class Runtime:
                 "too_many_tokens",
             )
         return min(request.max_tokens or self._max_tokens, card.max_tokens or self._max_tokens)
+
+
+@dataclass(frozen=True)
+class _Part:
+    request: ChatRequest
+    max_tokens: int
+    on_text: Callable[[str], None] | None
+
+
+def _answer_together(model: VisionModel, parts: Sequence[tuple[Task, _Part]]) -> list[Answer | Exception]:
+    """Answer all at once; where one of several is to blame for a failure, each by itself."""
+    if len(parts) > 1:
+        asks = [Ask(part.request, part.max_tokens, task.check) for task, part in parts]
+        try:
+            return model.generate_together(asks)
+        except (InvalidRequest, GenerationFailed, Abandoned, DeadlinePassed) as error:
+            log.info("answering %d requests one by one: %s", len(parts), error or type(error).__name__)
+    return [_answer_alone(model, task, part) for task, part in parts]
+
+
+def _answer_alone(model: VisionModel, task: Task, part: _Part) -> Answer | Exception:
+    try:
+        task.check()
+        return model.generate(
+            part.request, max_tokens=part.max_tokens, check=task.check, on_text=part.on_text
+        )
+    except Exception as error:
+        return error
 
 
 def _bring(

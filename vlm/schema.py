@@ -46,6 +46,12 @@ class ChatRequest:
     tops: int | None = None
     stream: bool = False
 
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """Of all messages, in their order; opened, maybe not decoded."""
+        parts = (part for message in self.messages for part in message.parts)
+        return tuple(part for part in parts if isinstance(part, Image.Image))
+
     @classmethod
     def from_bytes(cls, body: bytes) -> ChatRequest:
         """Check a request body. Raises InvalidRequest, saying what to do; unknown fields are passed over."""

@@ -47,6 +47,9 @@ class ServeOptions:
         drain_s: time for requests that are in when the server is told to stop.
         stuck_s: time without a token after which a running request counts as stuck.
         max_rss_bytes: resident memory at which the server ends, None for no limit.
+        max_rss_growth_bytes: likewise, above what it had when it was ready.
+        batch: how many requests may be answered at once.
+        batch_wait_s: how long an idle server waits for others to answer with the first.
     """
 
     models: tuple[Checkpoint, ...]
@@ -58,6 +61,9 @@ class ServeOptions:
     drain_s: float = 10.0
     stuck_s: float = 120.0
     max_rss_bytes: int | None = None
+    max_rss_growth_bytes: int | None = None
+    batch: int = 1
+    batch_wait_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ async def serve(
     if not names or len(set(names)) < len(names):
         raise ModelLoadError("give at least one --model, and a different --name to each")
     stop = stop or _stop_on_signals()
-    runtime = Runtime(queue=options.queue)
+    runtime = Runtime(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s)
     runner = web.AppRunner(
         Endpoints(runtime).app(),
         handler_cancellation=True,
@@ -134,6 +140,7 @@ async def _watch(runtime: Runtime, options: ServeOptions) -> None:
     """Feed systemd's watchdog as long as requests make progress and memory stays within its limit."""
     interval_s = systemd.watchdog_interval_s() or WATCH_S
     process = psutil.Process()
+    ready_bytes = process.memory_info().rss
     while True:
         stuck_s = runtime.stuck_s()
         if stuck_s > options.stuck_s:
@@ -142,6 +149,12 @@ async def _watch(runtime: Runtime, options: ServeOptions) -> None:
         if options.max_rss_bytes is not None and rss_bytes > options.max_rss_bytes:
             raise OutOfMemory(
                 f"{rss_bytes / 2**20:.0f} MiB resident, over the limit; ending, to be started afresh"
+            )
+        grown_bytes = rss_bytes - ready_bytes
+        if options.max_rss_growth_bytes is not None and grown_bytes > options.max_rss_growth_bytes:
+            raise OutOfMemory(
+                f"{grown_bytes / 2**20:.0f} MiB more resident than when it was ready, over the limit; "
+                "ending, to be started afresh"
             )
         systemd.notify("WATCHDOG=1")
         await anyio.sleep(interval_s)

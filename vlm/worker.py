@@ -1,10 +1,11 @@
 """One thread that does the heavy work, behind a bounded queue.
 
-1. Calls run one at a time, in the order in which they came.
+1. Calls run one at a time, in the order in which they came, but those that may run together do so, up to
+   `batch` at once. An idle worker waits `batch_wait_s` for more of them.
 2. A full queue refuses a call at once; it never blocks.
 3. A call whose caller has gone leaves the queue, or is told at its next `check`.
 4. A call whose deadline is over is not begun, and is told at its next `check`.
-5. Every `check` counts as progress; a call without progress is what `stuck_s` measures.
+5. Every `check` counts as progress; calls without progress are what `stuck_s` measures.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from vlm.errors import DeadlinePassed, VlmBusy
 
+Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
@@ -28,11 +30,12 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Done(Generic[Result]):
-    """A call's result, with how long it waited and ran."""
+    """A call's result, with how long it waited and ran, and how many ran together."""
 
     result: Result
     queue_ms: float
     compute_ms: float
+    together: int = 1
 
 
 class Task:
@@ -60,20 +63,31 @@ class Task:
 @dataclass(frozen=True)
 class _Entry:
     task: Task
-    call: Callable[[Task], Any]
+    part: Any
+    call: Callable[[Sequence[tuple[Task, Any]]], Sequence[Any]]
+    key: Hashable | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Done[Any]]
     queued_at: float
 
 
 class Worker:
-    """The thread and its queue. `queue` is how many calls may wait; the running one is not counted."""
+    """The thread and its queue. `queue` is how many calls may wait; those that run are not counted."""
 
-    def __init__(self, *, queue: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        queue: int,
+        batch: int = 1,
+        batch_wait_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = queue
+        self._batch = batch
+        self._batch_wait_s = batch_wait_s
         self._clock = clock
         self._waiting: deque[_Entry] = deque()
-        self._running: Task | None = None
+        self._running: tuple[Task, ...] = ()
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="vlm-worker", daemon=True)
@@ -85,20 +99,35 @@ class Worker:
         return len(self._waiting)
 
     def stuck_s(self) -> float:
-        """Seconds since the running call last made progress; 0 when none is running."""
+        """Seconds since what runs last made progress; 0 when nothing does."""
         running = self._running
-        return self._clock() - running.progress_at if running else 0.0
+        return self._clock() - max(task.progress_at for task in running) if running else 0.0
 
     async def run(self, call: Callable[[Task], Result], *, deadline: float | None = None) -> Done[Result]:
         """Run `call` on the worker's thread; `deadline` is a reading of `clock`.
 
         Cancelling this abandons the call. Raises VlmBusy, DeadlinePassed, or what `call` raises.
         """
+        return await self.run_together(None, lambda tasks: [call(tasks[0][0])], key=None, deadline=deadline)
+
+    async def run_together(
+        self,
+        part: Part,
+        call: Callable[[Sequence[tuple[Task, Part]]], Sequence[Result | Exception]],
+        *,
+        key: Hashable | None,
+        deadline: float | None = None,
+    ) -> Done[Result]:
+        """Run `call` on `part`, and on the parts of those that wait with the same `key`, unless it is None.
+
+        `call` gives a result or an exception for each, in their order. Otherwise like `run`.
+        """
         loop = asyncio.get_running_loop()
-        entry = _Entry(Task(self._clock, deadline), call, loop, loop.create_future(), self._clock())
+        task = Task(self._clock, deadline)
+        entry = _Entry(task, part, call, key, loop, loop.create_future(), self._clock())
         with self._changed:
-            # An idle thread takes the call at once, so one more than the limit fits then.
-            if len(self._waiting) >= self._limit + (self._running is None):
+            # An idle thread takes calls at once, so more than the limit fit then.
+            if len(self._waiting) >= self._limit + (0 if self._running else self._batch):
                 raise VlmBusy(f"{self.depth} requests are waiting already; try again later", retry_after_s=1)
             self._waiting.append(entry)
             self._changed.notify()
@@ -115,48 +144,81 @@ class Worker:
         with self._changed:
             self._closed = True
             self._waiting.clear()
-            if self._running:
-                self._running.abandon()
+            for task in self._running:
+                task.abandon()
             self._changed.notify()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while (entry := self._next()) is not None:
+        while entries := self._next():
             started_at = self._clock()
-            try:
-                entry.task.check()
-                result = entry.call(entry.task)
-            except Abandoned:
-                outcome: Done[Any] | Exception = DeadlinePassed("abandoned")  # nobody waits for it
-            except Exception as error:
-                outcome = error
-            else:
+            outcomes = _outcomes(entries)
+            ran_ms = (self._clock() - started_at) * 1000
+            self._running = ()
+            for entry, outcome in zip(entries, outcomes, strict=True):
                 waited_ms = (started_at - entry.queued_at) * 1000
-                outcome = Done(result, waited_ms, (self._clock() - started_at) * 1000)
-            self._running = None
-            _settle(entry, outcome)
+                _settle(entry, outcome, waited_ms, ran_ms, len(entries))
 
-    def _next(self) -> _Entry | None:
+    def _next(self) -> list[_Entry]:
+        """Those to run now; none once the worker is closed."""
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return None
-            entry = self._waiting.popleft()
-            entry.task.progress_at = self._clock()
-            self._running = entry.task
-            return entry
+            while not self._closed:
+                if not self._waiting:
+                    self._changed.wait()
+                    continue
+                first = self._waiting[0]
+                wait_s = self._batch_wait_s - (self._clock() - first.queued_at)
+                if self._batch > 1 and first.key is not None and wait_s > 0:
+                    self._changed.wait_for(lambda: self._closed or len(self._mates()) >= self._batch, wait_s)
+                entries = [] if self._closed else self._mates()
+                for entry in entries:
+                    self._waiting.remove(entry)
+                    entry.task.progress_at = self._clock()
+                self._running = tuple(entry.task for entry in entries)
+                if entries:
+                    return entries
+            return []
+
+    def _mates(self) -> list[_Entry]:
+        """The first that waits, with those that may run together with it."""
+        if not self._waiting:
+            return []
+        first = self._waiting[0]
+        same = [entry for entry in self._waiting if entry.key is not None and entry.key == first.key]
+        return same[: self._batch] or [first]
 
 
-def _settle(entry: _Entry, outcome: Done[Any] | Exception) -> None:
+def _outcomes(entries: Sequence[_Entry]) -> list[Any]:
+    """A result or an exception for each, leaving out those whose caller has gone or whose time is over."""
+    found: dict[int, Any] = {}
+    begun = []
+    for place, entry in enumerate(entries):
+        try:
+            entry.task.check()
+        except (Abandoned, DeadlinePassed) as error:
+            found[place] = error
+        else:
+            begun.append(place)
+    if begun:
+        try:
+            results = entries[0].call([(entries[place].task, entries[place].part) for place in begun])
+        except Exception as error:
+            results = [error] * len(begun)
+        found.update(zip(begun, results, strict=True))
+    return [found[place] for place in range(len(entries))]
+
+
+def _settle(entry: _Entry, outcome: Any, waited_ms: float, ran_ms: float, together: int) -> None:
     def settle() -> None:
         if entry.future.done():
             return
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, Abandoned):
+            entry.future.set_exception(DeadlinePassed("abandoned"))  # nobody waits for it
+        elif isinstance(outcome, Exception):
             entry.future.set_exception(outcome)
         else:
-            entry.future.set_result(outcome)
+            entry.future.set_result(Done(outcome, waited_ms, ran_ms, together))
 
     if not entry.loop.is_closed():
         entry.loop.call_soon_threadsafe(settle)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,9 @@ from vlm.checkpoint import Checkpoint, Quantization
 from vlm.errors import InvalidRequest
 from vlm.families import family_of
 from vlm.loading import load
-from vlm.model import VisionModel
+from vlm.model import Answer, Ask, VisionModel
 from vlm.schema import ChatRequest, Message
+from vlm.worker import Abandoned
 
 Build = Callable[[str], Path]
 
@@ -171,6 +173,49 @@ def test_without_noted_resolutions_the_towers_own_is_used(checkpoint: Build, tmp
     assert loaded(checkpoint("llava")).generate(small, max_tokens=4, check=proceed) == model.generate(
         small, max_tokens=4, check=proceed
     )
+
+
+@pytest.mark.parametrize("family", ["llava", "llava_clip", "smolvlm", "qwen2_5_vl", "qwen3_vl"])
+def test_questions_answered_together_are_answered_as_alone(checkpoint: Build, family: str) -> None:
+    """However long they are, and however many tokens each may have."""
+    model = loaded(checkpoint(family))
+    requests = [question(words) for words in ("?", "how many of them are there?", "is it red?")]
+    assert len({model.together(request) for request in requests}) == 1
+    limits = (5, 3, 4)
+    together = model.generate_together(
+        [Ask(request, limit, proceed) for request, limit in zip(requests, limits, strict=True)]
+    )
+    for request, limit, answer in zip(requests, limits, together, strict=True):
+        alone = model.generate(request, max_tokens=limit, check=proceed)
+        assert isinstance(answer, Answer)
+        assert answer.scores
+        assert alone.scores
+        assert replace(answer, scores=None) == replace(alone, scores=None)
+        for one, other in zip(answer.scores, alone.scores, strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+
+
+def test_who_hangs_up_leaves_and_the_others_are_answered(checkpoint: Build) -> None:
+    model = loaded(checkpoint("llava"))
+    tokens = iter(range(100))
+
+    def hang_up() -> None:
+        if next(tokens) == 3:
+            raise Abandoned
+
+    gone, stays = model.generate_together([Ask(question(), 9, hang_up), Ask(question(), 9, proceed)])
+    assert isinstance(gone, Abandoned)
+    assert next(tokens) == 4  # it is not asked again
+    assert isinstance(stays, Answer)
+    assert stays.completion_tokens == 9
+
+
+def test_only_what_fits_is_answered_together(checkpoint: Build) -> None:
+    model = loaded(checkpoint("llava"))
+    small, large = question(side=32), question(side=64)
+    assert model.together(small) == model.together(question("other", side=40))
+    assert model.together(small) != model.together(large)
+    assert model.together(replace(small, temperature=0.5)) is None
 
 
 def test_sampling_repeats_with_its_seed(checkpoint: Build) -> None:

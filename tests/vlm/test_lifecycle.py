@@ -1,5 +1,6 @@
 """How a server starts, tells of itself, drains and ends."""
 
+import io
 import os
 import signal
 import socket
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 from anyio import to_thread
+from PIL import Image
 
 from vlm import loading, runtime
 from vlm.checkpoint import Checkpoint
@@ -27,6 +31,7 @@ from vlm.sockets import listening
 pytestmark = pytest.mark.anyio
 
 Build = Callable[[str], Path]
+UNITS = Path(__file__).parents[2] / "systemd"
 
 
 @pytest.fixture
@@ -184,6 +189,26 @@ async def test_memory_over_its_limit_ends_the_server(options: Callable[..., Serv
         await serve(options(max_rss_bytes=2**20), stop=anyio.Event())
 
 
+async def test_memory_that_keeps_growing_ends_the_server(
+    options: Callable[..., ServeOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had when it was ready, however much, is no growth."""
+    monkeypatch.setattr("vlm.server.WATCH_S", 0.01)
+    hoard: list[bytes] = []
+
+    async def leak() -> None:
+        await anyio.sleep(0.2)
+        hoard.append(b"x" * 2**27)
+
+    async def on_ready(_info: ServerInfo) -> None:
+        tasks.start_soon(leak)
+
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(OutOfMemory, match="MiB more resident than when it was ready"):
+            await serve(options(max_rss_growth_bytes=2**26), on_ready=on_ready, stop=anyio.Event())
+    assert hoard
+
+
 async def test_a_model_that_cannot_be_loaded_ends_the_server(
     options: Callable[..., ServeOptions], tmp_path: Path
 ) -> None:
@@ -260,7 +285,7 @@ def notified(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Reads what a service tells systemd, up to the first message that begins as asked."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(tmp_path / "notify"))
-        channel.settimeout(60)
+        channel.settimeout(100)
 
         def read_to(beginning: str) -> str:
             while True:
@@ -271,42 +296,73 @@ def notified(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         yield read_to
 
 
+def command(checkpoint: Path, listen: str) -> list[str]:
+    program = [sys.executable, "-c", "from vlm.cli import app; app()", "serve", "--device", "cpu"]
+    return [*program, "--threads", "1", "--model", str(checkpoint), "--name", "small", "--listen", listen]
+
+
+@contextmanager
+def started(arguments: list[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A service as a child, which does not outlive the `with`."""
+    with subprocess.Popen(
+        arguments, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.timeout(240)
+async def test_memory_that_runs_out_is_answered_and_a_supervisor_starts_afresh(
+    checkpoint: Build, tmp_path: Path, jpeg: bytes, notified: Callable[[str], str]
+) -> None:
+    """The memory runs out for real: the kernel grants the process no more of it than a small image needs."""
+    huge = io.BytesIO()
+    Image.new("RGB", (7900, 7900)).save(huge, "PNG")
+    serve_small = command(checkpoint("llava"), f"unix:{tmp_path}/s")
+    start = partial(started, serve_small, NOTIFY_SOCKET=str(tmp_path / "notify"))
+    client = VlmClient(f"unix:{tmp_path}/s")
+    ask = partial(client.complete, "?", model="small", max_tokens=2, timeout_s=60)
+    with start() as process:
+        await to_thread.run_sync(notified, "READY=1")
+        known = psutil.Process(process.pid)
+        room = known.memory_info().vms + 2**26
+        known.rlimit(psutil.RLIMIT_AS, (room, room))
+        assert (await ask(jpeg)).text
+        with pytest.raises(VlmUnavailable, match="small ran out of memory; send a smaller image"):
+            await ask(huge.getvalue())
+        _, log = await to_thread.run_sync(partial(process.communicate, timeout=60))
+    # An exit status that Restart=on-failure answers; this stands in for systemd.
+    assert process.returncode == 1
+    assert "ran out of memory" in log
+    assert "Restart=on-failure" in (UNITS / "inarvl-vlm.service").read_text()
+    with start():
+        await to_thread.run_sync(notified, "READY=1")
+        assert (await ask(jpeg)).text
+    await client.aclose()
+
+
 async def test_the_command_serves_under_systemd_until_terminated(
     checkpoint: Build, tmp_path: Path, jpeg: bytes, notified: Callable[[str], str]
 ) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from vlm.cli import app; app()",
-        "serve",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-    ]
-    command += ["--model", str(checkpoint("llava")), "--name", "small", "--listen", f"unix:{tmp_path}/s"]
-    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
-    with subprocess.Popen(  # noqa: ASYNC220 - it forks and returns
-        command, env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            ready = await to_thread.run_sync(notified, "READY=1")
-            assert ready == "READY=1\nSTATUS=serving small"
-            await to_thread.run_sync(notified, "WATCHDOG=1")
-            client = VlmClient(f"unix:{tmp_path}/s")
-            assert (await client.complete("?", jpeg, model="small", max_tokens=2, timeout_s=30)).text
-            await client.aclose()
-            process.send_signal(signal.SIGTERM)
-            assert "draining" in await to_thread.run_sync(notified, "STOPPING=1")
-            _, log = await to_thread.run_sync(partial(process.communicate, timeout=30))
-        finally:
-            process.kill()
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+    with started(command(checkpoint("llava"), f"unix:{tmp_path}/s"), **environment) as process:
+        ready = await to_thread.run_sync(notified, "READY=1")
+        assert ready == "READY=1\nSTATUS=serving small"
+        await to_thread.run_sync(notified, "WATCHDOG=1")
+        client = VlmClient(f"unix:{tmp_path}/s")
+        assert (await client.complete("?", jpeg, model="small", max_tokens=2, timeout_s=30)).text
+        await client.aclose()
+        process.send_signal(signal.SIGTERM)
+        assert "draining" in await to_thread.run_sync(notified, "STOPPING=1")
+        _, log = await to_thread.run_sync(partial(process.communicate, timeout=30))
     assert process.returncode == 0, log
     assert "ready: small" in log
 
 
 def test_the_command_says_in_one_line_why_it_cannot_serve(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from vlm.cli import app; app()", "serve", "--model", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    serve_nothing = command(tmp_path, f"unix:{tmp_path}/s")
+    ran = subprocess.run(serve_nothing, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr == f"inarvl-vlm: {tmp_path} holds no config.json: is it the checkpoint's own folder?\n"

@@ -3,8 +3,8 @@
 import base64
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -14,11 +14,14 @@ from anyio import to_thread
 
 from vlm.client import VlmClient
 from vlm.errors import VlmBusy, VlmRefused
-from vlm.model import Answer, VisionModel
+from vlm.model import Answer, Ask, VisionModel
+from vlm.server import ServerInfo
 from vlm.timing import DEADLINE_HEADER
 from vlm.worker import Abandoned
 
 pytestmark = pytest.mark.anyio
+
+Running = Callable[..., AbstractContextManager[ServerInfo]]
 
 
 @asynccontextmanager
@@ -309,6 +312,85 @@ async def test_hanging_up_on_a_stream_stops_the_generation(
             response.close()
     await happened(blocked.ended)
     assert blocked.endings == [Abandoned.__name__]
+
+
+@pytest.fixture(scope="module")
+def batching_server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server that answers up to three requests at once."""
+    path = tmp_path_factory.mktemp("batching") / "vlm.sock"
+    with running(f"unix:{path}", batch=3, batch_wait_s=0.005, max_tokens=1500):
+        yield f"unix:{path}"
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many requests the model was given at once, each time."""
+    sizes: list[int] = []
+    real = VisionModel.generate_together
+
+    def counted(model: VisionModel, asks: Sequence[Ask]) -> list[Answer | Exception]:
+        sizes.append(len(asks))
+        return real(model, asks)
+
+    monkeypatch.setattr(VisionModel, "generate_together", counted)
+    return sizes
+
+
+async def test_requests_that_wait_are_answered_together(
+    batching_server: str, jpeg: bytes, blocked: Blocked, batches: list[int]
+) -> None:
+    """One hangs up while it waits, and is none of them."""
+    questions = ("?", "how many?", "how many of them are there?", "is it red?")
+    texts: dict[str, str] = {}
+    async with client_of(batching_server) as client, session_of(batching_server) as session:
+
+        async def ask(question: str) -> None:
+            answer = await client.complete(question, jpeg, model="llava", max_tokens=4, timeout_s=60)
+            texts[question] = answer.text
+
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(ask, questions[0])
+            await happened(blocked.started)
+            async with anyio.create_task_group() as impatient:
+                impatient.start_soon(ask, "never mind")
+                await metric_is(session, "inarvl_vlm_queue_length", 1)
+                for question in questions[1:]:
+                    callers.start_soon(ask, question)
+                await metric_is(session, "inarvl_vlm_queue_length", 4)
+                impatient.cancel_scope.cancel()
+            await metric_is(session, "inarvl_vlm_queue_length", 3)
+            blocked.opened.set()
+        assert batches == [1, 3]
+        assert (await metrics(session))['inarvl_vlm_batch_size_bucket{le="2.0"}'] == 1
+        together = dict(texts)
+        for question in questions:
+            await ask(question)
+        assert texts == together
+    assert sorted(texts) == sorted(questions)
+
+
+async def test_one_bad_request_does_not_spoil_the_others(
+    batching_server: str, jpeg: bytes, blocked: Blocked, batches: list[int]
+) -> None:
+    outcomes: dict[str, str] = {}
+    async with client_of(batching_server) as client, session_of(batching_server) as session:
+
+        async def ask(name: str, image: bytes) -> None:
+            try:
+                answer = await client.complete("?", image, model="llava", max_tokens=2, timeout_s=60)
+                outcomes[name] = "answered" if answer.text else "empty"
+            except VlmRefused as refused:
+                outcomes[name] = str(refused.reason)
+
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(ask, "first", jpeg)
+            await happened(blocked.started)
+            callers.start_soon(ask, "good", jpeg)
+            callers.start_soon(ask, "damaged", jpeg[:-200])
+            await metric_is(session, "inarvl_vlm_queue_length", 2)
+            blocked.opened.set()
+    assert outcomes == {"first": "answered", "good": "answered", "damaged": "image_undecodable"}
+    assert batches[:2] == [1, 2]
 
 
 async def test_metrics_count_by_outcome_in_base_units(tcp_server: str, jpeg: bytes) -> None:

@@ -1,10 +1,10 @@
 """An answer's text, scores and end, from its tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from vlm.transcript import Transcript
+from vlm.transcript import Transcript, Transcripts
 
 torch = pytest.importorskip("torch")
 
@@ -25,16 +25,16 @@ def follow(tokens: bytes | list[int], *stop: str, tops: int | None = 2) -> tuple
         Bytes(),
         ends=frozenset({END}),
         stop=stop,
+        limit=1000,
         tops=tops,
         on_token=lambda: None,
         on_text=pieces.append,
     )
     for token in tokens:
-        chances = torch.full((1, END + 1), 0.5 / END)
-        chances[0, token] = 0.5
-        logits = chances.log()
-        assert transcript.score(None, logits) is logits
-        if transcript.advance(torch.tensor([[0, token]]), None):
+        chances = torch.full((END + 1,), 0.5 / END)
+        chances[token] = 0.5
+        transcript.score(chances.log())
+        if transcript.advance(token):
             break
     transcript.flush()
     return transcript, pieces
@@ -76,3 +76,22 @@ def test_scores_are_log_probabilities_with_the_likeliest_first() -> None:
 
 def test_without_scores_none_are_kept() -> None:
     assert follow(b"abc", tops=None)[0].scores == []
+
+
+def test_what_is_raised_at_a_token_ends_this_answer_alone() -> None:
+    def gone() -> None:
+        raise TimeoutError
+
+    def row(on_token: Callable[[], None], limit: int) -> Transcript:
+        return Transcript(Bytes(), ends=frozenset({END}), stop=(), limit=limit, tops=None, on_token=on_token)
+
+    rows = [row(gone, 9), row(lambda: None, 2), row(lambda: None, 9)]
+    followed = Transcripts(rows)
+    ended = [
+        followed.advance(torch.tensor([[0, 0, token] for token in step]), None).tolist()
+        for step in (b"abc", b"def", [0, 0, END])
+    ]
+    assert ended == [[True, False, False], [True, True, False], [True, True, True]]
+    assert isinstance(rows[0].failure, TimeoutError)
+    assert [one.text for one in rows] == ["", "be", "cf"]
+    assert [(one.finished, one.tokens) for one in rows] == [(False, 0), (False, 2), (True, 3)]

@@ -1,14 +1,15 @@
 """The worker's rules: one at a time, bounded, and nothing is done for a caller who has gone."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import anyio
 import pytest
 from anyio import to_thread
 
 from vlm.errors import DeadlinePassed, VlmBusy
-from vlm.worker import Abandoned, Task, Worker
+from vlm.worker import Abandoned, Done, Task, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +175,122 @@ async def test_closing_gives_up_on_a_call_that_never_checks(clock: Clock) -> Non
         gate.opened.set()
         assert worker.close(30)
         callers.cancel_scope.cancel()
+
+
+Parts = Sequence[tuple[Task, int]]
+
+
+class Together:
+    """A call that notes which parts came together, and doubles each."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def __call__(self, parts: Parts) -> list[int | Exception]:
+        self.batches.append([part for _, part in parts])
+        return [part * 2 for _, part in parts]
+
+
+@pytest.fixture
+def batching(clock: Clock) -> Iterator[Worker]:
+    worker = Worker(queue=9, batch=3, clock=clock)
+    yield worker
+    assert worker.close(30)
+
+
+async def test_calls_of_the_same_key_run_together(batching: Worker) -> None:
+    gate, call, results = Gate(), Together(), dict[int, Done[int]]()
+
+    async def ask(part: int, key: str | None) -> None:
+        results[part] = await batching.run_together(part, call, key=key)
+
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(batching.run, gate)
+        await entered(gate)
+        keys = ["a", "b", "a", None, None, "a", "a"]
+        for part, key in enumerate(keys):
+            callers.start_soon(ask, part, key)
+            await until(lambda expected=part + 1: batching.depth == expected)
+        gate.opened.set()
+    assert call.batches == [[0, 2, 5], [1], [3], [4], [6]]
+    assert {part: done.result for part, done in results.items()} == {part: 2 * part for part in range(7)}
+    assert [results[part].together for part in range(7)] == [3, 1, 3, 1, 1, 3, 1]
+
+
+async def test_who_goes_or_is_late_leaves_the_batch_and_the_others_stay(
+    batching: Worker, clock: Clock
+) -> None:
+    gate, call, results = Gate(), Together(), list[int]()
+
+    async def ask(part: int) -> None:
+        results.append((await batching.run_together(part, call, key="a")).result)
+
+    async def ask_late() -> None:
+        with pytest.raises(DeadlinePassed):
+            await batching.run_together(2, call, key="a", deadline=clock.now + 1)
+
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(batching.run, gate)
+        await entered(gate)
+        async with anyio.create_task_group() as impatient:
+            impatient.start_soon(ask, 0)
+            await until(lambda: batching.depth == 1)
+            callers.start_soon(ask, 1)
+            callers.start_soon(ask_late)
+            callers.start_soon(ask, 3)
+            await until(lambda: batching.depth == 4)
+            impatient.cancel_scope.cancel()
+        clock.now += 2
+        gate.opened.set()
+    assert call.batches == [[1, 3]]
+    assert sorted(results) == [2, 6]
+
+
+async def test_one_failure_in_a_batch_is_its_callers_alone(batching: Worker) -> None:
+    gate, results = Gate(), list[object]()
+
+    def call(parts: Parts) -> list[int | Exception]:
+        return [ValueError("odd") if part % 2 else part for _, part in parts]
+
+    async def ask(part: int) -> None:
+        try:
+            results.append((await batching.run_together(part, call, key="a")).result)
+        except ValueError as error:
+            results.append(str(error))
+
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(batching.run, gate)
+        await entered(gate)
+        for part in range(3):
+            callers.start_soon(ask, part)
+        await until(lambda: batching.depth == 3)
+        gate.opened.set()
+    assert sorted(results, key=str) == [0, 2, "odd"]
+
+
+async def test_an_idle_worker_waits_for_company_until_the_batch_is_full() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Together()
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as callers:
+            for part in range(3):
+                callers.start_soon(partial(worker.run_together, part, call, key="a"))
+        assert sorted(call.batches[0]) == [0, 1, 2]
+        await worker.run(lambda _task: None)  # which has no key, and so waits for nobody
+    assert worker.close(30)
+
+
+async def test_an_idle_worker_waits_for_company_no_longer_than_it_may() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=0.01), Together()
+    with anyio.fail_after(30):
+        assert (await worker.run_together(4, call, key="a")).result == 8
+    assert worker.close(30)
+
+
+async def test_a_worker_that_waits_for_company_can_be_closed() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Together()
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(partial(worker.run_together, 1, call, key="a"))
+        await until(lambda: worker.depth == 1)
+        assert await to_thread.run_sync(worker.close, 30)
+        callers.cancel_scope.cancel()
+    assert call.batches == []
