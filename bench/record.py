@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from agent.energy import modelled_energy
 from agent.profile import Profile
 from bench.errors import BenchError
 from bench.journal import Journal
+from bench.metered import Meter
 from bench.questions import PosedQuestion, QuestionSet
-from bench.rapl import Meter
 from bench.scoring import is_right
 from bench.serving import ServerSpec, serving
 from bench.trace import Run, Trace, TracedQuestion
@@ -159,13 +158,13 @@ async def _run(
     image = await fitted.at(arm.resolution)
     meter = options.meter if arm.tier == "local" else None
     if meter:
-        meter.begin(time.monotonic())
+        meter.begin()
     try:
         completion = await _complete(client, arm, question.question, image, options)
     except VlmRefused:
         return None
     if meter:
-        energy_j, source = meter.end(time.monotonic()), "measured"
+        energy_j, source = meter.end(), "measured"
     else:
         modelled = modelled_energy(options.profile.controller_settings().power, arm.tier, completion)
         energy_j, source = modelled.joules, modelled.source

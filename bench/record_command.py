@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from agent.profiles import load_profile
+from agent.sensing.rapl import Rapl
 from bench import trace as traces
 from bench.drawn import write_questions
+from bench.metered import Meter
 from bench.progress import recording_display
 from bench.questions import QuestionSet
-from bench.rapl import Meter, Rapl
 from bench.record import RecordOptions, record
 from bench.serving import ServerSpec
 from controller.arm import Tier
@@ -87,7 +88,7 @@ def record_command(
             max_tokens=max_tokens,
             timeout_s=timeout_s,
             jobs=jobs,
-            meter=_meter() if measure_energy else None,
+            meter=Meter.settled(Rapl()) if measure_energy else None,
         )
         # As Ctrl-C does, so that the servers that were started end too.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -125,13 +126,3 @@ def _servers(
         name, source = named.groups() if named else (None, given)
         servers.append(ServerSpec(tier, source, quantization, name, threads))
     return servers
-
-
-def _meter() -> Meter:
-    rapl = Rapl.find()
-    if rapl is None:
-        raise typer.BadParameter(
-            "this machine shows no energy counters under /sys/class/powercap to this user; "
-            "run as root, or leave --measure-energy out to model the energy"
-        )
-    return Meter.settled(rapl)

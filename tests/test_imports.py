@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 COMMON = {"inarvl"}
-PURE = ("agreement", "energy", "images", "profile", "profiles")
+PURE = ("agreement", "energy", "images", "profile", "profiles", "sensing")
 MAY_IMPORT = {
     "inarvl": set(),
     "controller": set(),
