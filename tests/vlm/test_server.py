@@ -369,30 +369,6 @@ async def test_requests_that_wait_are_answered_together(
     assert sorted(texts) == sorted(questions)
 
 
-async def test_one_bad_request_does_not_spoil_the_others(
-    batching_server: str, jpeg: bytes, blocked: Blocked, batches: list[int]
-) -> None:
-    outcomes: dict[str, str] = {}
-    async with client_of(batching_server) as client, session_of(batching_server) as session:
-
-        async def ask(name: str, image: bytes) -> None:
-            try:
-                answer = await client.complete("?", image, model="llava", max_tokens=2, timeout_s=60)
-                outcomes[name] = "answered" if answer.text else "empty"
-            except VlmRefused as refused:
-                outcomes[name] = str(refused.reason)
-
-        async with anyio.create_task_group() as callers:
-            callers.start_soon(ask, "first", jpeg)
-            await happened(blocked.started)
-            callers.start_soon(ask, "good", jpeg)
-            callers.start_soon(ask, "damaged", jpeg[:-200])
-            await metric_is(session, "inarvl_vlm_queue_length", 2)
-            blocked.opened.set()
-    assert outcomes == {"first": "answered", "good": "answered", "damaged": "image_undecodable"}
-    assert batches[:2] == [1, 2]
-
-
 async def test_metrics_count_by_outcome_in_base_units(tcp_server: str, jpeg: bytes) -> None:
     async with client_of(tcp_server) as client, session_of(tcp_server) as session:
         before = await metrics(session)
