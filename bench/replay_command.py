@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.lineup import ENTRIES, entry_named
-from bench.runner import Task, run_all
+from bench.runner import Task, run_all, summary_of
 from bench.sim.drifts import SCRIPTS, script_named
 from bench.sim.profile import PROFILES, profile_named
-from bench.summary import Summary, summarise
+from bench.summary import Summary
 from inarvl.terminal import explained
 
 SHOWN = (
@@ -66,7 +66,7 @@ def replay_command(
             for name in names
             for seed in range(seeds)
         ]
-        summaries = list(run_all(tasks, summarise, processes=processes))
+        summaries = list(run_all(tasks, summary_of, processes=processes))
     half = f"{'tuning' if tune else 'reported'} half"
     over = f"profile {profile}, script {script}, {seeds} x {count} questions"
     title = f"{trace.name}, {half}, {over}: simulated"

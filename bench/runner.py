@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from bench.sim.drifts import script_named
 from bench.sim.profile import profile_named
 from bench.sim.simulator import replay
 from bench.sim.stream import Stream, Telling
+from bench.summary import Summary, summarise
 
 T = TypeVar("T")
 
@@ -51,17 +52,19 @@ def run(task: Task) -> Result:
     return result_of(record, setting.stream, tuning.best("cloud"), tuning.best("local"))
 
 
-def run_all(
-    tasks: Iterable[Task], reduce: Callable[[Result], T], *, processes: int | None = None
-) -> Iterator[T]:
-    """Replay all tasks and give what `reduce`, a function of a module, makes of each, in the tasks' order."""
+def run_all(tasks: Iterable[Task], work: Callable[[Task], T], *, processes: int | None = None) -> Iterator[T]:
+    """What `work`, which can be sent to another process, makes of each task, in the tasks' order."""
     processes = processes or os.cpu_count() or 1
-    work = partial(_reduced, reduce)
     if processes == 1:
         yield from map(work, tasks)
         return
     with multiprocessing.get_context("spawn").Pool(processes, _single_threaded) as pool:
         yield from pool.imap(work, tasks)
+
+
+def summary_of(task: Task) -> Summary:
+    """The figures of one replay. Raises TraceError or BenchError."""
+    return summarise(run(task))
 
 
 def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:
@@ -83,10 +86,6 @@ def setting_of(task: Task) -> Setting:
     )
     fits = _fits(task.trace, task.profile)
     return Setting(halves["tune"], profile, stream, task.seed, task.knob, fits)
-
-
-def _reduced(reduce: Callable[[Result], T], task: Task) -> T:
-    return reduce(run(task))
 
 
 def _single_threaded() -> None:

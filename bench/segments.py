@@ -29,6 +29,30 @@ Z95: Final = 1.96
 
 
 @dataclass(frozen=True)
+class Course:
+    """What is kept of one drifting replay; arrays of shape (questions,)."""
+
+    cost: Matrix
+    correct: Matrix
+    reference: NDArray[np.bool_]
+    on_board: NDArray[np.bool_]
+    alarms: Matrix
+    phase: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, result: Result) -> Course:
+        """Drop the rest of a replay."""
+        return cls(
+            cost=result.cost,
+            correct=result["correct"],
+            reference=result.reference,
+            on_board=result.on_board,
+            alarms=result["alarms"],
+            phase=result.phase,
+        )
+
+
+@dataclass(frozen=True)
 class Series:
     """One policy through one script, all seeds; arrays of shape (seeds, questions)."""
 
@@ -40,15 +64,15 @@ class Series:
     phase: NDArray[np.int64]
 
     @classmethod
-    def of(cls, results: Sequence[Result]) -> Series:
+    def of(cls, courses: Sequence[Course]) -> Series:
         """Stack replays."""
         return cls(
-            cost=np.stack([r.cost for r in results]),
-            correct=np.stack([r["correct"] for r in results]),
-            reference=np.stack([r.reference for r in results]).astype(np.float64),
-            on_board=np.stack([r.on_board for r in results]).astype(np.float64),
-            alarms=np.stack([r["alarms"] for r in results]),
-            phase=results[0].phase,
+            cost=np.stack([course.cost for course in courses]),
+            correct=np.stack([course.correct for course in courses]),
+            reference=np.stack([course.reference for course in courses]).astype(np.float64),
+            on_board=np.stack([course.on_board for course in courses]).astype(np.float64),
+            alarms=np.stack([course.alarms for course in courses]),
+            phase=courses[0].phase,
         )
 
 

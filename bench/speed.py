@@ -24,8 +24,8 @@ T = TypeVar("T")
 def measure(ours: Policy, setting: Setting, *, questions: int = 2000) -> tuple[Speed, Speed]:
     """Ours and ParetoBandit on the same questions with all arms, by turns; ours first.
 
-    Timed on whatever machine this runs on and disturbed by all else that runs there, so only the ratio tells.
-    ParetoBandit is timed without the prices that this evaluation computes for it.
+    CPU time of the thread, on whatever machine this runs on. What else runs there still disturbs its caches,
+    so only the ratio tells. ParetoBandit is timed without the prices that this evaluation computes for it.
     """
     rival = ParetoBandit(setting.tuning, setting.truth, setting.prices, 0.1, seed=setting.seed)
     timed = {"inarvl": _Timed(ours), "paretobandit": _TimedRouter(rival)}
@@ -84,9 +84,9 @@ class _TimedRouter(_Timed):
 
 
 def _clocked(action: Callable[[], T]) -> tuple[T, float]:
-    start = time.perf_counter()
+    start = time.thread_time()
     value = action()
-    return value, time.perf_counter() - start
+    return value, time.thread_time() - start
 
 
 def _context(stream: Stream, number: int) -> Context:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Speed:
-    """Medians over blocks, in microseconds a question, of deciding (escalation included) and learning."""
+    """Medians over blocks of deciding, escalation included, and of learning.
+
+    In microseconds of CPU time a question.
+    """
 
     policy: str
     decide_us: float

@@ -13,9 +13,9 @@ import numpy as np
 from bench import trace
 from bench.outcomes.loader import read_outcomes
 from bench.report.table import Table, number, text
-from bench.runner import Task, dataset_of, run_all
+from bench.runner import Task, dataset_of, run_all, summary_of
 from bench.sim.stream import Telling
-from bench.summary import Summary, summarise
+from bench.summary import Summary
 
 WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"
 FLOORS: Final = (0.6, 0.72, 0.76, 0.8, 0.84, 0.88, 0.92, 0.96, 0.99)
@@ -71,7 +71,7 @@ def curve_of_outcomes(
             for floor in FLOORS
             for seed in range(seeds)
         ]
-        summaries = iter(list(run_all(tasks, summarise, processes=processes)))
+        summaries = iter(list(run_all(tasks, summary_of, processes=processes)))
     points, above = [], {}
     for told in TOLD:
         by_seed: list[list[tuple[float, float]]] = [[] for _ in range(seeds)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,10 @@ def report_command(
     ablations: Annotated[bool, typer.Option(help="Take parts of the controller away.")] = True,
     processes: Annotated[int | None, typer.Option(min=1, help="Cores to use; all.")] = None,
 ) -> None:
-    """Run every policy, drift, regime and ablation, and write what came of it."""
+    """Run every policy, drift, regime and ablation, and write what came of it.
+
+    An interrupted report goes on where it stopped when the same command is run again.
+    """
     plan = Plan(
         trace,
         seeds,
@@ -60,6 +64,7 @@ def report_command(
         scripts=tuple(name for name in DRIFTS if not script or name in script),
         ablations=tuple(ABLATIONS) if ablations else (),
     )
+    kept = out / ".unfinished"
     console = Console(stderr=True)
     with explained("inarvl-bench"):
         # What draws and what is timed against need packages that recording does not.
@@ -74,7 +79,9 @@ def report_command(
         columns = (*Progress.get_default_columns()[:3], TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as bar:
             replays = bar.add_task("Replaying", total=None)
-            findings = run_study(plan, lambda done, total: bar.update(replays, completed=done, total=total))
+            findings = run_study(
+                plan, kept, lambda done, total: bar.update(replays, completed=done, total=total)
+            )
         tables = tables_of(findings, speeds)
         if outcomes is not None:
             tables.append(
@@ -83,6 +90,7 @@ def report_command(
         intervals = Intervals(findings)
         plots = [curves_plot(findings, intervals), *drift_plots(findings)]
         page = write_report(out, f"inarvl on {trace.name}", _facts(plan), tables, plots)
+    shutil.rmtree(kept, ignore_errors=True)
     typer.echo(page)
 
 
@@ -117,8 +125,8 @@ def _speed_table(speeds: tuple[Speed, Speed]) -> Table:
         name="speed",
         title="Time to decide and to learn",
         note=(
-            "Microseconds a question with all arms, medians over blocks, by turns in one process on the "
-            "machine that made this report: measured, and only comparable with each other."
+            "Microseconds of CPU time a question with all arms, medians over blocks, by turns in one "
+            "process on the machine that made this report: measured, and only comparable with each other."
         ),
         columns=("policy", "decide us", "learn us", "both us"),
         rows=tuple(

@@ -13,13 +13,12 @@ import numpy as np
 
 from bench.ablations import ABLATIONS
 from bench.lineup import ENTRIES
-from bench.result import Result
+from bench.report.pieces import Piece, Pieces
 from bench.runner import Task, run_all
 from bench.segments import Series
 from bench.sim.dataset import Matrix
 from bench.sim.drifts import DRIFTS
-from bench.summary import Summary, summarise
-from bench.tally import tally
+from bench.summary import Summary
 
 Section = Literal["steady", "drift", "regime", "ablation"]
 Key = tuple[str, float]  # a policy and its knob
@@ -105,15 +104,6 @@ class Plan:
             )
 
 
-@dataclass(frozen=True)
-class Piece:
-    """What is kept of one replay: its figures, its sums by group, and if it drifted its course."""
-
-    summary: Summary
-    tally: Matrix
-    course: Result | None
-
-
 @dataclass
 class Findings:
     """Everything that was found; tallies have shape (seeds, groups, measures)."""
@@ -145,39 +135,36 @@ def mean_of(values: Sequence[float]) -> float:
     return float(np.mean(told)) if told else math.nan
 
 
-def piece_of(result: Result) -> Piece:
-    """Condense a replay."""
-    drifted = bool(result.phase.any())
-    groups = int(result.groups.max()) + 1
-    return Piece(summarise(result), tally(result, groups), result if drifted else None)
-
-
-def run_study(plan: Plan, progress: Callable[[int, int], None]) -> Findings:
+def run_study(plan: Plan, kept: Path, progress: Callable[[int, int], None]) -> Findings:
     """Run all of a plan; `progress` is told how many replays are done, of how many.
+
+    Args:
+        kept: folder of finished replays, which are not run again.
 
     Raises:
         TraceError, BenchError: the trace cannot be read or used.
     """
     planned = list(plan.tasks())
     sections: dict[tuple[Section, str, str, Key], list[Piece]] = defaultdict(list)
-    pieces = run_all((task for _, task in planned), piece_of, processes=plan.processes)
+    store = Pieces.of(kept, plan.trace)
+    pieces = run_all((task for _, task in planned), store.piece, processes=plan.processes)
     for done, ((section, task), piece) in enumerate(zip(planned, pieces, strict=True), start=1):
         sections[section, task.script, task.profile, (task.policy, task.knob)].append(piece)
         progress(done, len(planned))
     findings = Findings(plan)
-    for (section, script, profile, key), kept in sections.items():
-        course = [piece.course for piece in kept if piece.course is not None]
+    for (section, script, profile, key), held in sections.items():
+        course = [piece.course for piece in held if piece.course is not None]
         if section == "steady":
-            findings.summaries[key] = [piece.summary for piece in kept]
-            findings.tallies[key] = _stacked(kept)
+            findings.summaries[key] = [piece.summary for piece in held]
+            findings.tallies[key] = _stacked(held)
         elif section == "drift":
             findings.courses[script, key] = Series.of(course)
         elif section == "regime":
-            findings.regimes[profile, key[0]] = _stacked(kept)
+            findings.regimes[profile, key[0]] = _stacked(held)
         elif course:
             findings.ablated_courses[key[0]] = Series.of(course)
         else:
-            findings.ablations[key[0]] = _stacked(kept)
+            findings.ablations[key[0]] = _stacked(held)
     _level(findings)
     return findings
 

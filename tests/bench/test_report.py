@@ -15,6 +15,7 @@ from bench.timing import Speed
 from constructed import constructed_trace
 
 POLICIES = ("inarvl", "always-edge", "always-cloud", "random", "cascade-isotonic", "oracle")
+pytestmark = pytest.mark.timeout(600)  # a hundred small replays, slow on a busy machine
 SPEEDS = (Speed("inarvl", 100.0, 50.0), Speed("paretobandit", 60.0, 40.0))
 
 
@@ -30,7 +31,7 @@ def findings(path: Path) -> Findings:
     plan = Plan(
         path,
         seeds=2,
-        count=120,
+        count=80,
         drift_count=240,
         processes=1,
         policies=POLICIES,
@@ -38,7 +39,13 @@ def findings(path: Path) -> Findings:
         regimes=("fast-lan",),
         ablations=("no confidence", "audits 0%"),
     )
-    return run_study(plan, lambda done, total: None)
+    kept = path.parent / "kept"
+    found = run_study(plan, kept, lambda done, total: None)
+    before = {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}
+    again = run_study(plan, kept, lambda done, total: None)
+    assert before == {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}  # nothing ran twice
+    assert again.summaries.keys() == found.summaries.keys()
+    return again
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_the_command_writes_a_page_and_csv_that_say_simulated(
 ) -> None:
     planned: list[Plan] = []
 
-    def study(plan: Plan, progress: object) -> Findings:
+    def study(plan: Plan, kept: Path, progress: object) -> Findings:
         planned.append(plan)
         return findings
 
