@@ -74,7 +74,7 @@ async def peers(settings: Settings, profile: Profile) -> list[Finding]:
         return [
             warning(
                 "none is named in the site file or announces itself here",
-                "start inarvl-cloud on this network, or name one under peers; or wait for the broker's",
+                "start inarvl-cloud here, name one under peers, or wait for one the broker tells of",
             )
         ]
     keys = settings.api_keys()

@@ -24,6 +24,7 @@ USUAL_GAIN = 1 / 100
 SLOW = 2.0  # times what is usual
 JUMP = 4.0
 LEAST_PROBE_BYTES = 8_192  # below this the round trip hides the rate
+LEAST_SENDING = 0.1  # share of a transfer's time: what is shorter than the round trip's noise tells no rate
 LOSS_GAIN = 1 / 16
 LEAST_RETRANSMISSION_MS = 200.0  # of TCP on Linux
 SEGMENTS_OF_A_PING = 2.0
@@ -127,7 +128,7 @@ class LinkEstimator:
             return
         if self._rtt.mean is None and self._probed:
             return
-        uploading_ms = max(network_ms - (self._rtt.mean or 0.0), 0.02 * network_ms, 1e-3)
+        uploading_ms = max(network_ms - (self._rtt.mean or 0.0), LEAST_SENDING * network_ms, 1e-3)
         outlier = self._ms_per_kb.add(uploading_ms / (sent_bytes / 1e3))
         if outlier is not None:
             self._ms_per_kb.smooth(outlier)

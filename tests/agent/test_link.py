@@ -146,6 +146,15 @@ def test_a_real_request_measures_the_rate_too() -> None:
     assert link.state().uplink_mbps == pytest.approx(4)
 
 
+def test_a_transfer_that_took_less_than_a_round_trip_makes_no_wild_rate() -> None:
+    link = steady(20, 10)
+    for _ in range(4):
+        link.observe_transfer(PROBE_BYTES, 19.0)
+    uplink_mbps = link.state().uplink_mbps
+    assert uplink_mbps is not None
+    assert uplink_mbps <= PROBE_BYTES * 8e-3 / 1.9
+
+
 def test_a_transfer_that_says_nothing_of_the_rate_is_left_out() -> None:
     link = LinkEstimator()
     link.observe_transfer(PROBE_BYTES, 100)  # the round trip is not known yet
