@@ -3,31 +3,28 @@
 1. A query is added before the broker is told to forget it; a second one with the same key is a duplicate.
 2. A reply is written beside its query before it is published, once.
 3. A delivered reply loses its bodies; its key stays for duplicates to be known until it is pruned.
+4. Open queries are bounded in number and in bytes; the next one is refused as busy.
 One thread owns the database. What waits for it while it commits shares the next commit.
 """
 
 from __future__ import annotations
 
 import enum
-import logging
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import to_thread
-
+from agent.spool_file import Damage
 from agent.spool_writer import SpoolWriter
 from inarvl.errors import InarvlError
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS query (
-    key TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
     received_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
     reply_topic TEXT NOT NULL,
@@ -36,14 +33,14 @@ CREATE TABLE IF NOT EXISTS query (
     attributes TEXT NOT NULL,
     reply BLOB,
     delivered INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open ON query (received_ms) WHERE delivered = 0;
-PRAGMA user_version = 1;
+);
+CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
 """
+MOST_BYTES = 256 * 2**20
 
 
 class SpoolFull(InarvlError):
-    """As many queries wait as are allowed to."""
+    """As many queries are open, or as many bytes of them, as are allowed to."""
 
     code = "busy"
 
@@ -59,6 +56,14 @@ class Added(enum.Enum):
 
     NEW = enum.auto()
     DUPLICATE = enum.auto()
+
+
+class Kept(enum.Enum):
+    """What became of a reply: kept, dropped since there was one before, or its query is not known here."""
+
+    NEW = enum.auto()
+    SECOND = enum.auto()
+    UNKNOWN = enum.auto()
 
 
 @dataclass(frozen=True)
@@ -87,33 +92,35 @@ class SpooledReply:
 class Spool:
     """The queries that this device has promised to answer."""
 
-    def __init__(self, writer: SpoolWriter, max_waiting: int, damaged: Path | None) -> None:
-        self.damaged = damaged
+    def __init__(self, writer: SpoolWriter, max_waiting: int, max_bytes: int) -> None:
         self._writer = writer
         self._max_waiting = max_waiting
+        self._max_bytes = max_bytes
 
     @classmethod
-    async def open(cls, path: Path, *, max_waiting: int) -> Spool:
-        """Open or make the database; one that is damaged is moved aside, and `damaged` says where to.
+    async def open(
+        cls,
+        path: Path,
+        *,
+        max_waiting: int,
+        max_bytes: int = MOST_BYTES,
+        damaged: Callable[[Damage], None] | None = None,
+    ) -> Spool:
+        """Open or make the database; one found damaged, now or later, is moved aside and `damaged` is told.
+
+        Args:
+            max_waiting, max_bytes: most open queries, and most bytes of their payloads.
 
         Raises:
             SpoolFailed: it can be neither opened nor made.
         """
-        damaged = None
         try:
-            try:
-                writer = await SpoolWriter.open(path, SCHEMA)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
-                damaged = await to_thread.run_sync(_set_aside, path)
-                log.error("the spool %s is damaged (%s): moved to %s, starting anew", path, error, damaged)
-                writer = await SpoolWriter.open(path, SCHEMA)
+            writer = await SpoolWriter.open(path, SCHEMA, damaged)
         except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(
                 f"cannot keep queries in {path} ({error}): check the folder's owner and free space"
             ) from error
-        return cls(writer, max_waiting, damaged)
+        return cls(writer, max_waiting, max_bytes)
 
     async def add(self, entry: SpoolEntry) -> Added:
         """Keep `entry`; it stands on the disk when this returns.
@@ -126,11 +133,17 @@ class Spool:
         def insert(db: sqlite3.Connection) -> Added:
             if db.execute("SELECT 1 FROM query WHERE key = ?", (entry.key,)).fetchone():
                 return Added.DUPLICATE
-            (waiting,) = db.execute("SELECT count(*) FROM query WHERE delivered = 0").fetchone()
+            waiting, held = db.execute(
+                "SELECT count(*), total(length(payload)) FROM query WHERE delivered = 0"
+            ).fetchone()
             if waiting >= self._max_waiting:
                 raise SpoolFull(f"{waiting} queries wait already: ask again later, or less often")
+            if held + len(entry.payload) > self._max_bytes:
+                raise SpoolFull(
+                    f"{held / 2**20:.0f} MiB of queries wait already: ask later, or send smaller images"
+                )
             db.execute(
-                "INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, ?, NULL, 0)",
+                "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, NULL, 0)",
                 (
                     entry.key,
                     entry.received_ms,
@@ -145,16 +158,19 @@ class Spool:
 
         return await self._do(insert)
 
-    async def answer(self, key: str, reply: bytes) -> bool:
-        """Keep the reply to query `key`; False when it has one, or is not known."""
-        return await self._do(
-            lambda db: (
-                db.execute(
-                    "UPDATE query SET reply = ? WHERE key = ? AND reply IS NULL", (reply, key)
-                ).rowcount
-                > 0
-            )
-        )
+    async def answer(self, key: str, reply: bytes) -> Kept:
+        """Keep the reply to query `key`, unless it has one."""
+
+        def update(db: sqlite3.Connection) -> Kept:
+            found = db.execute("SELECT reply IS NULL FROM query WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                return Kept.UNKNOWN
+            if not found[0]:
+                return Kept.SECOND
+            db.execute("UPDATE query SET reply = ? WHERE key = ?", (reply, key))
+            return Kept.NEW
+
+        return await self._do(update)
 
     async def delivered(self, key: str) -> None:
         """The reply to `key` has been taken over by the broker."""
@@ -169,7 +185,7 @@ class Spool:
         rows = await self._do(
             lambda db: db.execute(
                 "SELECT key, received_ms, expires_ms, reply_topic, correlation, payload, attributes "
-                "FROM query WHERE delivered = 0 AND reply IS NULL ORDER BY received_ms"
+                "FROM query WHERE delivered = 0 AND reply IS NULL ORDER BY number"
             ).fetchall()
         )
         return [SpoolEntry(*row) for row in rows]
@@ -179,18 +195,29 @@ class Spool:
         rows = await self._do(
             lambda db: db.execute(
                 "SELECT key, reply_topic, correlation, reply FROM query "
-                "WHERE delivered = 0 AND reply IS NOT NULL ORDER BY received_ms"
+                "WHERE delivered = 0 AND reply IS NOT NULL ORDER BY number"
             ).fetchall()
         )
         return [SpooledReply(*row) for row in rows]
 
-    async def prune(self, before_ms: int) -> int:
-        """Forget the keys of queries delivered that were received before `before_ms`; how many."""
+    async def prune(self, before_ms: int, keep: int = 0) -> int:
+        """Forget the keys of queries delivered that were received before `before_ms`; how many.
+
+        The newest `keep` stay whatever the clock says: it may have jumped.
+        """
         return await self._do(
             lambda db: (
-                db.execute("DELETE FROM query WHERE delivered = 1 AND received_ms < ?", (before_ms,)).rowcount
+                db.execute(
+                    "DELETE FROM query WHERE delivered = 1 AND received_ms < ? "
+                    "AND number <= (SELECT max(number) FROM query) - ?",
+                    (before_ms, keep),
+                ).rowcount
             )
         )
+
+    async def check(self) -> None:
+        """Return when the database has taken a turn, or raise SpoolFailed."""
+        await self._do(lambda db: db.execute("SELECT 1").fetchone())
 
     async def close(self) -> None:
         """Finish what is under way and close the database."""
@@ -199,13 +226,5 @@ class Spool:
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._writer.do(work)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(f"the spool fails ({error}): check the disk") from error
-
-
-def _set_aside(path: Path) -> Path:
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    path.replace(aside)
-    for leftover in (f"{path}-wal", f"{path}-shm"):
-        Path(leftover).unlink(missing_ok=True)
-    return aside
