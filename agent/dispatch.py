@@ -1,9 +1,15 @@
-"""Every message that arrives, to whom it concerns."""
+"""Every message that arrives, to whom it concerns.
+
+Queries are taken in side by side, so that they share the spool's commits. How many that are is bounded by the
+broker's receive maximum for QoS 1, and by AT_ONCE for the rest.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import get_args
+
+import anyio
 
 from agent.answering import Answering
 from agent.discovery import records
@@ -15,6 +21,8 @@ from agent.topics import PEERS, Topics
 from controller.context import Mode
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 64
 
 
 class Dispatch:
@@ -39,12 +47,22 @@ class Dispatch:
 
     async def run(self) -> None:
         """Take messages for ever."""
-        async for message in self._link.messages():
-            if message.topic == self._topics.query:
-                await self._intake.accept(message)
-                continue
-            self._take(message)
-            message.ack()
+        room = anyio.Semaphore(AT_ONCE)
+
+        async def take_in(query: Message) -> None:
+            try:
+                await self._intake.accept(query)
+            finally:
+                room.release()
+
+        async with anyio.create_task_group() as tasks:
+            async for message in self._link.messages():
+                if message.topic == self._topics.query:
+                    await room.acquire()
+                    tasks.start_soon(take_in, message)
+                else:
+                    self._take(message)
+                    message.ack()
 
     def _take(self, message: Message) -> None:
         if message.topic.startswith(f"{PEERS}/"):

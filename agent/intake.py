@@ -3,7 +3,7 @@
 1. Each message becomes an entry of the spool, malformed ones too: what was acknowledged is answered.
 2. Only then it is acknowledged, so that a crash before leaves it with the broker.
 3. A second message with the same sender and id is acknowledged and dropped.
-4. A full or failing spool is answered with an error at once, never with silence.
+4. A full or failing spool, and what is shed, is answered with an error at once, never with silence.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from anyio.abc import ObjectSendStream
 
 from agent.address import Address
 from agent.job import Job
@@ -26,6 +24,7 @@ from agent.query import BadQuery, Query, read_payload
 from agent.reply import Refusal
 from agent.spool import Added, Spool, SpoolEntry
 from agent.topics import Topics
+from agent.waiting import Waiting
 from inarvl.errors import InarvlError
 
 
@@ -45,7 +44,7 @@ class Intake:
         topics: Topics,
         spool: Spool,
         outbox: Outbox,
-        jobs: ObjectSendStream[Job],
+        waiting: Waiting,
         limits: IntakeLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -54,8 +53,8 @@ class Intake:
         self._topics = topics
         self._spool = spool
         self._outbox = outbox
-        self._jobs = jobs
-        self._limits = limits
+        self._waiting = waiting
+        self.limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
 
@@ -80,15 +79,21 @@ class Intake:
         if added is Added.NEW:
             await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=False)
 
-    async def resume(self) -> None:
+    async def resume(self, left: Sequence[SpoolEntry]) -> None:
         """Hand on what an earlier run acknowledged and left unanswered, marked as resent."""
         now_ms = self._wall_clock() * 1e3
-        for entry in await self._spool.waiting():
-            known = json.loads(entry.attributes)
-            address = Address(entry.reply_topic, known["query_id"], entry.correlation, known["mirror"])
-            query = BadQuery(*known["fault"]) if known["fault"] else _query(entry.payload, known["user"])[1]
-            left_s = (entry.expires_ms - now_ms) / 1e3
-            await self._hand_on(entry.key, address, query, left_s, resent=True)
+        for entry in left:
+            try:
+                known = json.loads(entry.attributes)
+                address = Address(entry.reply_topic, known["query_id"], entry.correlation, known["mirror"])
+                fault = known["fault"]
+                query = BadQuery(*fault) if fault else _query(entry.payload, known["user"])[1]
+            except (ValueError, TypeError, KeyError):
+                address = Address(entry.reply_topic, correlation=entry.correlation)
+                query = BadQuery("spool_failed", "the disk damaged this query: send it again")
+            # The wall clock may have been set back meanwhile: nothing has more time than it came with.
+            left_ms = min(entry.expires_ms - now_ms, entry.expires_ms - entry.received_ms)
+            await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=True)
 
     async def _hand_on(
         self, key: str, address: Address, query: Query | BadQuery, left_s: float, *, resent: bool
@@ -97,10 +102,13 @@ class Intake:
             await self._outbox.send(key, address, refusal(address, query, resent=resent))
             return
         now = self._clock()
-        await self._jobs.send(Job(key, query, address, now, now + left_s, resent))
+        shed = self._waiting.offer(Job(key, query, address, now, now + left_s, resent))
+        if shed is not None:
+            job, reason = shed
+            await self._outbox.send(job.key, job.address, refusal(job.address, reason, resent=job.resent))
 
     def _read(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
-        limit = self._limits.max_payload_bytes
+        limit = self.limits.max_payload_bytes
         if len(message.payload) > limit:
             fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
             return message.user, fault
@@ -108,7 +116,7 @@ class Intake:
 
     def _left_ms(self, query: Query | BadQuery, expiry_s: int | None) -> float:
         asked = query.deadline_ms if isinstance(query, Query) else None
-        left_ms = asked or self._limits.default_deadline_ms
+        left_ms = asked or self.limits.default_deadline_ms
         return left_ms if expiry_s is None else min(left_ms, expiry_s * 1e3)
 
     def _entry(

@@ -4,7 +4,8 @@
 2. Every callback hops onto the event loop; nothing of ours runs in paho's thread.
 3. Received QoS 1 messages are acknowledged by hand. An acknowledgement from before a reconnect is dropped:
    the broker sends that message again.
-4. How much can wait here is bounded by the receive maximum: the broker holds back the rest.
+4. How much can wait here is bounded by the receive maximum: the broker holds back the rest. For QoS 0 it
+   cannot: beyond MOST_UNCONFIRMED waiting ones, those are dropped, and the log says so.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 Protocol = Literal["auto", "5", "3.1.1"]
 SESSION_EXPIRY_S = 86_400
+MOST_UNCONFIRMED = 256
+LONGEST_RETRY_S = 15
 UNSUPPORTED_PROTOCOL = "Unsupported protocol version"
 REMEDIES = {
     "Not authorized": "check broker.username and broker.password_file, and the broker's access list",
@@ -163,6 +166,12 @@ class MqttLink:
             self._client.publish(topic, text.encode(), 0, retain)
 
     @property
+    def alive(self) -> bool:
+        """Whether the client's thread runs, which it does with and without a connection."""
+        thread = self._client._thread
+        return thread is not None and thread.is_alive()
+
+    @property
     def _mqtt5(self) -> bool:
         return self._client.protocol == paho.MQTTv5
 
@@ -181,7 +190,7 @@ class MqttLink:
         client.on_message = self._hop(self._message)
         client.on_publish = self._hop(self._acknowledged)
         client.on_socket_open = _without_delay
-        client.reconnect_delay_set(1, 60)
+        client.reconnect_delay_set(1, LONGEST_RETRY_S)
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
         if options.tls:
@@ -248,6 +257,9 @@ class MqttLink:
                 log.warning("lost the broker (%s): trying on", reason.getName())
 
     def _message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
+        if not message.qos and self._received.qsize() >= MOST_UNCONFIRMED:
+            log.warning("dropped a message on %s: send with QoS 1, which waits at the broker", message.topic)
+            return
         properties = getattr(message, "properties", None)
         generation = self._connections
 

@@ -24,6 +24,7 @@ FIELDS = (
     "deadline_ms",
     "pin",
     "max_tokens",
+    "priority",
     "client",
     "response_topic",
     "correlation",
@@ -31,6 +32,7 @@ FIELDS = (
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 LONGEST_NAME = 128
 LONGEST_QUESTION = 4000
+MOST_PRIORITY, USUAL_PRIORITY = 9, 4
 
 
 class BadQuery(InarvlError):
@@ -51,6 +53,7 @@ class Query:
         image_path: the file on this device that holds it.
         deadline_ms: how long after its arrival the answer is still of use.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
+        priority: from 0 to 9; when not all can be answered in time, those of less are shed first.
         client: who asks; names the default answer topic.
         response_topic, correlation: mirror the MQTT 5 properties for MQTT 3.1.1 senders.
     """
@@ -62,6 +65,7 @@ class Query:
     deadline_ms: float | None = None
     pin: Literal["local", "cloud"] | None = None
     max_tokens: int | None = None
+    priority: int = USUAL_PRIORITY
     client: str = ANYONE
     response_topic: str | None = None
     correlation: str | None = None
@@ -100,6 +104,9 @@ class Query:
         max_tokens = _number(fields, "max_tokens")
         if max_tokens is not None and max_tokens < 1:
             raise BadQuery("bad_field", "max_tokens must be at least 1")
+        priority = _number(fields, "priority")
+        if priority is not None and priority not in range(MOST_PRIORITY + 1):
+            raise BadQuery("bad_field", f"priority must be a whole number from 0 to {MOST_PRIORITY}")
         return cls(
             id=_name(fields, "id") or uuid.uuid4().hex,
             question=question.strip(),
@@ -108,6 +115,7 @@ class Query:
             deadline_ms=deadline_ms,
             pin=cast(Literal["local", "cloud"] | None, pin),
             max_tokens=None if max_tokens is None else int(max_tokens),
+            priority=USUAL_PRIORITY if priority is None else int(priority),
             client=_topic_level(_name(fields, "client") or ANYONE),
             response_topic=response_topic(_name(fields, "response_topic")),
             correlation=_name(fields, "correlation"),
@@ -123,6 +131,8 @@ class Query:
         for name in ("deadline_ms", "pin", "max_tokens", "response_topic", "correlation"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
+        if self.priority != USUAL_PRIORITY:
+            fields["priority"] = self.priority
         return json.dumps(fields).encode()
 
 

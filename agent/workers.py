@@ -8,20 +8,23 @@ import time
 from collections.abc import Callable
 
 from anyio import to_thread
-from anyio.abc import ObjectReceiveStream
 
-from agent.answering import Answered, Answering, DeadlineExpired
+from agent.answering import Answered, Answering
+from agent.asking import DeadlineExpired
 from agent.feedback import Feedback
 from agent.intake import refusal
 from agent.job import Job
 from agent.outbox import Outbox
 from agent.question import Question
 from agent.reply import Answer
+from agent.waiting import Waiting
 from controller.drift import DriftEvent
 from controller.outcome import Confidence
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
+
+REPLY_S = 0.02  # kept back from the deadline for the reply to stand on the disk and to travel
 
 
 def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
@@ -82,27 +85,35 @@ class Workers:
         self._done = done
         self._clock = clock
 
-    async def run(self, jobs: ObjectReceiveStream[Job]) -> None:
-        """Work until the stream of jobs is closed and empty."""
-        async for job in jobs:
-            self.busy_since[job.key] = self._clock()
+    async def run(self, waiting: Waiting) -> None:
+        """Work until the queue is closed and empty."""
+        while (job := await waiting.take()) is not None:
+            self.busy_since[job.key] = started = self._clock()
             try:
-                await self._work(job)
+                shed = waiting.in_time(job)
+                if shed is not None:
+                    await self._refuse(job, shed)
+                else:
+                    await self._work(job)
             finally:
                 del self.busy_since[job.key]
+                waiting.finished(self._clock() - started, counts=shed is None)
 
     async def _work(self, job: Job) -> None:
         try:
             if self._clock() >= job.expires_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
             question = await to_thread.run_sync(self._look, job)
-            answered = await self._answering.answer(question, expires_at=job.expires_at)
+            answered = await self._answering.answer(question, expires_at=job.expires_at - REPLY_S)
         except Exception as error:
             if not isinstance(error, InarvlError):
                 log.exception("query %s failed in a way it never should", job.key)
                 error = Failed("the agent failed on this query: its log says how")
-            await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))
+            await self._refuse(job, error)
             return
         self._feedback.remember(job.query.id, answered.decision.id)
         await self._outbox.send(job.key, job.address, answer_of(job, answered, now=self._clock()))
         self._done(job, answered, await self._answering.finish(answered))
+
+    async def _refuse(self, job: Job, error: InarvlError) -> None:
+        await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))

@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from agent.intake import Intake, IntakeLimits
 from agent.job import Job
@@ -19,6 +18,7 @@ from agent.outbox import Outbox
 from agent.reply import Refusal, reply_from_bytes
 from agent.spool import Spool
 from agent.topics import Topics
+from agent.waiting import Waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -47,10 +47,10 @@ class Bench:
         self.acknowledged: list[int] = []
         self.link = RecordingLink()
         self.outbox = Outbox(spool, self.link)  # type: ignore[arg-type]
-        send, self.jobs = anyio.create_memory_object_stream[Job](64)
+        self.waiting = Waiting(64, workers=8, clock=lambda: 5.0)
         limits = IntakeLimits(max_payload_bytes=10_000, default_deadline_ms=30_000)
         self.intake = Intake(
-            TOPICS, spool, self.outbox, send, limits, clock=lambda: 5.0, wall_clock=lambda: now_s
+            TOPICS, spool, self.outbox, self.waiting, limits, clock=lambda: 5.0, wall_clock=lambda: now_s
         )
 
     async def accept(self, payload: bytes, **changes: Any) -> None:
@@ -67,20 +67,21 @@ class Bench:
             "ack": lambda: self.acknowledged.append(number),
         }
         await self.intake.accept(Message(**{**fields, **changes}))
+        await self.publish()
 
-    def handed_on(self) -> list[Job]:
-        return everything(self.jobs)
+    async def publish(self) -> None:
+        """Let the outbox publish what it has."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.outbox.run)
+            await self.outbox.emptied()
+            tasks.cancel_scope.cancel()
+
+    async def handed_on(self) -> list[Job]:
+        return [job for _ in range(len(self.waiting)) if (job := await self.waiting.take())]
 
     def refused(self) -> list[Refusal]:
         replies = [reply_from_bytes(payload) for _, payload, _ in self.link.published]
         return [reply for reply in replies if isinstance(reply, Refusal)]
-
-
-def everything(jobs: MemoryObjectReceiveStream[Job]) -> list[Job]:
-    found = []
-    while jobs.statistics().current_buffer_used:
-        found.append(jobs.receive_nowait())
-    return found
 
 
 def query(**fields: Any) -> bytes:
@@ -102,7 +103,7 @@ def bench(spool: Spool) -> Bench:
 
 async def test_a_sound_query_is_spooled_acknowledged_and_handed_on(bench: Bench) -> None:
     await bench.accept(query(id="q1", client="cam", correlation="c", deadline_ms=2000))
-    (job,) = bench.handed_on()
+    (job,) = await bench.handed_on()
     assert (job.query.id, job.address.topic, job.address.mirror) == ("q1", TOPICS.result("cam"), "c")
     assert (job.arrived_at, job.expires_at, job.resent) == (5.0, 7.0, False)
     assert [entry.key for entry in await bench.spool.waiting()] == [job.key]
@@ -114,7 +115,7 @@ async def test_an_image_with_user_properties_is_a_query(bench: Bench) -> None:
     await bench.accept(
         JPEG, user={"id": "q", "question": "What?", "bridge": "b"}, response_topic="r", correlation=b"\x01"
     )
-    (job,) = bench.handed_on()
+    (job,) = await bench.handed_on()
     assert (job.query.image, job.query.question) == (JPEG, "What?")
     assert (job.address.topic, job.address.correlation) == ("r", b"\x01")
 
@@ -165,7 +166,7 @@ async def test_a_malformed_message_is_refused_once(bench: Bench, payload: bytes,
     assert [refusal.code for refusal in bench.refused()] == [code]
     assert bench.link.published[0][0] == TOPICS.result()
     assert bench.acknowledged == [0]
-    assert bench.handed_on() == []
+    assert await bench.handed_on() == []
     assert await bench.spool.waiting() == []
     assert await bench.spool.undelivered() == []
 
@@ -184,7 +185,7 @@ async def test_a_second_message_with_the_same_id_is_dropped(bench: Bench) -> Non
         await bench.accept(query(id="q"))
     await bench.accept(query(id="q"), dup=True)
     await bench.accept(query(id="q", client="other"))
-    assert [job.address.topic for job in bench.handed_on()] == [TOPICS.result(), TOPICS.result("other")]
+    assert [job.address.topic for job in await bench.handed_on()] == [TOPICS.result(), TOPICS.result("other")]
     assert len(bench.acknowledged) == 4
 
 
@@ -192,7 +193,7 @@ async def test_without_an_id_only_what_the_broker_repeats_is_dropped(bench: Benc
     await bench.accept(query(), dup=True)
     await bench.accept(query())
     await bench.accept(query(), dup=True)
-    jobs = bench.handed_on()
+    jobs = await bench.handed_on()
     assert len(jobs) == 2
     assert len({job.key for job in jobs}) == 2
     assert len(bench.acknowledged) == 3
@@ -201,7 +202,7 @@ async def test_without_an_id_only_what_the_broker_repeats_is_dropped(bench: Benc
 async def test_a_full_spool_is_told_at_once(bench: Bench) -> None:
     for number in range(5):
         await bench.accept(query(id=f"q{number}"))
-    assert len(bench.handed_on()) == 4
+    assert len(await bench.handed_on()) == 4
     assert [(refusal.id, refusal.code) for refusal in bench.refused()] == [("q4", "busy")]
     assert len(bench.acknowledged) == 5
 
@@ -216,7 +217,7 @@ async def test_a_failing_spool_is_told_at_once(bench: Bench, tmp_path: Path) -> 
 async def test_the_expiry_of_the_message_shortens_the_deadline(bench: Bench) -> None:
     await bench.accept(query(id="a", deadline_ms=9000), expiry_s=2)
     await bench.accept(query(id="b", deadline_ms=1000), expiry_s=2)
-    assert [job.expires_at for job in bench.handed_on()] == [7.0, 6.0]
+    assert {job.query.id: job.expires_at for job in await bench.handed_on()} == {"a": 7.0, "b": 6.0}
 
 
 async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spool) -> None:
@@ -224,12 +225,13 @@ async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spoo
     await before.accept(query(id="q", correlation="m"), correlation=b"c")
     await before.accept(JPEG, user={"question": "What?"})
     after = Bench(spool, now_s=1010.0)
-    await after.intake.resume()
-    first, second = sorted(after.handed_on(), key=lambda job: job.query.question)
+    await after.intake.resume(await spool.waiting())
+    await after.publish()
+    first, second = sorted(await after.handed_on(), key=lambda job: job.query.question)
     assert (first.address.query_id, first.address.mirror, first.address.correlation) == ("q", "m", b"c")
     assert (second.query.question, second.query.image) == ("What?", JPEG)
     assert all(job.resent and job.expires_at == 25.0 for job in (first, second))
-    assert {job.key for job in (first, second)} == {job.key for job in before.handed_on()}
+    assert {job.key for job in (first, second)} == {job.key for job in await before.handed_on()}
 
 
 async def test_a_refusal_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> None:
@@ -243,7 +245,8 @@ async def test_a_refusal_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> No
         await before.accept(query(id="q", pin="moon"))
     assert before.acknowledged == [0]
     after = Bench(spool)
-    await after.intake.resume()
+    await after.intake.resume(await spool.waiting())
+    await after.publish()
     (refusal,) = after.refused()
     assert (refusal.id, refusal.code, refusal.resent) == ("q", "unknown_pin", True)
     assert await spool.waiting() == []
@@ -251,10 +254,12 @@ async def test_a_refusal_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> No
 
 async def test_a_query_has_one_reply_and_an_undelivered_one_goes_out_again(bench: Bench) -> None:
     await bench.accept(query(id="q"))
-    (job,) = bench.handed_on()
+    (job,) = await bench.handed_on()
     await bench.spool.answer(job.key, b"kept before a crash")
     await bench.outbox.send(job.key, job.address, Refusal("q", "late", "too late"))
     assert bench.link.published == []
-    await bench.outbox.resume()
-    await bench.outbox.resume()
+    bench.outbox.resume(await bench.spool.undelivered())
+    await bench.publish()
+    bench.outbox.resume(await bench.spool.undelivered())
+    await bench.publish()
     assert bench.link.published == [(TOPICS.result(), b"kept before a crash", None)]
