@@ -1,42 +1,39 @@
 """From a question to its answer: decide, ask, perhaps ask again, learn.
 
-1. The controller decides on an arm; a failed arm falls back to the next one until none is left.
-2. Its answer is kept, escalated to a better arm, or kept and audited, as the controller says.
-3. A failed escalation keeps the first answer. An audit runs after the answer has gone out.
-4. Whatever ran is learned from, once.
+1. The controller decides on an arm; `Asking` gets an answer from it or from another.
+2. When all failed in a way that may pass, it is decided anew after a jittered, growing pause, as long as
+   there is time and a budget of retries.
+3. The answer is kept, escalated to a better arm, or kept and audited, as the controller says.
+4. A failed escalation, or one that takes PATIENCE times what few take, keeps the first answer. An audit runs
+   after the answer has gone out.
+5. Whatever ran is learned from, once.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import anyio
+import numpy as np
+
+from agent.asking import CANCELLED, Asking, DeadlineExpired, Unanswered, p95_s
+from agent.budget import Budget
 from agent.energy import Source
 from agent.question import Question
 from agent.servers import Run, Servers
-from controller.arm import Arm
 from controller.context import Context, DeviceState, Mode
 from controller.controller import Controller
 from controller.decision import Decision, FollowUp
 from controller.drift import DriftEvent
-from controller.outcome import Execution, Outcome
-from inarvl.errors import InarvlError
+from controller.errors import NoArm
+from controller.outcome import Outcome
 
 AUDIT_TIMEOUT_S = 30.0
-RESERVE = 1.5  # of the board's predicted latency, since predictions err
-
-
-class Unanswered(InarvlError):
-    """No arm gave an answer; the message says what each one failed with."""
-
-    code = "unanswered"
-
-
-class DeadlineExpired(InarvlError):
-    """The time for a question was over before an answer was there."""
-
-    code = "deadline_expired"
+RETRIED, BURST = 0.1, 8.0
+PATIENCE = 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 
 
 @dataclass(frozen=True)
@@ -80,14 +77,17 @@ class Answering:
         device: Callable[[], DeviceState],
         *,
         max_tokens: int,
+        rng: np.random.Generator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mode: Mode = "auto"
         self._controller = controller
         self._servers = servers
         self._device = device
-        self._max_tokens = max_tokens
+        self._rng = rng
         self._clock = clock
+        self.asking = Asking(controller, servers, max_tokens=max_tokens, clock=clock)
+        self._retries = Budget(RETRIED, BURST)
 
     async def answer(self, question: Question, *, expires_at: float) -> Answered:
         """Answer `question` before the clock says `expires_at`.
@@ -96,7 +96,39 @@ class Answering:
             NoArm: nothing can or may answer it now.
             DeadlineExpired, Unanswered: nothing did.
         """
-        context = Context(
+        self._retries.earn()
+        pause_s, failed = FIRST_PAUSE_S, None
+        while True:
+            runs: list[Run] = []
+            try:
+                first = self._controller.decide(self._context(question, expires_at), now=self._clock())
+                decision = await self.asking.first_answer(first, question, runs, expires_at=expires_at)
+                return await self._follow_up(question, decision, runs, expires_at)
+            except DeadlineExpired:
+                self._learn(first, runs, answered=None)
+                raise
+            except Unanswered as error:
+                self._learn(first, runs, answered=None)
+                failed = error
+            except NoArm:
+                if failed is None:
+                    raise
+            if not self._may_retry(failed, pause_s, expires_at):
+                raise failed
+            await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def finish(self, answered: Answered) -> tuple[DriftEvent, ...]:
+        """Run the audit that `answered` was drawn for, if any, and learn from all that ran."""
+        runs, audited = answered.runs, False
+        if answered.audit is not None and answered.audit.arm is not None:
+            until = self._clock() + AUDIT_TIMEOUT_S
+            audit = await self.asking.ask(answered.audit.arm, answered.question, expires_at=until)
+            runs, audited = (*runs, audit), audit.execution.failure is None
+        return self._learn(answered.decision, runs, answered.run, audited=audited)
+
+    def _context(self, question: Question, expires_at: float) -> Context:
+        return Context(
             signals=question.signals,
             options=tuple(self._servers.option(arm, question) for arm in self._servers.arms()),
             device=self._device(),
@@ -104,36 +136,17 @@ class Answering:
             pin=question.query.pin,
             mode=self.mode,
         )
-        first = self._controller.decide(context, now=self._clock())
-        decision, runs = await self._run_until_answered(first, question, expires_at)
-        return await self._follow_up(question, decision, runs, expires_at)
 
-    async def finish(self, answered: Answered) -> tuple[DriftEvent, ...]:
-        """Run the audit that `answered` was drawn for, if any, and learn from all that ran."""
-        runs, audited = answered.runs, False
-        if answered.audit is not None and answered.audit.arm is not None:
-            until = self._clock() + AUDIT_TIMEOUT_S
-            audit = await self._ask(answered.audit.arm, answered.question, until)
-            runs, audited = (*runs, audit), audit.execution.failure is None
-        outcome = Outcome(tuple(run.execution for run in runs), answered.chosen, audited)
-        return self._controller.learn(answered.decision, outcome, now=self._clock())
+    def _may_retry(self, failed: Unanswered, pause_s: float, expires_at: float) -> bool:
+        return failed.passing and self._clock() + pause_s < expires_at and self._retries.spend()
 
-    async def _run_until_answered(
-        self, decision: Decision, question: Question, expires_at: float
-    ) -> tuple[Decision, list[Run]]:
-        runs: list[Run] = []
-        while True:
-            if self._clock() >= expires_at:
-                raise DeadlineExpired("its time was over before an answer was there: allow more deadline_ms")
-            runs.append(await self._ask(decision.arm, question, expires_at - _reserve_s(decision)))
-            if runs[-1].execution.failure is None:
-                return decision, runs
-            following = self._controller.fallback(decision, runs[-1].execution, now=self._clock())
-            if following is None:
-                outcome = Outcome(tuple(run.execution for run in runs), answered=None)
-                self._controller.learn(decision, outcome, now=self._clock())
-                raise Unanswered("; ".join(f"{run.execution.arm.id}: {run.text}" for run in runs))
-            decision = following
+    def _learn(
+        self, decision: Decision, runs: Sequence[Run], answered: Run | None, *, audited: bool = False
+    ) -> tuple[DriftEvent, ...]:
+        kept = [run for run in runs if run.execution.failure != CANCELLED]
+        place = None if answered is None else kept.index(answered)
+        outcome = Outcome(tuple(run.execution for run in kept), place, audited)
+        return self._controller.learn(decision, outcome, now=self._clock())
 
     async def _follow_up(
         self, question: Question, decision: Decision, runs: list[Run], expires_at: float
@@ -145,26 +158,9 @@ class Answering:
             return Answered(question, decision, tuple(runs), first, reason, audit=follow_up)
         if follow_up.action == "keep" or follow_up.arm is None:
             return Answered(question, decision, tuple(runs), first, reason)
-        runs.append(await self._ask(follow_up.arm, question, expires_at))
+        patience_s = PATIENCE * p95_s(decision, follow_up.arm)
+        until = min(expires_at, self._clock() + patience_s)
+        runs.append(await self.asking.ask(follow_up.arm, question, expires_at=until))
         if runs[-1].execution.failure is None:
             return Answered(question, decision, tuple(runs), len(runs) - 1, follow_up.reason)
         return Answered(question, decision, tuple(runs), first, "board: the cloud failed to answer better")
-
-    async def _ask(self, arm: Arm, question: Question, expires_at: float) -> Run:
-        left_s = expires_at - self._clock()
-        if left_s <= 0:
-            return Run(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
-        tokens = min(question.query.max_tokens or self._max_tokens, self._max_tokens)
-        return await self._servers.run(arm, question, max_tokens=tokens, timeout_s=left_s)
-
-
-def _reserve_s(decision: Decision) -> float:
-    """The time to keep back so that the board can still answer when the cloud does not."""
-    if decision.arm.tier == "local":
-        return 0.0
-    board_ms = [
-        prediction.latency_ms
-        for arm, prediction in decision.predictions.items()
-        if arm.startswith("local/") and prediction.blocked is None
-    ]
-    return RESERVE * min(board_ms, default=0.0) / 1e3

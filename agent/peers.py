@@ -2,8 +2,9 @@
 
 1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it.
 2. A known peer is checked in turn: ready, and what it serves. One that passes is healthy.
-3. A failed check, or a failed call that is reported, makes it unhealthy at once; it is then checked again
-   after a delay that doubles with each failure, jittered, and comes back by itself.
+3. A failed check makes it unhealthy at once, failed calls when its breaker says so; it is then checked again
+   after a delay that doubles with each failure, jittered. A passed check lets a few calls through, and an
+   answered one all.
 4. How many peers are known is capped: what a network announces must not fill the memory.
 5. A check of a healthy peer pings it, and at times uploads something, to measure the path. What the estimate
    is not sure of is probed again after CONFIRM_S, at most CONFIRMATIONS times for each ordinary check. On a
@@ -21,6 +22,7 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
+from agent.breaker import TRIALS, Breaker, Ended
 from cloud.peer import PeerRecord
 from vlm.client import ModelCard, Ping, VlmClient
 from vlm.errors import VlmError, VlmTimeout
@@ -42,6 +44,7 @@ class Pace:
         checks_per_upload: checks that pass between uploads.
         upload_bytes: size of an upload, 0 for none.
         metered: no probes of a healthy peer.
+        trials: calls at a time to a peer whose breaker is half open.
     """
 
     check_s: float = 5.0
@@ -50,6 +53,7 @@ class Pace:
     checks_per_upload: int = 12
     upload_bytes: int = PROBE_BYTES
     metered: bool = False
+    trials: int = TRIALS
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Peer:
     healthy: bool = False
     failures: int = 0
     confirmations: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wake: anyio.Event = field(default_factory=anyio.Event)
 
@@ -91,7 +96,7 @@ class Peers:
         self._observe = observe
         self._lost = lost
         self._changed = changed
-        self._keys = dict(keys or {})
+        self.keys = dict(keys or {})
         self._pace = pace or Pace()
         self._known: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
@@ -106,7 +111,7 @@ class Peers:
 
     def healthy(self) -> tuple[Peer, ...]:
         """Those that can be asked now."""
-        return tuple(peer for peer in self._known.values() if peer.healthy)
+        return tuple(peer for peer in self._known.values() if peer.healthy and peer.breaker.allows())
 
     def offer(self, record: PeerRecord, *, source: str) -> None:
         """`source` names a peer; a record that says something new replaces what was known."""
@@ -119,7 +124,8 @@ class Peers:
         elif len(self._known) >= MOST_PEERS:
             log.warning("peer %s is not taken in: %d are known already", record.id, MOST_PEERS)
             return
-        peer = Peer(record, VlmClient(record.url, api_key=self._keys.get(record.id)), {source})
+        client = VlmClient(record.url, api_key=self.keys.get(record.id))
+        peer = Peer(record, client, {source}, breaker=Breaker(self._pace.trials))
         self._known[record.id] = peer
         self._changed(record.id, "found")
         if self._tasks is not None:
@@ -135,12 +141,22 @@ class Peers:
             self._forget(peer)
             self._changed(peer_id, "gone")
 
-    def report_failure(self, peer_id: str) -> None:
-        """A real call to the peer failed: no more are made until it passes a check."""
+    def began(self, peer_id: str) -> None:
+        """A call to the peer is under way."""
+        if (peer := self._known.get(peer_id)) is not None:
+            peer.breaker.began()
+
+    def ended(self, peer_id: str, how: Ended) -> None:
+        """A call to the peer is over; when its breaker opens, no more are made until it passes a check."""
         peer = self._known.get(peer_id)
-        if peer is not None:
-            self._mark(peer, healthy=False)
-            peer.wake.set()
+        if peer is None:
+            return
+        if peer.breaker.ended(how):
+            if peer.healthy:
+                self._mark(peer, healthy=False)
+                peer.wake.set()
+        elif how == "late":
+            self.look_again(peer_id)
 
     def look_again(self, peer_id: str) -> None:
         """A real call to the peer was so far from what was expected that its path should be probed."""
@@ -212,7 +228,9 @@ class Peers:
         return unsure
 
     def _mark(self, peer: Peer, *, healthy: bool) -> None:
-        peer.failures = 0 if healthy else peer.failures + 1
+        peer.failures = peer.breaker.opened if healthy else max(peer.failures, peer.breaker.opened) + 1
+        if healthy:
+            peer.breaker.probed()
         if peer.healthy != healthy:
             peer.healthy = healthy
             self._changed(peer.record.id, "healthy" if healthy else "unhealthy")
@@ -220,5 +238,5 @@ class Peers:
     def _delay_s(self, peer: Peer) -> float:
         if peer.healthy:
             return math.inf if self._pace.metered else self._pace.check_s
-        doubled = self._pace.first_retry_s * 2 ** min(peer.failures - 1, 16)
+        doubled = self._pace.first_retry_s * 2 ** min(max(0, peer.failures - 1), 16)
         return float(min(doubled, self._pace.longest_retry_s) * self._rng.uniform(0.5, 1.0))

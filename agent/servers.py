@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.agreement import normalise
+from agent.breaker import Ended
 from agent.energy import Source
 from agent.link import Links, late
 from agent.metering import Metered, Metering
@@ -91,6 +92,9 @@ class Servers:
         peer = self._tiers[arm.tier].get(arm.server)
         if peer is None or not peer.healthy:
             return Run(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
+        peers = self._tiers[arm.tier]
+        how: Ended = "late" if arm.tier == "cloud" else "dropped"  # when it is cancelled: it lost a race
+        peers.began(arm.server)
         self._in_flight[arm.server] += 1
         try:
             async with self._metering.over(arm.tier) as metered:
@@ -102,11 +106,13 @@ class Servers:
                     timeout_s=timeout_s,
                 )
         except VlmError as error:
-            if isinstance(error, (VlmUnavailable, VlmTimeout)):
-                self._tiers[arm.tier].report_failure(arm.server)
+            how = _ended(error)
             return Run(Execution(arm, latency_ms=None, failure=error.code), str(error))
+        else:
+            how = "answered"
         finally:
             self._in_flight[arm.server] -= 1
+            peers.ended(arm.server, how)
         return self._succeeded(arm, completion, metered)
 
     def _succeeded(self, arm: Arm, completion: Completion, metered: Metered) -> Run:
@@ -132,3 +138,9 @@ class Servers:
             ),
         )
         return Run(execution, completion.text, energy.source)
+
+
+def _ended(error: VlmError) -> Ended:
+    if isinstance(error, VlmUnavailable):
+        return "unreachable"
+    return "late" if isinstance(error, VlmTimeout) else "answered"  # a refusal is an answer too

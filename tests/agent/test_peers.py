@@ -83,7 +83,8 @@ async def test_a_reported_failure_counts_at_once_and_heals() -> None:
     async with endpoint(port), running(peers):
         peers.offer(record(port), source="site")
         await until(lambda: bool(peers.healthy()))
-        peers.report_failure("p")
+        peers.began("p")
+        peers.ended("p", "unreachable")
         assert not peers.healthy()
         await until(lambda: bool(peers.healthy()))
 

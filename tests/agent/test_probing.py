@@ -163,5 +163,6 @@ async def test_nothing_is_sent_over_a_metered_link_to_a_peer_that_is_well() -> N
         await anyio.sleep(0.3)  # six checks' time
         assert far.requests == asked
         assert far.after == {"ping": [], "upload": []}
-        peers.report_failure(PEER)
+        peers.began(PEER)
+        peers.ended(PEER, "unreachable")
         await until(lambda: far.requests > asked and bool(peers.healthy()))
