@@ -50,7 +50,10 @@ def run(config: Config = None, log_level: LogLevel = "info") -> None:
         settings = site_settings(config)
         profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        anyio.run(Daemon(settings, profile, rng=np.random.default_rng()).run)
+        daemon = Daemon(
+            settings, profile, rng=np.random.default_rng(), reread=lambda: _settings_and_secrets(config)
+        )
+        anyio.run(daemon.run)
 
 
 @app.command()
@@ -175,6 +178,13 @@ def validate(
             if settings.profile != "auto":
                 load_profile(settings.profile)
             typer.echo(f"{file}: a good site file")
+
+
+def _settings_and_secrets(config: Path | None) -> Settings:
+    """Settings of which the secrets can be read as well."""
+    settings = site_settings(config)
+    settings.api_keys()
+    return settings
 
 
 def _await(task: Callable[[], Awaitable[T]]) -> T:

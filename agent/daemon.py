@@ -1,7 +1,8 @@
 """The agent as a whole: wiring, start and stop.
 
 1. Start: open the spool, restore what was learned, connect, hand on what an earlier run left behind.
-2. Run: intake, workers and outbox, with sensing, peers, telemetry and checkpoints beside them.
+2. Run: intake, workers and outbox, with sensing, peers, telemetry and checkpoints beside them. SIGHUP reads
+   the site file again.
 3. Stop (SIGTERM or SIGINT): take no more queries, finish those taken until DRAIN_S is over, save, go offline.
 An expected error is handled inside its loop; any other ends the process, and systemd starts it again.
 """
@@ -10,18 +11,19 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import anyio
 import numpy as np
-from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from agent import heartbeat, telemetry
 from agent.answering import Answered, Answering
 from agent.discovery import mdns
 from agent.dispatch import Dispatch
+from agent.events import Events
 from agent.exporter import export
 from agent.feedback import Feedback
 from agent.intake import Intake, IntakeLimits
@@ -30,38 +32,51 @@ from agent.link import Links
 from agent.metering import Metering
 from agent.metrics import Metrics
 from agent.mqtt import MqttLink, Will
+from agent.named import NamedServers
 from agent.outbox import Outbox
 from agent.peers import Pace, Peers
 from agent.profile import Profile
+from agent.progress import Progress
 from agent.question import Question
+from agent.reload import reloaded
 from agent.sensing.meter import EnergyMeter
 from agent.sensing.sensing import Sensing
 from agent.sensing.sources import sources
 from agent.servers import Servers
 from agent.settings import Settings
-from agent.spool import Spool
+from agent.spool import Spool, SpoolEntry
 from agent.store import Store
 from agent.topics import PEERS, Topics
+from agent.waiting import Waiting
 from agent.workers import Workers
-from cloud.peer import PeerRecord
 from controller.controller import Controller
 from controller.drift import DriftEvent
-from controller.errors import SnapshotError
 from inarvl import systemd
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 BOARD_RETRY_S = 3.0
-BOARD = "board"
-SITE = "site file"
+SPOOLED = 2  # open entries per query that may wait: replies that the broker has yet to take are open too
 
 
 class Daemon:
-    """One run of the agent; nothing starts before `run`."""
+    """One run of the agent; nothing starts before `run`.
 
-    def __init__(self, settings: Settings, profile: Profile, *, rng: np.random.Generator) -> None:
+    Args:
+        reread: reads the settings again; called on SIGHUP.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        profile: Profile,
+        *,
+        rng: np.random.Generator,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._reread = reread or (lambda: settings)
         self._profile = profile
         self._topics = Topics(settings.device)
         self._store = Store(settings.state_dir / "learned.json")
@@ -89,7 +104,13 @@ class Daemon:
         self._board = Peers(
             rng=rng,
             changed=self._server_changed,
-            pace=replace(pace, longest_retry_s=BOARD_RETRY_S, upload_bytes=0, metered=False),
+            pace=replace(
+                pace,
+                longest_retry_s=BOARD_RETRY_S,
+                upload_bytes=0,
+                metered=False,
+                trials=settings.intake.workers,  # there may be nobody else to ask
+            ),
         )
         self._cloud = Peers(
             rng=rng,
@@ -97,7 +118,6 @@ class Daemon:
             observe=links.observe,
             lost=links.lost,
             pace=pace,
-            keys=settings.api_keys(),
         )
         metering = Metering(self._sensing, meter, decision.power, sees_radio=profile.power.sees_radio)
         self._servers = Servers(self._board, self._cloud, links, metering, profile.resolutions_of)
@@ -106,9 +126,12 @@ class Daemon:
             self._servers,
             lambda: self._sensing.state,
             max_tokens=settings.intake.max_tokens,
+            rng=rng,
         )
         self._metrics = Metrics(self._sensing, meter, self._servers.report, self._controller.status)
         self._feedback = Feedback(self._controller)
+        self._named = NamedServers(self._board, self._cloud)
+        self._events = Events(self._link, self._topics.event)
 
     async def run(self) -> None:
         """Run until told to stop.
@@ -117,34 +140,46 @@ class Daemon:
             SpoolFailed: the state directory cannot be used.
         """
         self._restore()
-        self._offer_known()
-        waiting = self._settings.intake.max_waiting
-        spool = await Spool.open(self._settings.state_dir / "spool.db", max_waiting=waiting)
-        outbox = Outbox(spool, self._link)
-        workers = Workers(self._answering, outbox, self._feedback, self._look, self._done)
-        send_job, jobs = anyio.create_memory_object_stream[Job](waiting)
-        limits = IntakeLimits(
-            self._settings.intake.max_payload_bytes, self._settings.intake.default_deadline_ms
+        self._named.offer(self._settings)
+        limits = self._settings.intake
+        spool = await Spool.open(
+            self._settings.state_dir / "spool.db",
+            max_waiting=SPOOLED * limits.max_waiting,
+            max_bytes=limits.max_spool_mb * 2**20,
+            damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
         )
-        intake = Intake(self._topics, spool, outbox, send_job, limits)
+        outbox = Outbox(spool, self._link)
+        waiting = Waiting(limits.max_waiting, limits.workers)
+        workers = Workers(self._answering, outbox, self._feedback, self._look, self._done)
+        intake = Intake(
+            self._topics,
+            spool,
+            outbox,
+            waiting,
+            IntakeLimits(limits.max_payload_bytes, limits.default_deadline_ms),
+        )
+        outbox.resume(await spool.undelivered())
+        unanswered = await spool.waiting()  # read before anything new can come between
         async with self._link, anyio.create_task_group() as background:
             self._link.when_connected(self._greet)
-            self._start_loops(background, spool, workers)
-            background.start_soon(outbox.resume)
+            self._start_loops(background, spool)
+            background.start_soon(Progress(spool, self._link, workers, waiting).run, self._summary)
+            background.start_soon(outbox.run)
             async with anyio.create_task_group() as working:
-                for _ in range(self._settings.intake.workers):
-                    working.start_soon(workers.run, jobs)
-                systemd.notify("READY=1")
-                await self._take_until_stopped(intake)
+                for _ in range(limits.workers):
+                    working.start_soon(workers.run, waiting)
+                await self._take_until_stopped(intake, unanswered)
                 systemd.notify("STOPPING=1\nSTATUS=finishing what was taken")
-                send_job.close()
-                working.cancel_scope.deadline = anyio.current_time() + DRAIN_S
+                waiting.close()
+                working.cancel_scope.deadline = until = anyio.current_time() + DRAIN_S
+            with anyio.CancelScope(deadline=until):
+                await outbox.emptied()
             background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye()
         await spool.close()
 
-    async def _take_until_stopped(self, intake: Intake) -> None:
+    async def _take_until_stopped(self, intake: Intake, unanswered: Sequence[SpoolEntry]) -> None:
         dispatch = Dispatch(
             self._topics,
             self._link,
@@ -154,15 +189,19 @@ class Daemon:
             cloud=self._cloud,
         )
         async with anyio.create_task_group() as taking:
-            taking.start_soon(intake.resume)
+            taking.start_soon(intake.resume, unanswered)
             taking.start_soon(dispatch.run)
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                systemd.notify("READY=1")
                 async for number in signals:
+                    if number == signal.SIGHUP:
+                        self._reload(intake)
+                        continue
                     log.info("stopping on %s", number.name)
                     break
             taking.cancel_scope.cancel()
 
-    def _start_loops(self, background: TaskGroup, spool: Spool, workers: Workers) -> None:
+    def _start_loops(self, background: TaskGroup, spool: Spool) -> None:
         rates = self._profile.rates
         for loop in (
             self._sensing.run,
@@ -171,7 +210,6 @@ class Daemon:
             partial(heartbeat.repeat, rates.telemetry_s, self._report),
             partial(heartbeat.checkpoint, rates.checkpoint_s, self._store, self._controller.snapshot),
             partial(heartbeat.prune, spool),
-            partial(heartbeat.watchdog, workers.busy_since, self._summary),
         ):
             background.start_soon(loop)
         if self._settings.metrics_address is not None:
@@ -187,12 +225,6 @@ class Daemon:
         own = (self._topics.query, self._topics.mode_set, self._topics.feedback)
         return (*own, f"{PEERS}/+") if self._settings.discovery.mqtt else own
 
-    def _offer_known(self) -> None:
-        if self._settings.local is not None:
-            self._board.offer(PeerRecord(BOARD, self._settings.local), source=SITE)
-        for server in self._settings.peers:
-            self._cloud.offer(PeerRecord(server.id, server.url, server.models), source=SITE)
-
     def _look(self, job: Job) -> Question:
         return Question.look(
             job.query,
@@ -205,18 +237,19 @@ class Daemon:
         self._link.post(self._topics.decision, telemetry.decision_record(job, answered))
         for alarm in alarms:
             log.warning("%s", alarm.text)
-            self._link.post(self._topics.event, {"event": "drift", "message": alarm.text})
+            self._events.tell("drift", message=alarm.text)
 
     def _server_changed(self, server: str, state: str) -> None:
         log.info("server %s is %s", server, state)
         if state in ("found", "gone"):  # one that is found at another address is another path
             self._links.forget(server)
-        self._link.post(self._topics.event, {"event": "server", "server": server, "state": state})
+        self._events.tell("server", server=server, state=state)
         self._report()
 
     def _greet(self) -> None:
         self._link.post(self._topics.status, "online", retain=True)
         self._link.post(self._topics.mode_state, self._answering.mode, retain=True)
+        self._events.catch_up()
         self._report()
 
     def _report(self) -> None:
@@ -231,15 +264,22 @@ class Daemon:
         return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"
 
     def _restore(self) -> None:
-        learned = self._store.load()
-        if learned is None:
-            return
-        try:
-            self._controller.restore(learned)
-        except SnapshotError as error:
-            log.warning("what was learned before cannot be used (%s): starting afresh", error)
+        for aside in self._store.load(self._controller.restore):
+            message = f"what was learned was no good, or of another version: see {aside}"
+            self._events.error("learned_damaged", message)
+
+    def _reload(self, intake: Intake) -> None:
+        systemd.reloading()
+        before = self._settings
+        self._settings, told = reloaded(before, self._reread)
+        limits = self._settings.intake
+        intake.limits = IntakeLimits(limits.max_payload_bytes, limits.default_deadline_ms)
+        self._answering.asking.max_tokens = limits.max_tokens
+        self._named.change(before, self._settings)
+        self._events.tell("reload", message=told)
+        systemd.notify(f"READY=1\nSTATUS={told}")
 
     async def _say_goodbye(self) -> None:
-        await to_thread.run_sync(self._store.save, self._controller.snapshot())
+        await heartbeat.save(self._store, self._controller.snapshot())
         with anyio.move_on_after(2):
             await self._link.publish(self._topics.status, b"offline", qos=1, retain=True)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+import time
 
 
 def notify(state: str) -> bool:
-    """Send `state` (such as "READY=1") to systemd; False when not started by it as Type=notify."""
+    """Send `state` (such as "READY=1") to systemd; False when it is not there or did not hear."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect(address)
-        channel.sendall(state.encode())
+    try:
+        _channel().sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+    except OSError:  # its queue is full, or no file descriptor is left: the next one will do
+        return False
     return True
+
+
+def reloading() -> bool:
+    """Tell systemd that a reload begins; READY=1 ends it."""
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
 def watchdog_interval_s() -> float | None:
@@ -26,3 +32,11 @@ def watchdog_interval_s() -> float | None:
     if not period_us or (pid and int(pid) != os.getpid()):
         return None
     return int(period_us) / 2e6
+
+
+@functools.cache
+def _channel() -> socket.socket:
+    """Kept open, so that a process out of file descriptors still says that it lives."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    channel.setblocking(False)
+    return channel
