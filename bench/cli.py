@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from bench.faults.command import faults_command
 from bench.grade_command import grade_command
+from bench.load.command import load_command, soak_command
 from bench.record_command import merge_command, questions_command, record_command
 from bench.replay_command import replay_command
 from bench.report.command import report_command
@@ -20,3 +22,6 @@ app.command("merge")(merge_command)
 app.command("grade")(grade_command)
 app.command("replay")(replay_command)
 app.command("report")(report_command)
+app.command("load")(load_command)
+app.command("faults")(faults_command)
+app.command("soak")(soak_command)

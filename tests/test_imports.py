@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 COMMON = {"inarvl"}
-PURE = ("agreement", "energy", "images", "profile", "profiles", "sensing")
+# bench prices and compares as the agent does, and talks to it as any client
+PURE = ("agreement", "energy", "images", "mqtt", "profile", "profiles", "reply", "sensing", "topics")
 MAY_IMPORT = {
     "inarvl": set(),
     "controller": set(),
@@ -20,8 +21,14 @@ MAY_IMPORT = {
     "agent": {"controller", "vlm", "cloud.peer"},
     "wan": set(),
     "demo": {"scenes", "agent", "wan"},
-    # bench encodes, prices and compares as the agent does, and runs nothing of it
-    "bench": {"controller", "vlm", "scenes", "wan", *(f"agent.{name}" for name in PURE)},
+    "bench": {
+        "controller",
+        "vlm",
+        "scenes",
+        "wan",
+        "demo.service",
+        *(f"agent.{name}" for name in PURE),
+    },
 }
 
 

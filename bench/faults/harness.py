@@ -1,0 +1,149 @@
+"""Runs faults one by one, each on a fresh site under load, and counts what became of every question."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import numpy as np
+
+from bench.faults.catalogue import Fault
+from bench.faults.names import Names
+from bench.faults.network import HERE, emulated_link
+from bench.faults.scene import Scene, clock_words, small_disk
+from bench.load.caller import Caller, Sent, Shape
+from bench.load.run import caller_of
+from bench.load.site import Layout, Pacing, Site
+from bench.load.tally import Tally
+
+DEADLINE_MS = 30_000.0
+PATIENCE_S = 90.0
+BROKER_NAME = "broker.inarvl.test"
+REAL_EDGE = ("-c", "from vlm.cli import app; app()", "serve", "--threads", "1")
+REAL_EDGE_MODEL = ("--model", "bundled:inarvl-edge-1m", "--quantization", "none")
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a fault did.
+
+    Attributes:
+        lost: questions that the broker took, with neither an answer nor an error.
+        duplicated: questions with two different replies.
+        repeats: copies of a reply, the same but for its `resent` mark.
+        longest_gap_s: the longest time without a reply while questions were open.
+    """
+
+    fault: str
+    sent: int
+    answered: int
+    errors: int
+    lost: int
+    duplicated: int
+    repeats: int
+    longest_gap_s: float
+    error_codes: str
+
+
+async def try_fault(fault: Fault, rate: float, seed: int) -> Account:
+    """Run one fault under `rate` questions per second."""
+    rng = np.random.default_rng(seed)
+    with _scene(fault, rng) as scene:
+        caller = caller_of(scene.site, rng)
+        questions: list[Sent] = []
+        async with caller.connected(), anyio.create_task_group() as tasks:
+            tasks.start_soon(_ask, caller, Shape(rate, (DEADLINE_MS,)), questions)
+            await fault.harm(scene)
+            tasks.cancel_scope.cancel()
+        return _account(fault, questions)
+
+
+async def _ask(caller: Caller, shape: Shape, questions: list[Sent]) -> None:
+    """Ask until cancelled, then wait for what is open."""
+    try:
+        async for sent in caller.call(shape):
+            questions.append(sent)
+    finally:
+        with anyio.move_on_after(PATIENCE_S, shield=True):
+            while not all(sent.replies for sent in questions if sent.acked_at is not None):  # noqa: ASYNC110
+                await anyio.sleep(0.2)
+            await anyio.sleep(2.0)  # in which a second reply would come
+
+
+def _account(fault: Fault, questions: list[Sent]) -> Account:
+    taken = [sent for sent in questions if sent.acked_at is not None]
+    tally = Tally.of(taken)
+    codes = {code: n for code, n in tally.outcomes.items() if code not in ("answer", "none")}
+    return Account(
+        fault=fault.name,
+        sent=tally.sent,
+        answered=tally.answered,
+        errors=tally.errors,
+        lost=tally.lost,
+        duplicated=tally.other_replies,
+        repeats=tally.repeats,
+        longest_gap_s=round(longest_gap_s(taken), 2),
+        error_codes=" ".join(f"{code}:{n}" for code, n in sorted(codes.items())),
+    )
+
+
+def longest_gap_s(questions: list[Sent]) -> float:
+    """The longest time in which no reply came though some question was open."""
+    events = sorted(
+        [(sent.sent_at, 1) for sent in questions if sent.replies]
+        + [(sent.replies[0][0], -1) for sent in questions if sent.replies]
+    )
+    longest, waiting, since = 0.0, 0, 0.0
+    for at, change in events:
+        if change < 0:
+            longest, since = max(longest, at - since), at
+        elif waiting == 0:
+            since = at
+        waiting += change
+    return longest
+
+
+@contextmanager
+def _scene(fault: Fault, rng: np.random.Generator) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inarvl-faults-")))
+        link = stack.enter_context(emulated_link(int(rng.integers(2**31))))
+        stack.enter_context(small_disk(folder / "state"))
+        names = Names(HERE, HERE)
+        stack.callback(names.close)
+        stack.enter_context(_resolver(link.namespace))
+        words = (*link.prefix, *clock_words(folder)) if fault.wants_clock else link.prefix
+        site = Site(
+            folder,
+            Layout(HERE, words),
+            Pacing(edge_ms=40.0, cloud_ms=60.0),
+            settings={
+                "broker": {"url": f"mqtt://{BROKER_NAME}:{Layout().broker_port}", "keepalive_s": 5},
+                "intake": {"max_spool_mb": 8},
+            },
+            edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
+            durable=True,
+        )
+        stack.callback(site.stop_all)
+        site.start_all()
+        yield Scene(site, link, rng, names)
+
+
+@contextmanager
+def _resolver(namespace: str) -> Iterator[None]:
+    """Have programs in the namespace ask our own name server."""
+    folder = Path("/etc/netns") / namespace
+    folder.mkdir(parents=True)
+    (folder / "resolv.conf").write_text(f"nameserver {HERE}\noptions timeout:2 attempts:1\n")
+    try:
+        yield
+    finally:
+        (folder / "resolv.conf").unlink()
+        folder.rmdir()
+        with suppress(OSError):
+            folder.parent.rmdir()

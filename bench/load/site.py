@@ -1,0 +1,178 @@
+"""A whole site on this machine: a real broker and agent, and model servers, each of which can be ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.topics import Topics
+from bench.errors import BenchError
+from demo.service import Service
+
+DEVICE = "rig"
+TOPICS = Topics(DEVICE)
+START_S = 120.0
+CLOUD_PORT = 18_020
+DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts stand: the board may be in a network namespace, which sees the rest at `address`."""
+
+    address: str = "127.0.0.1"
+    board_prefix: tuple[str, ...] = ()
+    broker_port: int = 18_830
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """How the stand-ins for the models behave: median ms of an answer, and answers at the same time."""
+
+    edge_ms: float = 60.0
+    cloud_ms: float = 80.0
+    cloud_slots: int = 2
+
+    @property
+    def nominal_rate(self) -> float:
+        """Answers per second if no stand-in ever waited for a question."""
+        return 1e3 / self.edge_ms + self.cloud_slots * 1e3 / self.cloud_ms
+
+
+@dataclass
+class Site:
+    """Parts are called broker, edge, cloud and agent; everything they write is in `folder`.
+
+    A `durable` broker writes all it holds to the disk at every change, so that it can be killed.
+    """
+
+    folder: Path
+    layout: Layout = Layout()
+    pacing: Pacing = Pacing()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    edge_command: tuple[str, ...] | None = None
+    cloud_command: tuple[str, ...] | None = None
+    durable: bool = False
+    running: dict[str, Service] = field(default_factory=dict)
+    _broker: subprocess.Popen[bytes] | None = None
+
+    def start_all(self) -> None:
+        """Start everything and wait until it is ready."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._write_config()
+        self.start_broker()
+        for part in ("edge", "cloud"):
+            self.start(part)
+            self.await_ready(part)
+        self.start("agent")
+        self.await_ready("agent")
+
+    def stop_all(self) -> None:
+        """End everything, the agent first."""
+        for part in ("agent", "cloud", "edge"):
+            if part in self.running:
+                self.running.pop(part).stop()
+        self.kill_broker()
+
+    @property
+    def state(self) -> Path:
+        """The agent's state directory."""
+        return self.folder / "state"
+
+    def start(self, part: str) -> None:
+        """Start a part without waiting for it."""
+        command = {"edge": self._edge, "cloud": self._cloud, "agent": self._agent}[part]()
+        self.running[part] = Service(part, command, self.folder)
+
+    def await_ready(self, part: str) -> None:
+        """Wait until a part says that it is ready."""
+        self.running[part].wait_ready(START_S, lambda _status: None)
+
+    def kill(self, part: str) -> None:
+        """End a part at once, as a crash would."""
+        self.running[part].kill()
+
+    def start_broker(self) -> None:
+        """Start mosquitto with what it had stored, and wait until it listens."""
+        mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if mosquitto is None:
+            raise BenchError("no mosquitto on this machine: apt-get install mosquitto")
+        folder = self.folder / "broker"
+        folder.mkdir(exist_ok=True)
+        conf = folder / "mosquitto.conf"
+        conf.write_text(
+            f"listener {self.layout.broker_port} {self.layout.address}\nallow_anonymous true\n"
+            "set_tcp_nodelay true\nmax_queued_messages 0\nuser root\n"
+            + (f"persistence_location {folder}/\n{DURABLE}" if self.durable else "")
+        )
+        with (folder / "log").open("ab") as log:
+            self._broker = subprocess.Popen([mosquitto, "-c", str(conf)], stdout=log, stderr=log)
+        self._await(self._broker_listens, "mosquitto does not listen")
+
+    def kill_broker(self) -> None:
+        """End the broker at once."""
+        if self._broker is not None:
+            self._broker.kill()
+            self._broker.wait()
+            self._broker = None
+
+    @property
+    def broker_pid(self) -> int:
+        """The broker's process id."""
+        assert self._broker is not None, "the broker runs"
+        return self._broker.pid
+
+    def _write_config(self) -> None:
+        where = self.layout.address
+        settings = {
+            "device": DEVICE,
+            "broker": {"url": f"mqtt://{where}:{self.layout.broker_port}"},
+            "local": f"unix:{self.folder}/edge.sock",
+            "peers": [{"id": "cloud", "url": f"http://{where}:{CLOUD_PORT}"}],
+            "discovery": {"zeroconf": False},
+            "state_dir": str(self.state),
+            "profile": "generic-x86",
+        }
+        (self.folder / "agent.yaml").write_text(yaml.safe_dump({**settings, **self.settings}))
+
+    def _agent(self) -> list[str]:
+        tool = str(Path(sys.executable).with_name("inarvl"))
+        return [*self.layout.board_prefix, tool, "run", "--config", str(self.folder / "agent.yaml")]
+
+    def _edge(self) -> list[str]:
+        listen = f"unix:{self.folder}/edge.sock"
+        if self.edge_command is not None:
+            return [*self.layout.board_prefix, *self.edge_command, "--listen", listen]
+        return [*_standin("edge", listen), "--ms", f"{self.pacing.edge_ms}"]
+
+    def _cloud(self) -> list[str]:
+        listen = f"{self.layout.address}:{CLOUD_PORT}"
+        if self.cloud_command is not None:
+            return [*self.cloud_command, "--listen", listen]
+        slots = f"{self.pacing.cloud_slots}"
+        return [*_standin("cloud", listen), "--ms", f"{self.pacing.cloud_ms}", "--slots", slots]
+
+    def _broker_listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((self.layout.address, self.layout.broker_port)) == 0
+
+    def _await(self, holds: Callable[[], bool], otherwise: str) -> None:
+        until = time.monotonic() + 10
+        while not holds():
+            if time.monotonic() > until:
+                raise BenchError(f"{otherwise}; see the logs in {self.folder}")
+            time.sleep(0.02)
+
+
+def _standin(model: str, listen: str) -> list[str]:
+    return [sys.executable, "-m", "bench.load.standin", "--model", f"stand-in-{model}", "--listen", listen]
