@@ -165,6 +165,7 @@ class Daemon:
             self._start_loops(background, spool)
             background.start_soon(Progress(spool, self._link, workers, waiting).run, self._summary)
             background.start_soon(outbox.run)
+            background.start_soon(workers.shed, waiting)
             async with anyio.create_task_group() as working:
                 for _ in range(limits.workers):
                     working.start_soon(workers.run, waiting)

@@ -3,7 +3,8 @@
 1. A higher priority is taken first; within a priority, the earlier deadline.
 2. A newcomer that cannot make its deadline behind what is ahead of it, at the pace of late, is shed at once.
 3. When `most` wait already, the one that would be taken last is shed: the newcomer or another.
-4. One whose time has run short while it waited is shed at its turn.
+4. One whose time has run short while it waited is shed at its turn, or when it is over: its turn may never
+   come while more important ones do.
 Nothing is shed while nothing waits: whether an idle agent can make a deadline is the controller's question.
 """
 
@@ -116,7 +117,14 @@ class Waiting:
         waited_s, left_s = now - job.arrived_at, job.expires_at - now
         if waited_s <= left_s or left_s >= self.pace.quick_s():
             return None
-        return Shed(f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms")
+        return _waited(waited_s)
+
+    def overdue(self) -> list[tuple[Job, Shed]]:
+        """What waited past its deadline; it waits no longer."""
+        now = self._clock()
+        over = [job for job in self._jobs if job.expires_at <= now]
+        self._jobs = [job for job in self._jobs if job.expires_at > now]
+        return [(job, _waited(now - job.arrived_at)) for job in over]
 
     def close(self) -> None:
         """Take no more; what waits is still given out."""
@@ -126,6 +134,10 @@ class Waiting:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _waited(waited_s: float) -> Shed:
+    return Shed(f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms")
 
 
 def _turn(job: Job) -> tuple[float, float]:

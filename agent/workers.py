@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 
+import anyio
 from anyio import to_thread
 
 from agent.answering import Answered, Answering
@@ -24,6 +25,7 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
+SHED_S = 0.2
 REPLY_S = 0.02  # kept back from the deadline for the reply to stand on the disk and to travel
 
 
@@ -98,6 +100,13 @@ class Workers:
             finally:
                 del self.busy_since[job.key]
                 waiting.finished(self._clock() - started, counts=shed is None)
+
+    async def shed(self, waiting: Waiting) -> None:
+        """Refuse what waited past its deadline, for ever."""
+        while True:
+            for job, reason in waiting.overdue():
+                await self._refuse(job, reason)
+            await anyio.sleep(SHED_S)
 
     async def _work(self, job: Job) -> None:
         try:

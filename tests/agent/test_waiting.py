@@ -106,6 +106,20 @@ async def test_one_whose_time_ran_out_while_it_waited_is_shed_at_its_turn() -> N
     )
 
 
+async def test_one_whose_turn_never_comes_is_shed_when_its_time_is_over() -> None:
+    waiting = busy(took_s=0.1)
+    for offered in (job("unimportant", 2.0, priority=0), job("urgent", 9.0, priority=9)):
+        assert waiting.offer(offered) is None
+    clock = waiting._clock
+    assert isinstance(clock, Clock)
+    clock.now = 1.9
+    assert waiting.overdue() == []
+    clock.now = 2.1
+    ((over, reason),) = waiting.overdue()
+    assert (over.key, reason.code) == ("unimportant", "busy")
+    assert await order(waiting) == ["urgent"]
+
+
 async def test_every_waiting_worker_is_woken_and_each_job_taken_once() -> None:
     waiting = Waiting(10, 3, clock=Clock())
     taken: list[str] = []
