@@ -13,6 +13,7 @@ from typing import TypeVar
 from bench import trace
 from bench.ablations import maker_named
 from bench.errors import BenchError
+from bench.policies.base import Static
 from bench.result import Result, result_of
 from bench.setting import Setting
 from bench.sim.dataset import Dataset, Half, prepare
@@ -47,6 +48,8 @@ def run(task: Task) -> Result:
         policy = maker_named(task.policy)(setting)
     except ModuleNotFoundError as error:
         raise BenchError(f"{task.policy} needs {error.name}: install inarvl with the extra bench") from error
+    if isinstance(policy, Static):
+        policy.ranking = setting.ranking
     record = replay(setting.stream, policy, task.policy)
     tuning = setting.tuning
     return result_of(record, setting.stream, tuning.best("cloud"), tuning.best("local"))

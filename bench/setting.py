@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from bench.policies.prices import Prices, prices_at_rest
 from bench.sim.dataset import Dataset, Matrix
 from bench.sim.profile import CostProfile
@@ -40,6 +42,12 @@ class Setting:
     def cloud(self) -> Arm:
         """The cloud's most accurate arm on the tuning half: the reference."""
         return self.tuning.arms[self.tuning.best("cloud")]
+
+    @property
+    def ranking(self) -> tuple[Arm, ...]:
+        """All arms, from the most to the least accurate on the tuning half."""
+        right = self.tuning.correct.mean(axis=0)
+        return tuple(self.tuning.arms[column] for column in np.argsort(-right, kind="stable"))
 
     @property
     def asked(self) -> Matrix:

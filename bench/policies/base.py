@@ -9,9 +9,14 @@ from controller.outcome import Execution, Outcome
 
 
 class Static:
-    """A policy that learns nothing; when an arm fails it asks those that are left, the board's first."""
+    """A policy that learns nothing; when an arm fails it asks those that are left, the board's first.
+
+    Attributes:
+        ranking: arms from the most to the least accurate; in this order they stand in for others.
+    """
 
     def __init__(self) -> None:
+        self.ranking: tuple[Arm, ...] = ()
         self._left: dict[int, list[Arm]] = {}
 
     def decide(self, number: int, context: Context, *, now: float) -> Choice | None:
@@ -32,10 +37,9 @@ class Static:
         return KEEP
 
     def failed(self, number: int, run: Execution, *, now: float) -> Arm | None:
-        """One of those that are left, the board first."""
-        left = sorted(
-            (a for a in self._left[number] if a != run.arm), key=lambda a: (a.tier != "local", a.id)
-        )
+        """One of those that are left, the board's best first."""
+        left = [arm for arm in self._left[number] if arm != run.arm]
+        left.sort(key=lambda arm: (arm.tier != "local", self._rank(arm)))
         self._left[number] = left[1:]
         return left[0] if left else None
 
@@ -47,9 +51,11 @@ class Static:
     def tell(self, number: int, correct: bool, *, now: float) -> None:
         """Nothing."""
 
+    def preferred(self, wanted: Arm, able: list[Arm]) -> Arm:
+        """`wanted` if it can be asked; else the best of its tier, else the best."""
+        if wanted in able:
+            return wanted
+        return min(able, key=lambda arm: (arm.tier != wanted.tier, self._rank(arm)))
 
-def preferred(wanted: Arm, able: list[Arm]) -> Arm:
-    """`wanted` if it can be asked; else one of its tier, else any."""
-    if wanted in able:
-        return wanted
-    return next((arm for arm in able if arm.tier == wanted.tier), able[0])
+    def _rank(self, arm: Arm) -> int:
+        return self.ranking.index(arm) if arm in self.ranking else len(self.ranking)

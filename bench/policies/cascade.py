@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.policies.base import Static, preferred
+from bench.policies.base import Static
 from bench.sim.dataset import Dataset, Matrix
 from bench.sim.policy import KEEP, Choice, Next
 from controller.arm import Arm
@@ -98,10 +98,10 @@ class Cascade(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The board."""
-        cloud = preferred(self._pair.cloud, able)
+        cloud = self.preferred(self._pair.cloud, able)
         if cloud.tier == "cloud":
             self._cloud[number] = cloud
-        return Choice(preferred(self._pair.local, able))
+        return Choice(self.preferred(self._pair.local, able))
 
     def answered(self, number: int, run: Execution, *, now: float) -> Next:
         """Kept when sure enough."""

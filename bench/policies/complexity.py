@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.policies.base import Static, preferred
+from bench.policies.base import Static
 from bench.sim.dataset import Dataset, Matrix
 from bench.sim.policy import Choice
 from controller.arm import Arm
@@ -101,7 +101,7 @@ class StaticPareto(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The cell's arm."""
-        return Choice(preferred(self._arms[self._picked[number]], able), self._risk[number])
+        return Choice(self.preferred(self._arms[self._picked[number]], able), self._risk[number])
 
 
 class Thresholds(Static):
@@ -131,7 +131,7 @@ class Thresholds(Static):
         moved = self._moved(context)
         image, text = self._image[number] - self._at[0], self._text[number] - self._at[1]
         complex_ = image > moved or text > moved
-        return Choice(preferred(self._cloud if complex_ else self._local, able), max(image, text))
+        return Choice(self.preferred(self._cloud if complex_ else self._local, able), max(image, text))
 
     def _moved(self, context: Context) -> float:
         links = [option.link for option in context.options if option.link is not None]

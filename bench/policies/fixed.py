@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.policies.base import Static, preferred
+from bench.policies.base import Static
 from bench.sim.policy import Choice
 from controller.arm import Arm
 from controller.context import Context
@@ -19,7 +19,7 @@ class Always(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The arm."""
-        return Choice(preferred(self._arm, able))
+        return Choice(self.preferred(self._arm, able))
 
 
 class ShareMatchedRandom(Static):
@@ -32,4 +32,4 @@ class ShareMatchedRandom(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """By the coin."""
-        return Choice(preferred(self._local if self._rng.random() < self._share else self._cloud, able))
+        return Choice(self.preferred(self._local if self._rng.random() < self._share else self._cloud, able))

@@ -105,7 +105,7 @@ FAST_LAN: Final = replace(
     path=Path(rtt_ms=2.0, uplink_mbps=400.0),
     power=replace(JETSON_WAN.power, waiting_w=5.0, sending_w_per_mbps=0.002),
 )
-SLOW_WAN: Final = replace(JETSON_WAN, name="slow-wan", path=Path(rtt_ms=300.0, uplink_mbps=1.0, loss=0.005))
+SLOW_WAN: Final = replace(JETSON_WAN, name="slow-wan", path=Path(rtt_ms=300.0, uplink_mbps=1.0, loss=0.002))
 OFFLINE: Final = replace(JETSON_WAN, name="offline", offline=True)
 PROFILES: Final = {profile.name: profile for profile in (JETSON_WAN, FAST_LAN, SLOW_WAN, OFFLINE)}
 

@@ -7,6 +7,7 @@ from bench.errors import BenchError
 from bench.lineup import ENTRIES, WORTHS, entry_named
 from bench.policies.cascade import fit_pair
 from bench.policies.complexity import QualityTable
+from bench.policies.fixed import Always
 from bench.policies.predictors import fit_factorisation, fit_knn
 from bench.policies.prices import prices_at_rest
 from bench.result import Result, result_of
@@ -18,6 +19,7 @@ from bench.sim.simulator import replay
 from bench.sim.stream import Stream
 from bench.summary import auroc
 from constructed import constructed_trace
+from controller.context import Context, Option
 
 COUNT = 120
 
@@ -85,3 +87,15 @@ def test_a_cascade_pairs_arms_of_both_tiers_and_knows_sure_answers(halves: tuple
 def test_an_unknown_policy_says_which_there_are() -> None:
     with pytest.raises(BenchError, match="use one of inarvl"):
         entry_named("nonsense")
+
+
+def test_when_the_cloud_is_away_the_best_of_the_board_stands_in(halves: tuple[Dataset, Dataset]) -> None:
+    tuning, reported = halves
+    stream = Stream(reported, JETSON_WAN, STEADY, count=20, seed=0)
+    setting = Setting(tuning, JETSON_WAN, stream, 0, 0.0)
+    policy = Always(setting.cloud)
+    policy.ranking = setting.ranking
+    options = tuple(Option(arm, blocked="away" if arm.tier == "cloud" else None) for arm in tuning.arms)
+    choice = policy.decide(0, Context(tuning.signals[0], options), now=0.0)
+    assert choice is not None
+    assert choice.arm == setting.edge
