@@ -12,16 +12,18 @@ import typer
 from rich.progress import track
 
 from inarvl import logs
-from training.card import write_card
+from training.card import Trained, write_card
+from training.curves import draw_curves
 from training.dataset import TRAIN, render_split
 from training.evaluate import grade
 from training.export import export as write_checkpoint
+from training.reasoning import Reasoning
 from training.recipes import RECIPES
-from training.train import Run
+from training.seeing import Seeing
 from vlm.checkpoint import Quantization
 
 CHUNK = 500
-QUANTIZATIONS: tuple[Quantization, Quantization] = ("none", "nf4")
+FORMS: dict[Quantization, str] = {"none": "as trained", "nf4": "NF4"}
 BUNDLED = Path(__file__).parent.parent / "vlm" / "bundled"
 Folder = Annotated[Path, typer.Option(help="Where pictures and unfinished runs are kept.")]
 
@@ -32,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def render(scenes: int = 48_000, folder: Folder = Path("runs")) -> None:
     """Draw the training scenes at the size each model sees."""
     folder.mkdir(exist_ok=True)
-    sizes = sorted({recipe.image for recipe in RECIPES.values()})
+    sizes = sorted({side for recipe in RECIPES.values() for side in recipe.resolutions})
     render_split(folder, TRAIN, sizes, 0, 0, scenes)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         chunks = [
@@ -44,34 +46,50 @@ def render(scenes: int = 48_000, folder: Folder = Path("runs")) -> None:
 
 
 @app.command()
-def train(name: str, minutes: float, threads: int = 2, seed: int = 0, folder: Folder = Path("runs")) -> None:
-    """Train a model for so many minutes in all, going on where an interrupted run left off."""
+def reason(name: str, steps: int, threads: int = 2, seed: int = 0, folder: Folder = Path("runs")) -> None:
+    """Train the decoder of a model for so many steps in all, going on where an interrupted run left off."""
     logs.configure()
     torch.set_num_threads(threads)
-    run = Run(RECIPES[name], folder, seed=seed)
+    run = Reasoning(RECIPES[name], folder, seed=seed)
     run.resume()
-    run.train(minutes * 60)
+    run.train(steps)
 
 
 @app.command()
-def export(name: str, per_type: int = 200, folder: Folder = Path("runs"), into: Path = BUNDLED) -> None:
-    """Write a trained model's checkpoint, grade it on the held-out scenes, and write its card."""
-    run = Run(RECIPES[name], folder)
+def train(name: str, steps: int, threads: int = 2, seed: int = 0, folder: Folder = Path("runs")) -> None:
+    """Train a model whose decoder can reason for so many steps in all, going on likewise."""
+    logs.configure()
+    torch.set_num_threads(threads)
+    run = Seeing(RECIPES[name], folder, seed=seed)
     if not run.resume():
-        raise typer.BadParameter(f"{run.checkpoint} is missing: train {name} first")
+        run.take_decoder()
+    run.train(steps)
+
+
+@app.command()
+def export(name: str, per_type: int = 100, folder: Folder = Path("runs"), into: Path = BUNDLED) -> None:
+    """Write a trained model's checkpoint, grade it on the held-out scenes, and write its card."""
+    recipe = RECIPES[name]
+    run, told = Seeing(recipe, folder), Reasoning(recipe, folder)
+    for part in (run, told):
+        if not part.resume():
+            raise typer.BadParameter(f"{part.checkpoint} is missing: train {part.name} first")
     parameters = sum(p.numel() for p in run.model.parameters())
     write_checkpoint(run, into / name)
-    full, nf4 = (grade(into / name, per_type, quantization) for quantization in QUANTIZATIONS)
-    write_card(
-        into / name,
-        run.recipe,
-        parameters=parameters,
-        steps=run.step,
-        seconds=run.spent_s,
-        full=full,
-        nf4=nf4,
-    )
+    graded = {
+        f"{resolution} px, {FORMS[form]}": grade(into / name, per_type, form, resolution)
+        for resolution in recipe.resolutions
+        for form in FORMS
+    }
+    trained = Trained(recipe, parameters, run.step, run.spent_s, told.step, told.spent_s)
+    write_card(into / name, trained, graded)
     typer.echo((into / name / "README.md").read_text())
+
+
+@app.command()
+def curves(into: Path = Path("docs/pictures/training.svg"), bundled: Path = BUNDLED) -> None:
+    """Draw the loss and accuracy curves of the bundled models."""
+    draw_curves({path.parent.name: path for path in sorted(bundled.glob("*/curve.csv"))}, into)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scenes.question import TYPES
@@ -18,66 +19,77 @@ license: apache-2.0
 ---
 # {name}
 
-A {parameters:.2f} M parameter LLaVA-class model: a SigLIP tower of {tower} layers over {image} px in
-patches of {patch} px, a Llama decoder of {decoder} layers, both {width} wide. It answers short questions
-about drawn camera scenes (`scenes/`) and nothing else. It was trained from random weights by `training/`
-for {minutes:.0f} minutes ({steps} steps of {batch} images with {questions} questions each) on CPU threads.
+A {parameters:.2f} M parameter LLaVA-class model: a SigLIP tower of {tower} layers in patches of {patch} px,
+a Llama decoder of {decoder} layers, both {width} wide. It sees images at {small} or {large} px and answers
+short questions about drawn camera scenes (`scenes/`), and nothing else. It was trained from random weights by
+`training/` on a CPU: its decoder for {told_minutes:.0f} minutes ({told_steps} steps) on scenes in symbols,
+then the whole for {minutes:.0f} minutes ({steps} steps of {batch} images with {questions} questions each).
 
 ## Accuracy
 
-{count} questions of a held-out split, {per_type} of each type; an answer counts only when it is exact.
-Chance is the best constant answer of the type. NF4 is the same checkpoint quantised by bitsandbytes on a CPU.
+{count} questions of a held-out split, {per_type} of each type; an answer counts only when it is exact. Chance
+is the best constant answer of the type. NF4 is the same checkpoint quantised by bitsandbytes on a CPU.
 
-| question | chance | as trained | NF4 |
-|---|---|---|---|
+| question | chance | {columns} |
+|---|---|{rules}
 {by_type}
 
-| camera | as trained | NF4 |
-|---|---|---|
+| camera | {columns} |
+|---|{rules}
 {by_fault}
 
 ## Again
 
 ```
 python -m training render
-python -m training train {name} --minutes {minutes:.0f}
+python -m training reason {name} {told_steps}
+python -m training train {name} {steps}
 python -m training export {name}
 ```
 
-`curve.csv` has the run's loss and token accuracy. Inputs are resized to {image} x {image} px; answers are
-at most {max_tokens} tokens.
+`curve.csv` has the run's losses and token accuracy (`exact`). Answers are at most {max_tokens} tokens.
 """
 
 
-def write_card(
-    folder: Path,
-    recipe: Recipe,
-    *,
-    parameters: int,
-    steps: int,
-    seconds: float,
-    full: Sequence[Graded],
-    nf4: Sequence[Graded],
-) -> None:
-    """Write `README.md` into the checkpoint folder from what was graded."""
+@dataclass(frozen=True)
+class Trained:
+    """A recipe with what its training took."""
+
+    recipe: Recipe
+    parameters: int
+    steps: int
+    seconds: float
+    told_steps: int
+    told_seconds: float
+
+
+def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Graded]]) -> None:
+    """Write `README.md` into the checkpoint folder; `graded` by the heading of its column."""
+    recipe = trained.recipe
+    first = next(iter(graded.values()))
     (folder / "README.md").write_text(
         CARD.format(
             name=recipe.name,
-            parameters=parameters / 1e6,
+            parameters=trained.parameters / 1e6,
             tower=recipe.tower_layers,
             decoder=recipe.decoder_layers,
-            image=recipe.image,
+            small=recipe.resolutions[0],
+            large=recipe.resolutions[1],
             patch=recipe.patch,
             width=recipe.width,
             batch=recipe.batch,
             questions=recipe.questions,
             max_tokens=recipe.max_tokens,
-            minutes=seconds / 60,
-            steps=steps,
-            count=len(full),
-            per_type=len(full) // len(TYPES),
-            by_type=_rows(TYPES, chance(full), accuracy(full, "type"), accuracy(nf4, "type")),
-            by_fault=_rows(FAULTS, accuracy(full, "fault"), accuracy(nf4, "fault")),
+            told_minutes=trained.told_seconds / 60,
+            told_steps=trained.told_steps,
+            minutes=trained.seconds / 60,
+            steps=trained.steps,
+            count=len(first),
+            per_type=len(first) // len(TYPES),
+            columns=" | ".join(graded),
+            rules="---|" * len(graded),
+            by_type=_rows(TYPES, chance(first), *(accuracy(column, "type") for column in graded.values())),
+            by_fault=_rows(FAULTS, *(accuracy(column, "fault") for column in graded.values())),
         )
     )
 

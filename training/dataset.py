@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from scenes.render import render
 from scenes.scene import Scene, draw
 
 TRAIN, HELD_OUT = 1, 2
+JPEG_QUALITY = 90
 
 
 def scene(split: int, index: int) -> Scene:
@@ -32,9 +34,17 @@ def render_split(folder: Path, split: int, sizes: Sequence[int], first: int, las
     for index in range(first, last):
         image = render(scene(split, index))
         for size, file in zip(sizes, files, strict=True):
-            file[index] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
+            file[index] = np.asarray(sent(image, size))
     for file in files:
         file.flush()
+
+
+def sent(image: Image.Image, size: int) -> Image.Image:
+    """The image as a device sends it at that size: a model must know what compression leaves of it."""
+    file = io.BytesIO()
+    small = image.resize((size, size), Image.Resampling.BICUBIC)
+    small.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return Image.open(file)
 
 
 def _open(path: Path, total: int, size: int) -> np.memmap[Any, np.dtype[np.uint8]]:

@@ -13,7 +13,7 @@ from rich.progress import track
 from scenes.question import TYPES, Question, ask
 from scenes.render import render
 from scenes.scene import Scene
-from training.dataset import HELD_OUT, scene
+from training.dataset import HELD_OUT, scene, sent
 from vlm.checkpoint import Checkpoint, Quantization
 from vlm.loading import load
 from vlm.schema import ChatRequest, Message
@@ -50,12 +50,17 @@ def held_out(per_type: int) -> Iterator[tuple[Scene, Question]]:
         missing = +missing
 
 
-def grade(folder: Path, per_type: int, quantization: Quantization) -> list[Graded]:
-    """Answer the held-out questions with the checkpoint in `folder`, loaded and asked as the server does."""
+def grade(folder: Path, per_type: int, quantization: Quantization, resolution: int) -> list[Graded]:
+    """Answer the held-out questions with the checkpoint in `folder`, loaded and asked as the server does.
+
+    Images come as a device sends them at `resolution` pixels.
+    """
     model = load(Checkpoint.at(str(folder), quantization), "cpu", LONGEST_ANSWER, lambda _share: None)
     graded = []
-    for drawn, question in track(list(held_out(per_type)), f"Grading {folder.name} as {quantization}"):
-        request = ChatRequest(None, (Message("user", (render(drawn), question.text)),))
+    for drawn, question in track(
+        list(held_out(per_type)), f"Grading {folder.name}@{resolution} as {quantization}"
+    ):
+        request = ChatRequest(None, (Message("user", (sent(render(drawn), resolution), question.text)),))
         answer = model.generate(request, max_tokens=LONGEST_ANSWER, check=lambda: None)
         graded.append(Graded(question, drawn.fault, answer.text.strip()))
     return graded

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from training.model import build_processor
-from training.train import Run
+from training.run import Run
 
 
 def export(run: Run, folder: Path) -> None:
@@ -19,7 +19,7 @@ def export(run: Run, folder: Path) -> None:
     build_processor(run.recipe, run.tokenizer).save_pretrained(folder)
     hints = {
         "name": run.recipe.name,
-        "resolutions": [run.recipe.image],
+        "resolutions": list(run.recipe.resolutions),
         "max_tokens": run.recipe.max_tokens,
     }
     (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 
 from scenes.scene import COLOURS, GRID, SHAPES, SIGNS, TEXTURES, Scene
 
+CHARACTERS = string.ascii_lowercase + string.digits
+LONGEST_PLATE = 3
 KINDS = ("nothing", *SHAPES, "plate", "gauge", *SIGNS)
 FACETS = {
     "kind": len(KINDS),
@@ -16,6 +19,7 @@ FACETS = {
     "texture": 1 + len(TEXTURES),
     "size": 3,
     "value": 11,
+    **{f"character {i}": 1 + len(CHARACTERS) for i in range(LONGEST_PLATE)},
 }
 
 
@@ -24,18 +28,19 @@ def truth(scenes: Sequence[Scene]) -> torch.Tensor:
     labels = torch.zeros(len(scenes), GRID, GRID, len(FACETS), dtype=torch.long)
     for b, scene in enumerate(scenes):
         for thing in scene.things:
-            labels[b, thing.row, thing.column] = torch.tensor(
+            labels[b, thing.row, thing.column, :4] = torch.tensor(
                 [
                     KINDS.index(thing.shape),
                     1 + COLOURS.index(thing.colour),
                     1 + TEXTURES.index(thing.texture),
                     1 + thing.large,
-                    0,
                 ]
             )
         if scene.plate:
             r, c = scene.plate.row, scene.plate.column
             labels[b, r, c : c + 2, 0] = KINDS.index("plate")
+            for i, character in enumerate(scene.plate.text):
+                labels[b, r, c : c + 2, 5 + i] = 1 + CHARACTERS.index(character)
         if scene.gauge:
             r, c = scene.gauge.row, scene.gauge.column
             labels[b, r : r + 2, c : c + 2, 0] = KINDS.index("gauge")
@@ -54,11 +59,18 @@ class GridHead(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.read = nn.Linear(width * self._per_cell**2, sum(FACETS.values()))
 
     def loss(self, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Mean cross entropy over facets; tokens (batch, side*side, width), labels as from `truth`."""
+        """Cross entropy, mean over facets; tokens (batch, side*side, width), labels as from `truth`.
+
+        Cells that have a facet weigh as much as the many that have not: few show a gauge or a character.
+        """
         batch, _, width = tokens.shape
         n = self._per_cell
         cells = tokens.view(batch, GRID, n, GRID, n, width).permute(0, 1, 3, 2, 4, 5).flatten(3)
         total = tokens.new_zeros(())
         for facet, scores in enumerate(self.read(cells).split(list(FACETS.values()), dim=-1)):
-            total = total + nn.functional.cross_entropy(scores.flatten(0, 2), labels[..., facet].flatten())
+            wanted = labels[..., facet].flatten()
+            losses = nn.functional.cross_entropy(scores.flatten(0, 2), wanted, reduction="none")
+            for some in (wanted > 0, wanted == 0):
+                if some.any():
+                    total = total + losses[some].mean() / 2
         return total / len(FACETS)

@@ -1,57 +1,64 @@
-"""The bundled models, each by its sizes."""
+"""The bundled models, each by its sizes and by what it is asked while it learns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+PERCEIVING = {"existence": 3, "colour": 3, "shape": 3, "texture": 3, "spatial": 2}
+HARD = {"comparison": 3, "spatial": 3, "two_hop": 3, "counting": 3, "reading": 5, "gauge": 2}
+EXACT = {"reading": 5, "gauge": 5, "counting": 3, "sign": 2, "texture": 2}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a LLaVA-class model: a SigLIP tower, a projector and a Llama decoder.
+    """A LLaVA-class model: a SigLIP tower, a projector and a Llama decoder.
 
     Attributes:
-        image: side of the square it sees, in pixels.
+        resolutions: sides of the squares it can see, in pixels; the last is the one its tower is made for.
         patch: side of one patch, in pixels.
         width: hidden size of tower and decoder; a multiple of 64, the block of NF4 quantisation.
         tower_layers, decoder_layers: how deep each is.
         batch: images per training step, each with `questions` questions.
         rate: peak learning rate.
+        fine: share of batches at the larger resolution, in the first and in the second half of a training.
+        asked: how often a type of question is asked against the others, which count 1.
     """
 
     name: str
-    image: int
+    resolutions: tuple[int, int]
     patch: int
     width: int
     tower_layers: int
     decoder_layers: int
     batch: int
     rate: float
-    questions: int = 6
+    fine: tuple[float, float] = (0.5, 0.7)
+    asked: dict[str, int] = field(default_factory=dict)
+    questions: int = 8
     max_tokens: int = 8
+
+    @property
+    def image(self) -> int:
+        """Side of the largest square it sees, in pixels."""
+        return self.resolutions[-1]
+
+    def mixed(self, types: Sequence[str]) -> list[str]:
+        """`types`, each as many times as it is to be asked."""
+        return [name for name in types for _ in range(self.asked.get(name, 1))]
+
+    def side(self, resolution: int) -> int:
+        """Patches along one side of the image."""
+        return resolution // self.patch
 
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        Recipe("inarvl-edge-swift", (48, 96), 12, 64, 3, 3, batch=16, rate=2e-3, asked=PERCEIVING),
+        Recipe("inarvl-edge-reader", (64, 128), 16, 64, 4, 3, batch=16, rate=2e-3, asked=EXACT),
         Recipe(
-            "inarvl-edge-1m",
-            image=64,
-            patch=8,
-            width=128,
-            tower_layers=3,
-            decoder_layers=3,
-            batch=20,
-            rate=1.2e-3,
-        ),
-        Recipe(
-            "inarvl-cloud-4m",
-            image=96,
-            patch=12,
-            width=192,
-            tower_layers=5,
-            decoder_layers=3,
-            batch=14,
-            rate=1e-3,
+            "inarvl-cloud-strong", (128, 192), 16, 128, 6, 4, batch=12, rate=1e-3, fine=(0.0, 0.5), asked=HARD
         ),
     )
 }

@@ -14,19 +14,23 @@ from training.dataset import TRAIN, render_split, scene  # noqa: E402
 from training.evaluate import accuracy, chance, grade, held_out  # noqa: E402
 from training.export import export  # noqa: E402
 from training.grid import truth  # noqa: E402
+from training.grounding import evidence  # noqa: E402
 from training.model import ANSWER, END, build_tokenizer  # noqa: E402
 from training.packing import IGNORED, pack  # noqa: E402
+from training.reasoning import Reasoning  # noqa: E402
 from training.recipes import Recipe  # noqa: E402
-from training.train import Run  # noqa: E402
+from training.seeing import Seeing  # noqa: E402
 
-TINY = Recipe("tiny", image=32, patch=4, width=64, tower_layers=1, decoder_layers=1, batch=8, rate=3e-3)
+TINY = Recipe(
+    "tiny", (16, 32), patch=4, width=64, tower_layers=1, decoder_layers=2, batch=8, rate=3e-3, fine=(1.0, 1.0)
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures of a few scenes."""
     made = tmp_path_factory.mktemp("runs")
-    render_split(made, TRAIN, [TINY.image], 0, 24, 24)
+    render_split(made, TRAIN, TINY.resolutions, 0, 24, 24)
     torch.set_num_threads(1)
     return made
 
@@ -61,27 +65,62 @@ def test_the_grid_holds_what_the_scene_does() -> None:
     assert int((labels[..., 0] > 0).sum()) == filled
 
 
-def test_training_lowers_the_loss_and_goes_on_after_an_interruption(folder: Path) -> None:
-    run = Run(TINY, folder)
-    before = run._step()
-    for _ in range(40):
-        after = run._step()
-    assert after["answer"] < 0.7 * before["answer"]
+def test_words_point_at_the_cells_that_answers_are_made_from() -> None:
+    """Every answer that is a thing's colour or shape can be read off the cells of its question's evidence."""
+    rng = np.random.default_rng(0)
+    for index in range(60):
+        drawn = scene(TRAIN, index)
+        at = {thing.row * 4 + thing.column: thing for thing in drawn.things}
+        for question in ask(drawn, rng, 6, ["colour", "shape", "two_hop", "counting", "existence"]):
+            _, about = evidence(question, drawn)
+            if question.type == "counting":
+                assert str(len(about)) == question.answer
+            elif question.type == "existence":
+                assert ("yes" if about else "no") == question.answer
+            else:
+                (cell,) = about
+                assert question.answer in (at[cell].colour, at[cell].shape)
+
+
+def test_a_run_lowers_its_loss_and_goes_on_after_an_interruption(folder: Path) -> None:
+    run = Reasoning(TINY, folder)
+    run.train(0)
+    before, _ = run._losses()
+    for _ in range(150):
+        run._learn()
+    after, _ = run._losses()
+    assert after["answer"] < 0.8 * before["answer"]
     run.step = 41
     run.save()
-    again = Run(TINY, folder, seed=0)
+    again = Reasoning(TINY, folder)
     assert again.resume()
     assert again.step == 41
-    assert again._step() == run._step()
+    ours, theirs = run._losses()[0], again._losses()[0]
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_model_begins_with_what_its_decoder_was_told(folder: Path) -> None:
+    told = Reasoning(TINY, folder)
+    told.train(0)
+    run = Seeing(TINY, folder)
+    run.take_decoder()
+    assert torch.equal(run.model.lm_head.weight, told.model.lm_head.weight)
+    assert set(run._losses()[0]) == {"grid", "likeness"}, "its tower learns alone at first"
+    run.share = 1.0
+    for _ in range(10):
+        assert {"answer", "grounding", "attention"} <= set(run._losses()[0])
 
 
 def test_what_is_exported_is_graded_like_any_checkpoint(folder: Path, tmp_path: Path) -> None:
-    run = Run(TINY, folder)
-    run.train(0.0)
+    run = Seeing(TINY, folder)
+    run.train(0)
+    run._learn()
+    run._report()
     export(run, tmp_path / "tiny")
-    graded = grade(tmp_path / "tiny", 1, "none")
-    assert {one.question.type for one in graded} == set(TYPES)
-    assert set(chance(graded)) == set(accuracy(graded, "type"))
+    for resolution in TINY.resolutions:
+        graded = grade(tmp_path / "tiny", 1, "none", resolution)
+        assert {one.question.type for one in graded} == set(TYPES)
+        assert set(chance(graded)) == set(accuracy(graded, "type"))
 
 
 def test_the_held_out_questions_are_even_over_types() -> None:
