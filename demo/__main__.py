@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,8 @@ from wan.relay import Path as Way
 from wan.relay import Wan
 
 DEVICE = "demo"
-EDGE, CLOUD = "bundled:inarvl-edge-1m", "bundled:inarvl-cloud-4m"
+EDGES = ("bundled:inarvl-edge-swift", "bundled:inarvl-edge-reader")
+CLOUDS = ("bundled:inarvl-cloud-strong",)
 START_S = 180.0
 SILENCE_S = 60.0
 PRINTED_WIDTH = 150
@@ -91,8 +93,8 @@ def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
             }
         )
     )
-    vlm = ["inarvl-vlm", "serve", "--model", EDGE, "--quantization", "nf4", "--listen", socket]
-    peer = ["inarvl-cloud", "serve", "--model", CLOUD, "--id", "demo-cloud"]
+    vlm = ["inarvl-vlm", "serve", *_models(EDGES), "--quantization", "nf4", "--listen", socket]
+    peer = ["inarvl-cloud", "serve", *_models(CLOUDS), "--id", "demo-cloud"]
     peer += ["--listen", f"127.0.0.1:{peer_port}", "--advertise", f"127.0.0.1:{wan_port}"]
     agent = ["inarvl", "run", "--config", str(site)]
     with Progress(
@@ -107,6 +109,10 @@ def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
         service = _begin(stack, "agent", agent, folder)
         _await_ready(service, progress, progress.add_task("agent"))
     return port
+
+
+def _models(sources: Sequence[str]) -> list[str]:
+    return [word for source in sources for word in ("--model", source)]
 
 
 def _begin(stack: ExitStack, name: str, command: list[str], folder: Path) -> Service:

@@ -76,7 +76,7 @@ async def test_peers_are_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "verdicts"),
     [
-        ("MODEL=bundled:inarvl-edge-1m", ["ok"]),
+        ("MODEL=bundled:inarvl-edge-swift", ["ok"]),
         ("MODEL='bundled:no-such'", ["failed"]),
         ("MODEL=/no/such/folder", ["failed"]),
         ("OPTIONS=--threads 2", []),

@@ -129,7 +129,7 @@ async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
 
 def measured(**changed: object) -> Measured:
     arms = (
-        MeasuredArm("local", "inarvl-edge-1m", 64, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
+        MeasuredArm("local", "inarvl-edge-swift", 96, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
         MeasuredArm("local", "other", 448, (900.0,), (4.0,)),
         MeasuredArm("cloud", "big", 96, (30.0,), (0.01,)),
     )
@@ -153,7 +153,7 @@ def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Pat
     assert (profile.name, profile.power.idle_w) == ("gate", 4.71)
     assert profile.power.local_w == pytest.approx(4.75 / 0.98204, rel=0.01)
     first, other = profile.models.local
-    assert first.latency_at(64) == 26.0
+    assert first.latency_at(96) == 26.0
     assert first.quality == load_profile("orin-nano-8gb").models.local[0].quality
     assert other.quality is None
     assert profile.controller_settings().priors["local/other@448"].latency_ms == 900
