@@ -63,6 +63,11 @@ class Beliefs:
         self._covariance[row] = np.diag(variance)
         self._turn[row] = 0
 
+    def kin(self, skill: str) -> list[str]:
+        """Rows of the same model at other resolutions, where names are skills such as `local/small@96`."""
+        model = skill.rpartition("@")[0] + "@"
+        return [name for name in self._rows if name.startswith(model) and name != skill]
+
     def rows(self, names: Sequence[str]) -> Rows:
         """Where `names` stand in what `predictions` returns, until the next `add`."""
         if self._located[0] is not names:

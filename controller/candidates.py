@@ -40,17 +40,19 @@ class Candidates:
 
     @property
     def call(self) -> float:
-        """Cost of the cheapest call of the cloud; 0 where it cannot be called."""
-        least = float(self.cost.min(where=self.roster.cloud & self.able, initial=np.inf))
-        return least if least < np.inf else 0.0
+        """Cost of a call of the reference; 0 where it cannot be called."""
+        home = self.roster.home
+        return float(self.cost[home]) if home is not None and self.able[home] else 0.0
 
     def asks(self, worth: float) -> Vector:
         """What asking each cloud arm costs, with what its answer may lose; infinite where it cannot be asked.
 
+        An answer to an escalation cannot be audited, so its risk is overrated while it is little known.
+
         Args:
             worth: of an answer that differs, in units of cost: lambda * net.
         """
-        asked = self.cost + worth * self.guesses.differ
+        asked = self.cost + worth * self.guesses.cautious
         return np.where(self.roster.cloud & self.able, asked, np.inf)
 
     def without(self, place: int, reason: str) -> Candidates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.isotonic import Isotonic
-from controller.logistic import averaged, centre, learn_label, logit, sigmoid
+from controller.logistic import averaged, centre, learn_with_kin, logit, sigmoid
 from controller.outcome import Confidence
 from controller.quality import first_belief
 from controller.scales import Scales
@@ -79,12 +80,12 @@ class Judge:
     def learn(self, skill: str, judgement: Judgement, differed: float, weight: float) -> None:
         """Take in whether the judged answer differed; the score it had then keeps the calibration honest."""
         if skill in self._beliefs:
-            learn_label(self._beliefs, skill, judgement.x, differed, weight)
+            learn_with_kin(self._beliefs, skill, judgement.x, differed, weight)
             self._map(skill).learn(judgement.score, differed, weight)
 
-    def spread(self, skill: str) -> float:
-        """Variance of the logits of `differ` around what the signals told before."""
-        return self._spread[skill]
+    def spreads(self, skills: Sequence[str]) -> Vector:
+        """Variance of the logits of `differ` around what the signals told before, shape (skills,)."""
+        return self._spread.several(skills)
 
     def learn_spread(self, skill: str, differ_before: float, differ: float) -> None:
         """Take in how far confidence moved a probability."""

@@ -119,12 +119,11 @@ class Costs:
             cloud_energy_j(power, latency, stretch * sending, payload),
             local_energy_j(power, idle_ms),
         )
-        noise = np.array([self._noise[name] for name in names])
         return Estimates(
             roster.arms,
             latency_ms=latency,
-            late_ms=link + server_ms * np.exp(np.sqrt(noise)),
-            energy_j=energy * np.exp(np.array([self._energy_ratio[name] for name in names])),
+            late_ms=link + server_ms * np.exp(np.sqrt(self._noise.several(names))),
+            energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
             ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + stale),
             waiting=waiting,

@@ -93,6 +93,13 @@ class Decision:
         """By `Arm.id`, of every option; made when first asked for."""
         return dict(zip(self.basis.candidates.roster.ids, map(self._prediction, self._places), strict=True))
 
+    @property
+    def risk(self) -> float:
+        """How likely even the board's best answer would differ from the cloud's; 0 without a board's arm."""
+        candidates = self.basis.candidates
+        differ = candidates.guesses.differ[candidates.roster.local]
+        return float(differ.min()) if differ.size else 0.0
+
     @cached_property
     def reason(self) -> str:
         """Why this arm, in words that a user understands."""

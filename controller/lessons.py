@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from controller.arm import Arm
 from controller.audit import aipw
+from controller.candidates import Candidates
 from controller.decision import Decision
 from controller.drift import Direction, DriftEvent
 from controller.learned import Learned
 from controller.memory import Episode
 from controller.outcome import Execution, Outcome
+from controller.truth import witnessed
 
 HEAVIEST: Final = 10.0  # weight of a label; a rarer audit counts no more, or it would decide alone
 IMPUTED: Final = 0.5  # weight of a judgement in place of a label
@@ -35,7 +36,7 @@ def learn_outcome(
     answered = None if outcome.answered is None else outcome.executions[outcome.answered]
     if answered is None:
         return events
-    _compare(episode, outcome, basis.reference)
+    _compare(episode, outcome, basis.candidates)
     episode.answered = answered.arm.tier
     audited = outcome.audited and episode.compared
     _count(answered, audited, episode, learned)
@@ -60,12 +61,23 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     learned.tally.add("feedback")
 
 
-def _compare(episode: Episode, outcome: Outcome, reference: Arm | None) -> None:
-    """See whether the judged answer differs from the reference's, where both are there."""
+def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None:
+    """See whether the judged answer differs from the reference's, or what another cloud arm tells of that."""
+    roster, skill = candidates.roster, episode.skill
     answers = {run.arm.skill: run.answer for run in outcome.executions if run.answer is not None}
-    if reference is not None and episode.skill in answers and reference.skill in answers:
-        episode.differ = float(answers[episode.skill] != answers[reference.skill])
+    if roster.reference is None or skill is None or skill not in answers:
+        return
+    if roster.reference.skill in answers:
+        episode.differ = float(answers[skill] != answers[roster.reference.skill])
         episode.compared = True
+        return
+    for run in outcome.executions:
+        place = roster.index.get(run.arm.id)
+        if place is not None and roster.cloud[place] and run.arm.skill != skill and run.answer is not None:
+            agreed = run.answer == answers[skill]
+            episode.differ = witnessed(episode.differ, float(candidates.guesses.differ[place]), agreed)
+            episode.witnessed = True
+            return
 
 
 def _count(answered: Execution, audited: bool, episode: Episode, learned: Learned) -> None:
@@ -88,12 +100,16 @@ def _learn_quality(
     learned.judge.learn_spread(skill, guessed, judgement.differ)
     learned.differ += 0.02 * (judgement.differ - learned.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
-    learned.quality.learn(skill, episode.x, episode.differ, 1.0 if episode.compared else IMPUTED)
+    learned.quality.learn(
+        skill, episode.x, episode.differ, 1.0 if episode.compared or episode.witnessed else IMPUTED
+    )
     events = []
     if (direction := _drift(learned, "content", skill, episode.differ, guessed)) is not None:
         learned.quality.widen(skill, WIDENING)
         learned.audit.raise_alarm()
         events.append(DriftEvent("content", skill, direction, now))
+    if episode.witnessed:
+        learned.judge.learn(skill, judgement, episode.differ, 1.0)
     if not episode.compared:
         return events
     weight = min(HEAVIEST, 1.0 / episode.audit) if audited and episode.audit > 0 else 1.0

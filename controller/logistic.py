@@ -9,6 +9,7 @@ import numpy as np
 
 from controller.beliefs import Beliefs, Vector
 
+KIN: Final = 0.3  # of a label: what an answer tells of the same model at another resolution
 STEPS: Final = 20  # of Newton's method, halved into its bracket where it overshoots; two or three do
 CLOSE: Final = 1e-3  # logits
 
@@ -71,3 +72,14 @@ def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: fl
     precision = max(weight * p * (1.0 - p), 1e-6)
     # `observe` moves z by variance / (variance + 1 / precision) of the residual: ask for mode - z.
     beliefs.observe(name, x, (mode - z) * (variance + 1.0 / precision) / variance, precision)
+
+
+def learn_with_kin(beliefs: Beliefs, skill: str, x: Vector, label: float, weight: float) -> None:
+    """Learn a label of a skill, and as a weaker one that of the same model at its other resolutions.
+
+    They fail on much the same questions: this is the power prior of Ibrahim and Chen (2000), in which data of
+    a like population count as a share of one's own.
+    """
+    learn_label(beliefs, skill, x, label, weight)
+    for other in beliefs.kin(skill):
+        learn_label(beliefs, other, x, label, KIN * weight)

@@ -23,6 +23,7 @@ class Episode:
         skill: whose answer was judged; None when only the reference answered.
         audit: propensity of an audit of the kept answer; 0 when none could be drawn.
         compared: both answers are known, so `differ` is 0 or 1.
+        witnessed: not the reference but another cloud arm answered too, and `differ` is what that tells.
         answered: tier of the answer that was sent out; None until the outcome is learned.
         truth: whether that answer was right, if feedback came first.
     """
@@ -33,6 +34,7 @@ class Episode:
     judgement: Judgement | None = None
     audit: float = 0.0
     compared: bool = False
+    witnessed: bool = False
     answered: Tier | None = None
     truth: bool | None = None
 

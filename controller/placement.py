@@ -40,14 +40,14 @@ def place(
     x = features(context.signals.vector())
     candidates = gather(context, learned, settings, x, now)
     roster, able, cost = candidates.roster, candidates.able, candidates.cost
-    count = int(able.sum())
+    count = int(np.count_nonzero(able))
     if count == 0:
         why = "; ".join(f"{arm}: {why}" for arm, why in zip(roster.ids, candidates.blocked, strict=True))
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
     worth = learned.floor.lam(candidates.call) * learned.truth.net
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
     ask = _ask_after(candidates, worth, deadline_ms)
-    spread = np.array([learned.judge.spread(skill) for skill in roster.skills])
+    spread = learned.judge.spreads(roster.skills)
     score = _scores(candidates, worth, ask, spread, settings)
     best = int(np.argmin(np.where(able, score, np.inf)))
     chosen, propensity = _probe(best, able, count, settings.learning.probe_rate, rng)

@@ -11,7 +11,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.errors import SnapshotError
-from controller.logistic import learn_label, logit, sigmoids
+from controller.logistic import learn_with_kin, logit, sigmoids
 from controller.roster import Roster
 from controller.settings import ControllerSettings
 from controller.signals import FEATURES
@@ -43,10 +43,12 @@ class Guesses(NamedTuple):
 
     Attributes:
         differ: probability that an answer will differ from the cloud's.
+        cautious: the same, some deviations of what is not known yet above.
         ignorance: how uncertain its logit still is, as a share of the prior's variance.
     """
 
     differ: Vector
+    cautious: Vector
     ignorance: Vector
 
 
@@ -65,16 +67,18 @@ class Quality:
                 beliefs.add(skill, *first_belief(arm, roster.reference, self._settings), keep=skills)
         means, variances = beliefs.predictions(x)
         rows = beliefs.rows(skills)
-        variance = variances[rows]
-        differ = sigmoids(means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance))
+        variance = np.maximum(variances[rows], 0.0)
+        z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance)
+        caution = self._settings.learning.caution * np.sqrt(variance)
+        differ, cautious = sigmoids(np.stack((z, z + caution)))
         ignorance = variance * (self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x)))
-        differ[roster.same_skill] = ignorance[roster.same_skill] = 0.0
-        return Guesses(differ, ignorance)
+        differ[roster.same_skill] = cautious[roster.same_skill] = ignorance[roster.same_skill] = 0.0
+        return Guesses(differ, cautious, ignorance)
 
     def learn(self, skill: str, x: Vector, differed: float, weight: float) -> None:
         """Take in whether (or how likely) an answer differed."""
         if skill in self._beliefs:
-            learn_label(self._beliefs, skill, x, differed, weight)
+            learn_with_kin(self._beliefs, skill, x, differed, weight)
 
     def widen(self, skill: str, share: float) -> None:
         """Mix a share of the first uncertainty back into what is held of a skill."""

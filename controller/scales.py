@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from controller import snapshot
+from controller.beliefs import Vector
 from controller.errors import SnapshotError
 
 CAPACITY: Final = 64  # names come from the network
@@ -28,6 +32,11 @@ class Scales:
     def __getitem__(self, name: str) -> float:
         held = self._held.get(name)
         return self._initial if held is None else held[0]
+
+    def several(self, names: Sequence[str]) -> Vector:
+        """The averages of some names, shape (names,)."""
+        held, initial = self._held, self._initial
+        return np.array([held[name][0] if name in held else initial for name in names])
 
     def learn(self, name: str, value: float, *, rate: float) -> None:
         """Move the average towards `value`, cut to the bounds, by `rate` once it has settled."""

@@ -12,6 +12,7 @@ from controller.settings import Learning
 
 AGREED_RIGHT: Final = 0.9
 FORGETTING: Final = 0.999
+COINCIDENCE: Final = 0.3  # two answers that both differ from a third are the same
 
 
 @dataclass
@@ -97,3 +98,19 @@ class Truth:
             shares[name] = _Share(right, wrong)
         self._differ = {"cloud": shares["cloud"], "local": shares["local"]}
         self._agree = shares["agree"]
+
+
+def witnessed(differ: float, witness_differ: float, agreed: bool) -> float:
+    """P(an answer differs from the reference's | another arm's agrees with it or not), by Bayes' rule.
+
+    Where the reference was not asked, any other cloud arm is a witness. It agrees with an answer that is the
+    reference's when it does not differ itself, and with one that is not by coincidence only.
+
+    >>> round(witnessed(0.4, 0.1, True), 2), round(witnessed(0.4, 0.1, False), 2)
+    (0.02, 0.87)
+    """
+    if_same, if_differs = 1.0 - witness_differ, witness_differ * COINCIDENCE
+    if not agreed:
+        if_same, if_differs = 1.0 - if_same, 1.0 - if_differs
+    differs, same = differ * if_differs, (1.0 - differ) * if_same
+    return differs / max(1e-9, differs + same)

@@ -51,8 +51,7 @@ class Ours:
         except NoArm:
             return None
         self._decisions[number] = decision
-        board = [p.quality for arm, p in decision.predictions.items() if arm.startswith("local/")]
-        return Choice(decision.arm, 1.0 - max(board) if board else None)
+        return Choice(decision.arm, decision.risk)
 
     def answered(self, number: int, run: Execution, *, now: float) -> Next:
         """Keep, escalate or audit as the controller says."""
