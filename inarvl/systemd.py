@@ -15,7 +15,7 @@ def notify(state: str) -> bool:
         return False
     try:
         _channel().sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-    except OSError:  # its queue is full, or no file descriptor is left: the next one will do
+    except OSError:  # nobody listens there, or no file descriptor is left
         return False
     return True
 
@@ -37,6 +37,4 @@ def watchdog_interval_s() -> float | None:
 @functools.cache
 def _channel() -> socket.socket:
     """Kept open, so that a process out of file descriptors still says that it lives."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    channel.setblocking(False)
-    return channel
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
