@@ -8,7 +8,7 @@ import pytest
 
 import bench
 
-MODULES = [module.name for module in pkgutil.iter_modules(bench.__path__, "bench.")]
+MODULES = [module.name for module in pkgutil.walk_packages(bench.__path__, "bench.")]
 
 
 @pytest.mark.parametrize("name", MODULES)
