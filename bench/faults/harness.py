@@ -25,7 +25,7 @@ DEADLINE_MS = 30_000.0
 PATIENCE_S = 90.0
 BROKER_NAME = "broker.inarvl.test"
 REAL_EDGE = ("-c", "from vlm.cli import app; app()", "serve", "--threads", "1")
-REAL_EDGE_MODEL = ("--model", "bundled:inarvl-edge-1m", "--quantization", "none")
+REAL_EDGE_MODEL = ("--model", "bundled:inarvl-edge-swift", "--quantization", "none")
 
 
 @dataclass(frozen=True)
