@@ -19,16 +19,16 @@ def draw_curves(files: Mapping[str, Path], into: Path) -> None:
     for name, file in files.items():
         with file.open(newline="") as lines:
             rows = [row for row in csv.DictReader(lines) if row["answer"]]
-        minutes = [float(row["seconds"]) / 60 for row in rows]
+        steps = [int(row["step"]) for row in rows]
         for panel, column in zip(panels, SHOWN, strict=True):
             values = [float(row[column]) for row in rows]
             smooth = [
                 sum(values[max(0, i - WINDOW + 1) : i + 1]) / min(i + 1, WINDOW) for i in range(len(values))
             ]
-            panel.plot(minutes, smooth, label=name)
+            panel.plot(steps, smooth, label=name)
     for panel, title in zip(panels, SHOWN.values(), strict=True):
         panel.set_title(title)
-        panel.set_xlabel("minutes of training")
+        panel.set_xlabel("steps")
         panel.grid(alpha=0.3)
     panels[0].legend()
     into.parent.mkdir(parents=True, exist_ok=True)

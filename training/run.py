@@ -76,7 +76,7 @@ class Run:
             "grounding": self.grounding,
         }
         self._rng = np.random.default_rng([seed, 7])
-        self._sums: dict[str, float] = {}
+        self._figures: dict[str, list[float]] = {name: [] for name in FIGURES}
 
     def look(self) -> Look:
         """The next batch."""
@@ -136,11 +136,10 @@ class Run:
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], 1.0)
         self.optimiser.step()
-        figures = {name: loss.item() for name, loss in losses.items()}
+        for name, loss in losses.items():
+            self._figures[name].append(loss.item())
         if "answer" in losses:
-            figures["exact"] = exact
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value / REPORT_EVERY
+            self._figures["exact"].append(exact)
 
     def _losses(self) -> tuple[dict[str, torch.Tensor], float]:
         look = self.look()
@@ -170,16 +169,18 @@ class Run:
         return losses, exact.item()
 
     def _report(self) -> None:
+        """Write down the mean of every figure since the last report."""
+        means = {name: sum(values) / len(values) for name, values in self._figures.items() if values}
         fresh = not self.curve.exists() or self.step == REPORT_EVERY
         with self.curve.open("w" if fresh else "a", newline="") as file:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(["step", "seconds", "rate", *FIGURES])
-            figures = [f"{self._sums[name]:.4f}" if name in self._sums else "" for name in FIGURES]
+            figures = [f"{means[name]:.4f}" if name in means else "" for name in FIGURES]
             writer.writerow([self.step, round(self.spent_s), f"{self._rate():.2e}", *figures])
-        told = " ".join(f"{name} {value:.3f}" for name, value in self._sums.items())
+        told = " ".join(f"{name} {value:.3f}" for name, value in means.items())
         log.info("%s step %d, %d s: %s", self.name, self.step, self.spent_s, told)
-        self._sums = {}
+        self._figures = {name: [] for name in FIGURES}
 
     def save(self) -> None:
         """Keep the run so that `resume` can go on from here."""
