@@ -57,12 +57,14 @@ class Product:
         return self.folder / "agent.yaml"
 
     def start(self, name: str) -> Service:
-        (edge,) = (known for known in bundled.names() if "edge" in known)
-        (cloud,) = (known for known in bundled.names() if "cloud" in known)
+        edge, cloud = (
+            " ".join(f"--model bundled:{known}" for known in bundled.names() if tier in known)
+            for tier in ("edge", "cloud")
+        )
         socket, address = f"unix:{self.folder}/vlm.sock", f"127.0.0.1:{self.peer_port}"
         command = {
-            "vlm": f"inarvl-vlm serve --threads 1 --model bundled:{edge} --listen {socket}",
-            "cloud": f"inarvl-cloud serve --threads 1 --model bundled:{cloud} --listen {address}"
+            "vlm": f"inarvl-vlm serve --threads 1 {edge} --listen {socket}",
+            "cloud": f"inarvl-cloud serve --threads 1 {cloud} --listen {address}"
             f" --id {self.peer}",
             "agent": f"inarvl run --config {self.config}",
         }[name].split()
