@@ -64,8 +64,7 @@ class Product:
         socket, address = f"unix:{self.folder}/vlm.sock", f"127.0.0.1:{self.peer_port}"
         command = {
             "vlm": f"inarvl-vlm serve --threads 1 {edge} --listen {socket}",
-            "cloud": f"inarvl-cloud serve --threads 1 {cloud} --listen {address}"
-            f" --id {self.peer}",
+            "cloud": f"inarvl-cloud serve --threads 1 {cloud} --listen {address} --id {self.peer}",
             "agent": f"inarvl run --config {self.config}",
         }[name].split()
         tool = str(Path(sys.executable).with_name(command[0]))
