@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scenes.question import STEPS, Question
 from scenes.scene import COLOURS, GRID, SHAPES, Scene, Thing
+from training.symbols import spread
 
 CELLS = GRID * GRID
 WEIGHT = 4.0
@@ -177,8 +178,7 @@ def _unseen(
     cells = _table(wanted)
     columns = torch.tensor([t.column for t in targets]) + tokens
     given = layer[[t.row for t in targets], :HEADS, columns]
-    fine = cells.view(-1, GRID, 1, GRID, 1).expand(-1, -1, n, -1, n).reshape(-1, 1, tokens)
-    onto = (given[..., :tokens] * fine).sum(-1)
+    onto = (given[..., :tokens] * spread(cells[..., None], n).mT).sum(-1)
     itself = given.gather(-1, columns[:, None, None].expand(-1, HEADS, 1)).squeeze(-1)
     return -(torch.where(cells.any(dim=1)[:, None], onto, itself) + FAINT).log().mean()
 

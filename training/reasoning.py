@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from scenes.question import TYPES
-from scenes.scene import GRID, Scene
+from scenes.scene import Scene
 from training.dataset import TRAIN, scene
 from training.grid import truth
 from training.recipes import Recipe
 from training.run import Look, Run
-from training.symbols import Symbols
+from training.symbols import Symbols, spread
 
 FIRST = ("existence", "colour", "shape")
 TOLD = tuple(name for name in TYPES if name != "reading")  # what a plate says is not among the symbols
@@ -49,10 +47,3 @@ class Reasoning(Run):
 def decoder_name(recipe: Recipe) -> str:
     """Name of the run that trains this recipe's decoder."""
     return f"decoder-{recipe.width}x{recipe.decoder_layers}"
-
-
-def spread(cells: torch.Tensor, n: int) -> torch.Tensor:
-    """Each cell's token for its n * n image tokens: (batch, cells, width), (batch, cells * n * n, width)."""
-    batch, _, width = cells.shape
-    grid = cells.view(batch, GRID, 1, GRID, 1, width).expand(-1, -1, n, -1, n, -1)
-    return grid.reshape(batch, GRID * n * GRID * n, width)

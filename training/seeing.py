@@ -13,10 +13,10 @@ from scenes.question import TYPES
 from scenes.scene import GRID, Scene
 from training.dataset import TRAIN, picture_file, scene
 from training.grid import KINDS, GridHead, truth
-from training.reasoning import TOLD, Reasoning, spread
+from training.reasoning import TOLD, Reasoning
 from training.recipes import Recipe
 from training.run import Look, Run
-from training.symbols import Symbols
+from training.symbols import Symbols, spread
 
 ALONE_SHARE = 0.5  # of the run: the time in which the tower learns to see before anything is asked
 MORE = 3  # times as many images in a batch then

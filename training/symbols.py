@@ -45,5 +45,15 @@ class Symbols(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return torch.stack(rows) + self.own[name]
 
 
+def spread(cells: torch.Tensor, n: int) -> torch.Tensor:
+    """Give each of a cell's n * n image tokens what the cell has.
+
+    (batch, cells, width) becomes (batch, cells * n * n, width), in the order of image tokens.
+    """
+    batch, _, width = cells.shape
+    grid = cells.view(batch, GRID, 1, GRID, 1, width).expand(-1, -1, n, -1, n, -1)
+    return grid.reshape(batch, GRID * n * GRID * n, width)
+
+
 def _ids(tokenizer: PreTrainedTokenizerFast, word: str) -> list[int]:
     return list(tokenizer.encode(f" {word}", add_special_tokens=False)) if word else []
