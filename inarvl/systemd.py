@@ -9,13 +9,16 @@ import time
 
 
 def notify(state: str) -> bool:
-    """Send `state` (such as "READY=1") to systemd; False when it is not there or did not hear."""
+    """Send `state` (such as "READY=1") to systemd; False when it is not there or did not hear.
+
+    It never waits: whoever does not read what it is told must not hold the caller up.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
     try:
         _channel().sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-    except OSError:  # nobody listens there, or no file descriptor is left
+    except OSError:  # nobody listens there, nobody reads there, or no file descriptor is left
         return False
     return True
 
@@ -37,4 +40,4 @@ def watchdog_interval_s() -> float | None:
 @functools.cache
 def _channel() -> socket.socket:
     """Kept open, so that a process out of file descriptors still says that it lives."""
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
