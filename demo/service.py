@@ -36,7 +36,7 @@ class Service:
             )
 
     def wait_ready(self, timeout_s: float, on_status: Callable[[str], None]) -> None:
-        """Return when the service is ready, passing on what it says meanwhile.
+        """Return when the service is ready, passing on what it says meanwhile; nothing is listened to after.
 
         Raises:
             ServiceFailed: it ended or took longer than `timeout_s`.
@@ -53,6 +53,7 @@ class Service:
                 if line.startswith("STATUS="):
                     on_status(line.removeprefix("STATUS="))
             if "READY=1" in lines:
+                self._channel.close()
                 return
         end = self._log.read_text(errors="replace")[-2000:]
         raise ServiceFailed(f"{self.name} did not become ready (exit {self._process.poll()}):\n{end}")
@@ -64,6 +65,7 @@ class Service:
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
+        self._channel.close()
         self._process.kill()
         self._process.wait()
 
