@@ -40,9 +40,9 @@ class Candidates:
 
     @property
     def call(self) -> float:
-        """Cost of a call of the reference; 0 where it cannot be called."""
+        """What a loss is priced in: the cost of a call of the reference, or of the dearest arm."""
         home = self.roster.home
-        return float(self.cost[home]) if home is not None and self.able[home] else 0.0
+        return float(self.cost.max() if home is None else self.cost[home])
 
     def asks(self, worth: float) -> Vector:
         """What asking each cloud arm costs, with what its answer may lose; infinite where it cannot be asked.

@@ -365,3 +365,14 @@ def test_a_question_of_which_nothing_is_remembered_is_still_learned_from() -> No
     decision = policy.decide(context(SMALL, STRONG), now=0.0)
     other.learn(decision, Outcome((answered(SMALL), answered(STRONG)), 0, audited=True), now=0.0)
     assert other.status().questions == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["peer that is down", "no peer"])
+def test_without_a_cloud_the_better_of_the_boards_arms_answers_from_the_first_question(known: bool) -> None:
+    """Accuracy has its price before any call of the cloud has told what one costs."""
+    options = [Option(SMALL), Option(SHARP)]
+    if known:
+        options.append(Option(STRONG, 20_000, blocked="its server is not healthy"))
+    settings = replace(SETTINGS, learning=Learning(probe_rate=0.0, exploration=0.0))
+    decision = controller(settings).decide(Context(SIGNALS, tuple(options)), now=0.0)
+    assert decision.arm == SHARP
