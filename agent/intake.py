@@ -3,7 +3,9 @@
 1. Each message becomes an entry of the spool, malformed ones too: what was acknowledged is answered.
 2. Only then it is acknowledged, so that a crash before leaves it with the broker.
 3. A second message with the same sender and id is acknowledged and dropped.
-4. A full or failing spool, and what is shed, is answered with an error at once, never with silence.
+4. Time that passed while the agent was away is counted since the boot, which no clock change moves; over a
+   reboot by the wall clock, and then nothing has more time than it came with.
+5. A full or failing spool, and what is shed, is answered with an error at once, never with silence.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from agent.query import BadQuery, Query, read_payload
 from agent.reply import Refusal
 from agent.spool import Added, Spool, SpoolEntry
 from agent.topics import Topics
+from agent.uptime import Uptime
 from agent.waiting import Waiting
 from inarvl.errors import InarvlError
 
@@ -49,6 +52,7 @@ class Intake:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        uptime: Callable[[], Uptime | None] = Uptime.now,
     ) -> None:
         self._topics = topics
         self._spool = spool
@@ -57,6 +61,7 @@ class Intake:
         self.limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
+        self._uptime = uptime
 
     async def accept(self, message: Message) -> None:
         """Spool one message, acknowledge it, and hand it on or refuse it."""
@@ -81,19 +86,24 @@ class Intake:
 
     async def resume(self, left: Sequence[SpoolEntry]) -> None:
         """Hand on what an earlier run acknowledged and left unanswered, marked as resent."""
-        now_ms = self._wall_clock() * 1e3
         for entry in left:
+            since = None
             try:
                 known = json.loads(entry.attributes)
+                since = Uptime.from_json(known.get("uptime"))
                 address = Address(entry.reply_topic, known["query_id"], entry.correlation, known["mirror"])
                 fault = known["fault"]
                 query = BadQuery(*fault) if fault else _query(entry.payload, known["user"])[1]
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, AttributeError):
                 address = Address(entry.reply_topic, correlation=entry.correlation)
                 query = BadQuery("spool_failed", "the disk damaged this query: send it again")
-            # The wall clock may have been set back meanwhile: nothing has more time than it came with.
-            left_ms = min(entry.expires_ms - now_ms, entry.expires_ms - entry.received_ms)
+            left_ms = entry.expires_ms - entry.received_ms - self._waited_ms(entry, since)
             await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=True)
+
+    def _waited_ms(self, entry: SpoolEntry, since: Uptime | None) -> float:
+        now = self._uptime()
+        waited_ms = None if now is None else now.since_ms(since)
+        return max(0.0, self._wall_clock() * 1e3 - entry.received_ms) if waited_ms is None else waited_ms
 
     async def _hand_on(
         self, key: str, address: Address, query: Query | BadQuery, left_s: float, *, resent: bool
@@ -124,11 +134,13 @@ class Intake:
     ) -> SpoolEntry:
         sound = isinstance(query, Query)
         received_ms = int(self._wall_clock() * 1e3)
+        uptime = self._uptime()
         known = {
             "query_id": address.query_id,
             "mirror": address.mirror,
             "fault": None if isinstance(query, Query) else [query.code, str(query)],
             "user": dict(message.user) if sound else {},
+            "uptime": None if uptime is None else uptime.to_json(),
         }
         return SpoolEntry(
             key=_key(address, message),

@@ -18,6 +18,7 @@ from agent.outbox import Outbox
 from agent.reply import Refusal, reply_from_bytes
 from agent.spool import Spool
 from agent.topics import Topics
+from agent.uptime import Uptime
 from agent.waiting import Waiting
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ class RecordingLink:
 class Bench:
     """An intake with a real spool and everything that comes out of it."""
 
-    def __init__(self, spool: Spool, now_s: float = 1000.0) -> None:
+    def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
         self.spool = spool
         self.acknowledged: list[int] = []
         self.link = RecordingLink()
@@ -50,7 +51,14 @@ class Bench:
         self.waiting = Waiting(64, workers=8, clock=lambda: 5.0)
         limits = IntakeLimits(max_payload_bytes=10_000, default_deadline_ms=30_000)
         self.intake = Intake(
-            TOPICS, spool, self.outbox, self.waiting, limits, clock=lambda: 5.0, wall_clock=lambda: now_s
+            TOPICS,
+            spool,
+            self.outbox,
+            self.waiting,
+            limits,
+            clock=lambda: 5.0,
+            wall_clock=lambda: now_s,
+            uptime=lambda: uptime,
         )
 
     async def accept(self, payload: bytes, **changes: Any) -> None:
@@ -232,6 +240,28 @@ async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spoo
     assert (second.query.question, second.query.image) == ("What?", JPEG)
     assert all(job.resent and job.expires_at == 25.0 for job in (first, second))
     assert {job.key for job in (first, second)} == {job.key for job in await before.handed_on()}
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 0.0, 3600.0])
+async def test_a_clock_set_while_the_agent_was_away_costs_no_query_its_time(
+    spool: Spool, jump_s: float
+) -> None:
+    await Bench(spool, uptime=Uptime("boot", 50_000)).accept(query(id="q"))
+    after = Bench(spool, now_s=1010.0 + jump_s, uptime=Uptime("boot", 60_000))
+    await after.intake.resume(await spool.waiting())
+    (job,) = await after.handed_on()
+    assert job.expires_at == 25.0
+
+
+@pytest.mark.parametrize(("now_s", "left_s"), [(1010.0, 20.0), (900.0, 30.0)])
+async def test_over_a_reboot_the_wall_clock_tells_but_never_gives_more_time(
+    spool: Spool, now_s: float, left_s: float
+) -> None:
+    await Bench(spool, uptime=Uptime("boot", 50_000)).accept(query(id="q"))
+    after = Bench(spool, now_s=now_s, uptime=Uptime("another boot", 60_000))
+    await after.intake.resume(await spool.waiting())
+    (job,) = await after.handed_on()
+    assert job.expires_at == 5.0 + left_s
 
 
 async def test_a_refusal_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> None:
