@@ -30,6 +30,7 @@ def faults_command(
     longest_s: Annotated[float, typer.Option(min=0.5, help="The longest outage of the link.")] = 300.0,
     rate: Annotated[float, typer.Option(min=0.1, help="Questions per second.")] = 4.0,
     seed: int = 0,
+    keep: Annotated[Path | None, typer.Option(help="A folder for logs and spools of the sites.")] = None,
 ) -> None:
     """Harm a running site in every way, and count what became of each question (needs root)."""
     with explained("inarvl-bench"):
@@ -38,7 +39,7 @@ def faults_command(
             raise BenchError("no fault is called that; leave --only out to see all")
         accounts = []
         for fault in faults:
-            accounts.append(_tried(fault, rate, seed))
+            accounts.append(_tried(fault, rate, seed, keep))
             if out is not None:
                 write(out, accounts)
         screen = Console()
@@ -48,9 +49,9 @@ def faults_command(
             raise typer.Exit(1)
 
 
-def _tried(fault: Fault, rate: float, seed: int) -> Account:
+def _tried(fault: Fault, rate: float, seed: int, keep: Path | None) -> Account:
     typer.echo(f"{fault.name} ...", err=True)
-    account = anyio.run(try_fault, fault, rate, seed)
+    account = anyio.run(try_fault, fault, rate, seed, keep)
     typer.echo(f"{fault.name}: {account}", err=True)
     return account
 

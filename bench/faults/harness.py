@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -50,10 +51,10 @@ class Account:
     error_codes: str
 
 
-async def try_fault(fault: Fault, rate: float, seed: int) -> Account:
-    """Run one fault under `rate` questions per second."""
+async def try_fault(fault: Fault, rate: float, seed: int, keep: Path | None = None) -> Account:
+    """Run one fault under `rate` questions per second; the site's folder is copied into `keep`."""
     rng = np.random.default_rng(seed)
-    with _scene(fault, rng) as scene:
+    with _scene(fault, rng, keep) as scene:
         caller = caller_of(scene.site, rng)
         questions: list[Sent] = []
         async with caller.connected(), anyio.create_task_group() as tasks:
@@ -109,7 +110,7 @@ def longest_gap_s(questions: list[Sent]) -> float:
 
 
 @contextmanager
-def _scene(fault: Fault, rng: np.random.Generator) -> Iterator[Scene]:
+def _scene(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterator[Scene]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inarvl-faults-")))
         link = stack.enter_context(emulated_link(int(rng.integers(2**31))))
@@ -129,9 +130,21 @@ def _scene(fault: Fault, rng: np.random.Generator) -> Iterator[Scene]:
             edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
             durable=True,
         )
+        if keep is not None:
+            stack.callback(_keep, folder, keep / fault.name.replace(" ", "-"))
         stack.callback(site.stop_all)
         site.start_all()
         yield Scene(site, link, rng, names)
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    """Copy what a site wrote, sockets aside."""
+
+    def sockets(within: str, names: list[str]) -> list[str]:
+        return [name for name in names if not (file := Path(within) / name).is_dir() and not file.is_file()]
+
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(folder, kept, ignore=sockets)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Sends questions at given times, whatever becomes of earlier ones, and keeps an account of every reply.
 
+It begins when the agent is online: until the agent has subscribed for the first time, the broker takes
+questions and drops them for want of a reader.
+
 The load is open: a slow site gets no fewer questions for it, as a closed loop would give it.
 """
 
@@ -19,11 +22,13 @@ from anyio.abc import TaskGroup
 from agent.mqtt import Message, MqttLink, MqttOptions
 from agent.reply import Answer, Reply, reply_from_bytes
 from agent.topics import Topics
+from bench.errors import BenchError
 from scenes.question import ask
 from scenes.render import render
 from scenes.scene import draw
 
 JPEG_QUALITY = 85
+ONLINE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -81,22 +86,30 @@ class Caller:
         self._answers = f"load/{self._name}"
         self._link = MqttLink(
             MqttOptions(host, port, client_id=self._name, receive_maximum=1000),
-            subscriptions=(self._answers,),
+            subscriptions=(self._answers, topics.status),
         )
         self._topics = topics
         self._rng = rng
         self._shots = list(_shots(rng, 8))
         self._open: dict[str, Sent] = {}
-        self._sending = 0
+        self._agent_online = anyio.Event()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """Connect, and take replies meanwhile."""
+        """Connect, and take replies meanwhile.
+
+        Raises:
+            BenchError: the agent does not come online.
+        """
         async with self._link, anyio.create_task_group() as tasks:
-            await self._link.connected.wait()
             tasks.start_soon(self._receive)
-            yield
+            with anyio.move_on_after(ONLINE_S):
+                await self._agent_online.wait()
+            if online := self._agent_online.is_set():
+                yield
             tasks.cancel_scope.cancel()
+        if not online:  # raised here, since a task group would wrap it
+            raise BenchError("the agent has not come online: see its log")
 
     async def call(self, shape: Shape, *, seconds: float | None = None) -> AsyncIterator[Sent]:
         """Ask for `seconds` (for ever when None), giving each question as it is sent."""
@@ -140,6 +153,10 @@ class Caller:
             self._take(message)
 
     def _take(self, message: Message) -> None:
+        if message.topic == self._topics.status:
+            if message.payload == b"online":
+                self._agent_online.set()
+            return
         reply = reply_from_bytes(message.payload)
         sent = self._open.get(reply.id or "")
         if sent is not None:
