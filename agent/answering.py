@@ -1,8 +1,9 @@
 """From a question to its answer: decide, ask, perhaps ask again, learn.
 
 1. The controller decides on an arm; `Asking` gets an answer from it or from another.
-2. When all failed in a way that may pass, it is decided anew after a jittered, growing pause, as long as
-   there is time and a budget of retries.
+2. When all failed in a way that may pass, or who could answer is away, it is decided anew after a jittered,
+   growing pause, as long as there is time and a budget of retries. Just after a start, before the servers
+   have been looked at, it needs no budget.
 3. The answer is kept, escalated to a better arm, or kept and audited, as the controller says.
 4. A failed escalation, or one that takes PATIENCE times what few take, keeps the first answer. An audit runs
    after the answer has gone out.
@@ -22,18 +23,22 @@ from agent.asking import CANCELLED, Asking, DeadlineExpired, Unanswered, p95_s
 from agent.budget import Budget
 from agent.energy import Source
 from agent.question import Question
-from agent.servers import Run, Servers
+from agent.servers import TIERS, Run, Servers
+from controller.arm import Tier
 from controller.context import Context, DeviceState, Mode
 from controller.controller import Controller
 from controller.decision import Decision, FollowUp
 from controller.drift import DriftEvent
 from controller.errors import NoArm
+from controller.guard import barred
 from controller.outcome import Outcome
+from inarvl.errors import InarvlError
 
 AUDIT_TIMEOUT_S = 30.0
 RETRIED, BURST = 0.1, 8.0
 PATIENCE = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
+SETTLING_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ class Answering:
             DeadlineExpired, Unanswered: nothing did.
         """
         self._retries.earn()
-        pause_s, failed = FIRST_PAUSE_S, None
+        pause_s = FIRST_PAUSE_S
+        failed: InarvlError | None = None
         while True:
             runs: list[Run] = []
             try:
@@ -109,11 +115,14 @@ class Answering:
                 raise
             except Unanswered as error:
                 self._learn(first, runs, answered=None)
-                failed = error
-            except NoArm:
-                if failed is None:
-                    raise
-            if not self._may_retry(failed, pause_s, expires_at):
+                failed, passing = error, error.passing
+            except NoArm as error:
+                tiers = self._allowed(question)
+                if not self._servers.settled(tiers) and self._clock() < expires_at:
+                    await anyio.sleep(SETTLING_S)
+                    continue
+                failed, passing = failed or error, self._servers.away(tiers)
+            if not (passing and self._may_retry(pause_s, expires_at)):
                 raise failed
             await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -137,8 +146,11 @@ class Answering:
             mode=self.mode,
         )
 
-    def _may_retry(self, failed: Unanswered, pause_s: float, expires_at: float) -> bool:
-        return failed.passing and self._clock() + pause_s < expires_at and self._retries.spend()
+    def _allowed(self, question: Question) -> tuple[Tier, ...]:
+        return tuple(tier for tier in TIERS if barred(tier, question.query.pin, self.mode) is None)
+
+    def _may_retry(self, pause_s: float, expires_at: float) -> bool:
+        return self._clock() + pause_s < expires_at and self._retries.spend()
 
     def _learn(
         self, decision: Decision, runs: Sequence[Run], answered: Run | None, *, audited: bool = False

@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 BOARD_RETRY_S = 3.0
+NAMING_S = 3.0  # in which zeroconf and the broker tell of the peers that are there
 SPOOLED = 2  # open entries per query that may wait: replies that the broker has yet to take are open too
 
 
@@ -100,6 +101,7 @@ class Daemon:
             checks_per_upload=max(1, round(probing.upload_every_s / profile.rates.probe_s)),
             upload_bytes=probing.upload_bytes,
             metered=probing.metered,
+            naming_s=NAMING_S if settings.discovery.zeroconf or settings.discovery.mqtt else 0.0,
         )
         self._board = Peers(
             rng=rng,
@@ -109,6 +111,7 @@ class Daemon:
                 longest_retry_s=BOARD_RETRY_S,
                 upload_bytes=0,
                 metered=False,
+                naming_s=0.0,
                 trials=settings.intake.workers,  # there may be nobody else to ask
             ),
         )
@@ -150,7 +153,9 @@ class Daemon:
         )
         outbox = Outbox(spool, self._link)
         waiting = Waiting(limits.max_waiting, limits.workers)
-        workers = Workers(self._answering, outbox, self._feedback, self._look, self._done)
+        workers = Workers(
+            self._answering, outbox, self._feedback, self._look, self._done, self._servers.settled
+        )
         intake = Intake(
             self._topics,
             spool,

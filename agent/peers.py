@@ -9,6 +9,8 @@
 5. A check of a healthy peer pings it, and at times uploads something, to measure the path. What the estimate
    is not sure of is probed again after CONFIRM_S, at most CONFIRMATIONS times for each ordinary check. On a
    metered link a healthy peer is not probed at all.
+6. It is settled whom there is to ask when every known peer has been checked once, and `naming_s` after the
+   start have passed in which sources name peers.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Pace:
         upload_bytes: size of an upload, 0 for none.
         metered: no probes of a healthy peer.
         trials: calls at a time to a peer whose breaker is half open.
+        naming_s: seconds after the start in which peers are found that were there before.
     """
 
     check_s: float = 5.0
@@ -54,6 +57,7 @@ class Pace:
     upload_bytes: int = PROBE_BYTES
     metered: bool = False
     trials: int = TRIALS
+    naming_s: float = 0.0
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Peer:
     sources: set[str]
     cards: tuple[ModelCard, ...] = ()
     healthy: bool = False
+    checked: bool = False
     failures: int = 0
     confirmations: int = 0
     breaker: Breaker = field(default_factory=Breaker)
@@ -100,6 +105,8 @@ class Peers:
         self._pace = pace or Pace()
         self._known: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
+        self._named_at = math.inf
+        self._settled = False
 
     def known(self) -> tuple[Peer, ...]:
         """Every peer that some source names."""
@@ -112,6 +119,12 @@ class Peers:
     def healthy(self) -> tuple[Peer, ...]:
         """Those that can be asked now."""
         return tuple(peer for peer in self._known.values() if peer.healthy and peer.breaker.allows())
+
+    def settled(self) -> bool:
+        """Whether it is clear who can be asked; it is not just after the start, and then for good."""
+        if not self._settled and self._named_at <= anyio.current_time():
+            self._settled = all(peer.checked for peer in self._known.values())
+        return self._settled
 
     def offer(self, record: PeerRecord, *, source: str) -> None:
         """`source` names a peer; a record that says something new replaces what was known."""
@@ -170,6 +183,7 @@ class Peers:
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
+                self._named_at = anyio.current_time() + self._pace.naming_s
                 for peer in self.known():
                     tasks.start_soon(self._watch, peer)
                 await anyio.sleep_forever()
@@ -228,6 +242,7 @@ class Peers:
         return unsure
 
     def _mark(self, peer: Peer, *, healthy: bool) -> None:
+        peer.checked = True
         peer.failures = peer.breaker.opened if healthy else max(peer.failures, peer.breaker.opened) + 1
         if healthy:
             peer.breaker.probed()

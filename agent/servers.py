@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from agent.agreement import normalise
 from agent.breaker import Ended
@@ -20,6 +20,7 @@ from controller.outcome import Confidence, Execution
 from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 
+TIERS: tuple[Tier, ...] = get_args(Tier)
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
 
@@ -58,6 +59,14 @@ class Servers:
             for card in peer.cards
             for resolution in self._resolutions(tier, card)
         )
+
+    def settled(self, tiers: Iterable[Tier] = TIERS) -> bool:
+        """Whether it is clear which servers of `tiers` can be asked; it is not just after the start."""
+        return all(self._tiers[tier].settled() for tier in tiers)
+
+    def away(self, tiers: Iterable[Tier]) -> bool:
+        """Whether a server of `tiers` is known that cannot be asked now, and so may come back."""
+        return any(len(self._tiers[tier].known()) > len(self._tiers[tier].healthy()) for tier in tiers)
 
     def option(self, arm: Arm, question: Question) -> Option:
         """What using `arm` for `question` would meet now."""

@@ -1,4 +1,4 @@
-"""The time since this machine booted: it goes on while the agent is away, and no change of the clock moves it."""
+"""The time since this machine booted: it goes on while the agent is away, and no set clock moves it."""
 
 from __future__ import annotations
 

@@ -67,6 +67,7 @@ class Workers:
     Args:
         look: makes a question of a job; slow, so it is called in a thread.
         done: told of each answer and of the alarms that learning from it raised.
+        settled: whether it is clear who can be asked; a job that waits for that tells nothing of the pace.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Workers:
         feedback: Feedback,
         look: Callable[[Job], Question],
         done: Callable[[Job, Answered, tuple[DriftEvent, ...]], None],
+        settled: Callable[[], bool],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,12 +87,14 @@ class Workers:
         self._feedback = feedback
         self._look = look
         self._done = done
+        self._settled = settled
         self._clock = clock
 
     async def run(self, waiting: Waiting) -> None:
         """Work until the queue is closed and empty."""
         while (job := await waiting.take()) is not None:
             self.busy_since[job.key] = started = self._clock()
+            settled = self._settled()
             try:
                 shed = waiting.in_time(job)
                 if shed is not None:
@@ -99,7 +103,7 @@ class Workers:
                     await self._work(job)
             finally:
                 del self.busy_since[job.key]
-                waiting.finished(self._clock() - started, counts=shed is None)
+                waiting.finished(self._clock() - started, counts=settled and shed is None)
 
     async def shed(self, waiting: Waiting) -> None:
         """Refuse what waited past its deadline, for ever."""

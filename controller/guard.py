@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from controller.context import Context, DeviceState, Option
+from controller.arm import Tier
+from controller.context import Context, DeviceState, Mode, Option
 from controller.settings import Limits
 
 
 def blocked(option: Option, context: Context, limits: Limits) -> str | None:
-    """Why `option` must not be used now, in words; None when it may.
+    """Why `option` must not be used now, in words; None when it may."""
+    if option.blocked is not None:
+        return option.blocked
+    tier = option.arm.tier
+    why = barred(tier, context.pin, context.mode)
+    if why is None and tier == "local":
+        return _strained(option, context.device, limits)
+    return why
+
+
+def barred(tier: Tier, pin: Tier | None, mode: Mode) -> str | None:
+    """Why a query may not go to `tier` whatever the time, in words; None when it may.
 
     Nothing leaves the board unless both the query's pin and the mode allow it: a pin to the board overrules
     the mode `cloud`, but a pin to the cloud does not overrule the mode `local`.
     """
-    if option.blocked is not None:
-        return option.blocked
-    tier = option.arm.tier
-    if context.pin is not None and tier != context.pin:
-        return f"the query is pinned to {_place(context.pin)}"
-    if context.mode == "local" and tier == "cloud":
+    if pin is not None and tier != pin:
+        return f"the query is pinned to {_place(pin)}"
+    if mode == "local" and tier == "cloud":
         return "the mode is local"
-    if context.mode == "cloud" and tier == "local" and context.pin is None:
+    if mode == "cloud" and tier == "local" and pin is None:
         return "the mode is cloud"
-    if tier == "local":
-        return _strained(option, context.device, limits)
     return None
 
 

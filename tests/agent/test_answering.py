@@ -26,6 +26,7 @@ from bench.load.standin import StandIn
 from cloud.peer import PeerRecord
 from controller.context import DeviceState
 from controller.controller import Controller
+from controller.errors import NoArm
 from controller.settings import ControllerSettings
 from scenes.render import render
 from scenes.scene import draw
@@ -81,11 +82,11 @@ class Tier:
 
 @asynccontextmanager
 async def answering(
-    edge: Tier | None, cloud: Tier | None
+    edge: Tier | None, cloud: Tier | None, *, healthy: bool = True, naming_s: float = 0.0
 ) -> AsyncIterator[tuple[Answering, dict[str, Peers]]]:
-    """An answering with a real controller over stand-ins, each tier healthy."""
+    """An answering with a real controller over stand-ins, each tier healthy unless told otherwise."""
     rng = np.random.default_rng(3)
-    pace = Pace(check_s=0.2, first_retry_s=0.05, longest_retry_s=0.2)
+    pace = Pace(check_s=0.2, first_retry_s=0.05, longest_retry_s=0.2, naming_s=naming_s)
     tiers = {"local": edge, "cloud": cloud}
     peers = {tier: Peers(rng=rng, pace=pace) for tier in tiers}
     async with anyio.create_task_group() as tasks:
@@ -94,7 +95,7 @@ async def answering(
             if server is not None:
                 peers[tier].offer(PeerRecord(tier, f"unix:{server.socket}"), source="test")
         with anyio.fail_after(60):
-            while any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
+            while healthy and any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         controller = Controller(ControllerSettings(), rng=rng)
         servers = Servers(peers["local"], peers["cloud"], Links(), Unmetered(), lambda _t, _c: (64,))  # type: ignore[arg-type]
@@ -163,3 +164,49 @@ async def test_a_server_that_comes_back_in_time_answers_after_all(tmp_path: Path
             tasks.start_soon(come_back)
             answered = await answer(asked, 60.0)
     assert answered.run.execution.arm.tier == "local"
+
+
+async def test_a_question_from_before_the_first_look_at_the_servers_waits_for_it(tmp_path: Path) -> None:
+    edge = Tier(1.0, tmp_path / "e")
+    async with edge.running(), answering(edge, None, healthy=False) as (asked, peers):
+        assert not peers["local"].settled()
+        answered = await answer(asked, 60.0)
+        assert peers["local"].settled()
+    assert answered.run.execution.arm.tier == "local"
+
+
+async def test_a_question_for_the_cloud_waits_for_peers_to_be_named_after_a_start(tmp_path: Path) -> None:
+    cloud = Tier(1.0, tmp_path / "c")
+    async with (
+        cloud.running(),
+        answering(None, None, naming_s=3600.0) as (asked, peers),
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def name() -> None:
+            await anyio.sleep(0.2)
+            peers["cloud"].offer(PeerRecord("cloud", f"unix:{cloud.socket}"), source="test")
+
+        tasks.start_soon(name)
+        answered = await answer(asked, 60.0, pin="cloud")
+    assert answered.run.execution.arm.tier == "cloud"
+
+
+async def test_where_nobody_can_come_the_sender_is_told_at_once() -> None:
+    async with answering(None, None) as (asked, _):
+        with pytest.raises(NoArm, match="no model server"):
+            await answer(asked, 3600.0)
+
+
+async def test_a_question_for_the_board_alone_does_not_wait_for_the_cloud(tmp_path: Path) -> None:
+    async with answering(None, None, naming_s=3600.0) as (asked, peers):
+        peers["local"]._settled = True
+        with pytest.raises(NoArm):
+            await answer(asked, 3600.0, pin="local")
+
+
+async def test_who_is_away_is_waited_for_until_the_deadline_only(tmp_path: Path) -> None:
+    async with answering(Tier(1.0, tmp_path / "nobody"), None, healthy=False) as (asked, peers):
+        with pytest.raises(NoArm):
+            await answer(asked, 0.5)
+        assert peers["local"].settled()
