@@ -2,7 +2,9 @@
 
 1. Each message becomes an entry of the spool, malformed ones too: what was acknowledged is answered.
 2. Only then it is acknowledged, so that a crash before leaves it with the broker.
-3. A second message with the same sender and id is acknowledged and dropped.
+3. A second message with the same sender and id is acknowledged and dropped. Without an id, one is that the
+   broker says it sends again, with the content and the packet number of one that is known: its first sending
+   may have been in vain, and then it is a new one, whatever was asked before.
 4. Time that passed while the agent was away is counted since the boot, which no clock change moves; over a
    reboot by the wall clock, and then nothing has more time than it came with.
 5. A full or failing spool, and what is shed, is answered with an error at once, never with silence.
@@ -169,8 +171,9 @@ def _query(payload: bytes, user: Mapping[str, str]) -> tuple[Mapping[str, Any], 
 
 
 def _key(address: Address, message: Message) -> str:
-    """The sender's own id, else the content: a broker's redelivery must be known again without an id too."""
+    """The sender's own id, else content and packet number, by which a broker's redelivery is known again."""
     if address.query_id is not None:
         return f"{address.topic}\n{address.query_id}"
     parts = (address.topic.encode(), address.correlation or b"", message.payload)
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return f"{digest}#{message.packet}"

@@ -76,7 +76,10 @@ class Will:
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it came. `ack` tells the broker to forget it; `dup` that it was sent before."""
+    """A message as it came. `ack` tells the broker to forget it.
+
+    `dup` says that it was sent before, under the same number `packet`, 0 with QoS 0; perhaps in vain.
+    """
 
     topic: str
     payload: bytes
@@ -87,6 +90,7 @@ class Message:
     user: Mapping[str, str]
     expiry_s: int | None
     ack: Callable[[], None]
+    packet: int = 0
 
 
 class MqttLink:
@@ -278,6 +282,7 @@ class MqttLink:
                 user=dict(getattr(properties, "UserProperty", [])),
                 expiry_s=getattr(properties, "MessageExpiryInterval", None),
                 ack=ack,
+                packet=message.mid,
             )
         )
 

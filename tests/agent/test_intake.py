@@ -198,13 +198,26 @@ async def test_a_second_message_with_the_same_id_is_dropped(bench: Bench) -> Non
 
 
 async def test_without_an_id_only_what_the_broker_repeats_is_dropped(bench: Bench) -> None:
-    await bench.accept(query(), dup=True)
-    await bench.accept(query())
-    await bench.accept(query(), dup=True)
+    await bench.accept(query(), dup=True, packet=1)
+    await bench.accept(query(), packet=2)
+    await bench.accept(query(), dup=True, packet=2)
     jobs = await bench.handed_on()
     assert len(jobs) == 2
     assert len({job.key for job in jobs}) == 2
     assert len(bench.acknowledged) == 3
+
+
+async def test_without_an_id_the_same_again_is_new_though_its_first_sending_was_in_vain(bench: Bench) -> None:
+    await bench.accept(query(), packet=1)
+    await bench.accept(query(), dup=True, packet=2)
+    assert len(await bench.handed_on()) == 2
+
+
+async def test_without_an_id_a_packet_number_comes_round_again(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.accept(query(), packet=1)
+    await bench.accept(query(), dup=True, packet=1)
+    assert len(await bench.handed_on()) == 3
 
 
 async def test_a_full_spool_is_told_at_once(bench: Bench) -> None:

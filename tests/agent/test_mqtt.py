@@ -66,11 +66,12 @@ async def test_only_what_was_not_acknowledged_comes_again(broker: Any, protocol:
         await connection.publish("t", b"acknowledged", qos=1)
         (await first(connection)).ack()
         await connection.publish("t", b"forgotten", qos=1)
-        assert (await first(connection)).payload == b"forgotten"
+        once = await first(connection)
+        assert (once.payload, once.dup) == (b"forgotten", False)
     async with link(broker, "a", "t", protocol=protocol) as connection:
         again = await first(connection)
         again.ack()
-    assert (again.payload, again.dup) == (b"forgotten", True)
+    assert (again.payload, again.dup, again.packet) == (b"forgotten", True, once.packet)
 
 
 async def test_a_publish_waits_for_a_broker_that_comes_back(broker: Any) -> None:
