@@ -1,9 +1,8 @@
 """From a question to its answer: decide, ask, perhaps ask again, learn.
 
 1. The controller decides on an arm; `Asking` gets an answer from it or from another.
-2. When all failed in a way that may pass, or who could answer is away, it is decided anew after a jittered,
-   growing pause, as long as there is time and a budget of retries. Just after a start, before the servers
-   have been looked at, it needs no budget.
+2. When all failed in a way that may pass, it is decided anew after a jittered, growing pause, as long as
+   there is time and a budget of retries. Just after a start it waits for the first look at the servers.
 3. The answer is kept, escalated to a better arm, or kept and audited, as the controller says.
 4. A failed escalation, or one that takes PATIENCE times what few take, keeps the first answer. An audit runs
    after the answer has gone out.
@@ -32,7 +31,6 @@ from controller.drift import DriftEvent
 from controller.errors import NoArm
 from controller.guard import barred
 from controller.outcome import Outcome
-from inarvl.errors import InarvlError
 
 AUDIT_TIMEOUT_S = 30.0
 RETRIED, BURST = 0.1, 8.0
@@ -103,7 +101,7 @@ class Answering:
         """
         self._retries.earn()
         pause_s = FIRST_PAUSE_S
-        failed: InarvlError | None = None
+        failed: Unanswered | None = None
         while True:
             runs: list[Run] = []
             try:
@@ -115,14 +113,14 @@ class Answering:
                 raise
             except Unanswered as error:
                 self._learn(first, runs, answered=None)
-                failed, passing = error, error.passing
-            except NoArm as error:
-                tiers = self._allowed(question)
-                if not self._servers.settled(tiers) and self._clock() < expires_at:
+                failed = error
+            except NoArm:
+                if not self._servers.settled(self._allowed(question)) and self._clock() < expires_at:
                     await anyio.sleep(SETTLING_S)
                     continue
-                failed, passing = failed or error, self._servers.away(tiers)
-            if not (passing and self._may_retry(pause_s, expires_at)):
+                if failed is None:
+                    raise
+            if not self._may_retry(failed, pause_s, expires_at):
                 raise failed
             await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -149,8 +147,8 @@ class Answering:
     def _allowed(self, question: Question) -> tuple[Tier, ...]:
         return tuple(tier for tier in TIERS if barred(tier, question.query.pin, self.mode) is None)
 
-    def _may_retry(self, pause_s: float, expires_at: float) -> bool:
-        return self._clock() + pause_s < expires_at and self._retries.spend()
+    def _may_retry(self, failed: Unanswered, pause_s: float, expires_at: float) -> bool:
+        return failed.passing and self._clock() + pause_s < expires_at and self._retries.spend()
 
     def _learn(
         self, decision: Decision, runs: Sequence[Run], answered: Run | None, *, audited: bool = False

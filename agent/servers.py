@@ -64,10 +64,6 @@ class Servers:
         """Whether it is clear which servers of `tiers` can be asked; it is not just after the start."""
         return all(self._tiers[tier].settled() for tier in tiers)
 
-    def away(self, tiers: Iterable[Tier]) -> bool:
-        """Whether a server of `tiers` is known that cannot be asked now, and so may come back."""
-        return any(len(self._tiers[tier].known()) > len(self._tiers[tier].healthy()) for tier in tiers)
-
     def option(self, arm: Arm, question: Question) -> Option:
         """What using `arm` for `question` would meet now."""
         return Option(
