@@ -31,6 +31,7 @@ from agent.job import Job
 from agent.link import Links
 from agent.metering import Metering
 from agent.metrics import Metrics
+from agent.mode import ModeSwitch
 from agent.mqtt import MqttLink, Will
 from agent.named import NamedServers
 from agent.outbox import Outbox
@@ -135,6 +136,9 @@ class Daemon:
         self._feedback = Feedback(self._controller)
         self._named = NamedServers(self._board, self._cloud)
         self._events = Events(self._link, self._topics.event)
+        self._mode = ModeSwitch(
+            self._answering, Store(settings.state_dir / "mode.json"), self._link, self._topics, self._events
+        )
 
     async def run(self) -> None:
         """Run until told to stop.
@@ -190,7 +194,7 @@ class Daemon:
             self._topics,
             self._link,
             intake=intake,
-            answering=self._answering,
+            mode=self._mode,
             feedback=self._feedback,
             cloud=self._cloud,
         )
@@ -254,7 +258,7 @@ class Daemon:
 
     def _greet(self) -> None:
         self._link.post(self._topics.status, "online", retain=True)
-        self._link.post(self._topics.mode_state, self._answering.mode, retain=True)
+        self._mode.tell()
         self._events.catch_up()
         self._report()
 
@@ -273,6 +277,9 @@ class Daemon:
         for aside in self._store.load(self._controller.restore):
             message = f"what was learned was no good, or of another version: see {aside}"
             self._events.error("learned_damaged", message)
+        for aside in self._mode.restore():
+            message = f"the mode may not be the one last set: {aside} was damaged; set it again"
+            self._events.error("mode_damaged", message)
 
     def _reload(self, intake: Intake) -> None:
         systemd.reloading()

@@ -6,21 +6,15 @@ broker's receive maximum for QoS 1, and by AT_ONCE for the rest.
 
 from __future__ import annotations
 
-import logging
-from typing import get_args
-
 import anyio
 
-from agent.answering import Answering
 from agent.discovery import records
 from agent.feedback import Feedback
 from agent.intake import Intake
+from agent.mode import ModeSwitch
 from agent.mqtt import Message, MqttLink
 from agent.peers import Peers
 from agent.topics import PEERS, Topics
-from controller.context import Mode
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 
@@ -34,14 +28,14 @@ class Dispatch:
         link: MqttLink,
         *,
         intake: Intake,
-        answering: Answering,
+        mode: ModeSwitch,
         feedback: Feedback,
         cloud: Peers,
     ) -> None:
         self._topics = topics
         self._link = link
         self._intake = intake
-        self._answering = answering
+        self._mode = mode
         self._feedback = feedback
         self._cloud = cloud
 
@@ -55,11 +49,17 @@ class Dispatch:
             finally:
                 room.release()
 
+        async def take_mode(message: Message) -> None:
+            await self._mode.take(message.payload)
+            message.ack()
+
         async with anyio.create_task_group() as tasks:
             async for message in self._link.messages():
                 if message.topic == self._topics.query:
                     await room.acquire()
                     tasks.start_soon(take_in, message)
+                elif message.topic == self._topics.mode_set:
+                    tasks.start_soon(take_mode, message)
                 else:
                     self._take(message)
                     message.ack()
@@ -67,18 +67,5 @@ class Dispatch:
     def _take(self, message: Message) -> None:
         if message.topic.startswith(f"{PEERS}/"):
             records.take(self._cloud, message.topic, message.payload)
-        elif message.topic == self._topics.mode_set:
-            self._set_mode(message.payload.decode(errors="replace").strip())
         elif message.topic == self._topics.feedback:
             self._feedback.take(message.payload)
-
-    def _set_mode(self, wanted: str) -> None:
-        for mode in get_args(Mode):
-            if mode == wanted:
-                self._answering.mode = mode
-                self._link.post(self._topics.mode_state, mode, retain=True)
-                self._link.post(self._topics.event, {"event": "mode", "mode": mode})
-                return
-        message = f"mode {wanted[:40]!r} is not known: use {', '.join(get_args(Mode))}"
-        log.warning("%s", message)
-        self._link.post(self._topics.event, {"event": "error", "code": "bad_mode", "message": message})

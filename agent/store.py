@@ -1,4 +1,4 @@
-"""What was learned, kept over restarts in one file that is never half written.
+"""What must outlive a restart, kept in one file that is never half written.
 
 1. A save replaces the file atomically, on the disk and not only in its cache, and keeps the one before.
 2. A file that is damaged, or that its reader will not take (of another version, say), is set aside under a
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class StoreFailed(InarvlError):
-    """The disk does not take what was learned."""
+    """The disk does not take what should be kept."""
 
     code = "store_failed"
 
@@ -53,9 +53,7 @@ class Store:
             fresh.replace(self._path)
             _sync_folder(self._path.parent)
         except OSError as error:
-            raise StoreFailed(
-                f"what was learned cannot be saved in {self._path} ({error.strerror}): check the disk"
-            ) from error
+            raise StoreFailed(f"{self._path} cannot be written ({error.strerror}): check the disk") from error
 
     def load(self, take: Callable[[dict[str, Any]], None]) -> list[Path]:
         """Give `take` the newest content that is whole and that it accepts; InarvlError from it refuses one.

@@ -61,13 +61,16 @@ async def test_a_peer_that_dies_is_done_without_and_comes_back(product: Product)
     assert await tier_of(product, "local") == "local"
 
 
-async def test_the_mode_decides_and_is_retained(product: Product) -> None:
+async def test_the_mode_decides_and_outlives_the_agent(product: Product) -> None:
     await until_cloud_answers(product)
     try:
         async with product.client() as client:
             for mode, tier in (("local", "local"), ("cloud", "cloud")):
                 await client.link.publish(product.topics.mode_set, mode.encode(), qos=1)
                 assert await tier_of(product) == tier
+        product.services["agent"].kill()
+        product.start("agent").wait_ready(PATIENCE_S, lambda _status: None)
+        assert await tier_of(product) == "cloud"
     finally:
         async with product.client() as client:
             await client.link.publish(product.topics.mode_set, b"auto", qos=1)
