@@ -229,6 +229,7 @@ class Daemon:
                 mdns.browse,
                 partial(self._cloud.offer, source=mdns.SOURCE),
                 partial(self._cloud.withdraw, source=mdns.SOURCE),
+                partial(self._cloud.lapse, source=mdns.SOURCE),
             )
 
     def _subscriptions(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The peers that are known, and which of them are well.
 
-1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it.
+1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it; one that only is not heard
+   of any more goes when it has failed LAST_TRIES checks in a row as well.
 2. A known peer is checked in turn: ready, and what it serves. One that passes is healthy.
 3. A failed check makes it unhealthy at once, failed calls when its breaker says so; it is then checked again
    after a delay that doubles with each failure, jittered. A passed check lets a few calls through, and an
@@ -35,6 +36,7 @@ MOST_PEERS = 32
 PROBE_BYTES = 32_768
 CONFIRM_S = 0.2
 CONFIRMATIONS = 3
+LAST_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,14 @@ class Peers:
             return
         peer.sources.discard(source)
         if not peer.sources:
-            self._forget(peer)
-            self._changed(peer_id, "gone")
+            self._drop(peer)
+
+    def lapse(self, peer_id: str, *, source: str) -> None:
+        """`source` has not heard of the peer for too long; it stays while it answers."""
+        peer = self._known.get(peer_id)
+        if peer is not None:
+            peer.sources.discard(source)
+            self._drop_if_lapsed(peer)
 
     def began(self, peer_id: str) -> None:
         """A call to the peer is under way."""
@@ -189,6 +197,14 @@ class Peers:
                 await anyio.sleep_forever()
         finally:
             self._tasks = None
+
+    def _drop_if_lapsed(self, peer: Peer) -> None:
+        if not peer.sources and peer.failures >= LAST_TRIES and self._known.get(peer.record.id) is peer:
+            self._drop(peer)
+
+    def _drop(self, peer: Peer) -> None:
+        self._forget(peer)
+        self._changed(peer.record.id, "gone")
 
     def _forget(self, peer: Peer) -> None:
         del self._known[peer.record.id]
@@ -249,6 +265,7 @@ class Peers:
         if peer.healthy != healthy:
             peer.healthy = healthy
             self._changed(peer.record.id, "healthy" if healthy else "unhealthy")
+        self._drop_if_lapsed(peer)
 
     def _delay_s(self, peer: Peer) -> float:
         if peer.healthy:

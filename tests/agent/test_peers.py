@@ -101,6 +101,38 @@ async def test_a_peer_stays_while_any_source_names_it() -> None:
         peers.withdraw("p", source="mqtt")
 
 
+async def test_a_peer_not_heard_of_any_more_stays_while_it_answers() -> None:
+    port, changes = free_port(), list[str]()
+    peers = registry(changed=lambda _id, word: changes.append(word))
+    async with running(peers):
+        async with endpoint(port):
+            peers.offer(record(port), source="zeroconf")
+            await until(lambda: bool(peers.healthy()))
+            peers.lapse("p", source="zeroconf")
+            await anyio.sleep(5 * QUICK.check_s)
+            assert peers.healthy()
+        await until(lambda: not peers.known())
+        peers.offer(record(port), source="zeroconf")
+        assert peers.known(), "heard of again, it is taken in again"
+    assert changes[:4] == ["found", "healthy", "unhealthy", "gone"]
+
+
+async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
+    port, changes = free_port(), list[str]()
+    patient = Pace(check_s=0.05, first_retry_s=0.5)
+    rng = np.random.default_rng(0)
+    peers = Peers(rng=rng, pace=patient, changed=lambda _id, word: changes.append(word))
+    async with running(peers):
+        async with endpoint(port):
+            peers.offer(record(port), source="zeroconf")
+            await until(lambda: bool(peers.healthy()))
+            peers.lapse("p", source="zeroconf")
+        await until(lambda: "unhealthy" in changes)
+        async with endpoint(port):
+            await until(lambda: changes[-1] == "healthy")
+    assert "gone" not in changes
+
+
 async def test_a_peer_that_moved_is_asked_at_its_new_place() -> None:
     port = free_port()
     peers = registry()

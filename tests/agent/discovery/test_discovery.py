@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
+from zeroconf import RecordUpdate, current_time_millis
+from zeroconf.asyncio import AsyncZeroconf
 
 from agent.discovery import mdns, records
 from agent.mqtt import MqttLink, MqttOptions
@@ -44,6 +47,64 @@ async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_heard() -> None:
                 await found.wait()
             await gone.wait()
             tasks.cancel_scope.cancel()
+
+
+async def test_a_peer_not_heard_of_for_too_long_has_lapsed_and_is_not_gone() -> None:
+    record = announced()
+    found, lapsed = anyio.Event(), anyio.Event()
+    network = AsyncZeroconf()
+
+    def on_found(seen: PeerRecord) -> None:
+        if seen.id == record.id:
+            found.set()
+
+    def on_gone(peer_id: str) -> None:
+        assert peer_id != record.id
+
+    def on_lapsed(peer_id: str) -> None:
+        if peer_id == record.id:
+            lapsed.set()
+
+    async with on_lan(record), anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(mdns.browse, on_found, on_gone, on_lapsed, network=network))
+        with anyio.fail_after(30):
+            await found.wait()
+            run_out(network)
+            await lapsed.wait()
+        tasks.cancel_scope.cancel()
+
+
+def run_out(network: AsyncZeroconf) -> None:
+    """Let all that was heard be too old, as zeroconf's own cleanup does when the time has come."""
+    late_ms = current_time_millis() + 1e3 * 100_000
+    records, cache = network.zeroconf.record_manager, network.zeroconf.cache
+    records.async_updates(late_ms, [RecordUpdate(old, old) for old in cache.async_expire(late_ms)])
+    records.async_updates_complete(False)
+
+
+async def test_a_peer_whose_details_got_lost_is_asked_for_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, asked, resolve = announced(), 0, mdns._resolve
+    found = anyio.Event()
+
+    async def lossy(network: AsyncZeroconf, name: str) -> PeerRecord | None:
+        nonlocal asked
+        if not name.startswith(record.id):
+            return None
+        asked += 1
+        return None if asked < 3 else await resolve(network, name)
+
+    def on_found(seen: PeerRecord) -> None:
+        assert seen == record
+        found.set()
+
+    monkeypatch.setattr(mdns, "_resolve", lossy)
+    monkeypatch.setattr(mdns, "FIRST_PAUSE_S", 0.01)
+    async with on_lan(record), anyio.create_task_group() as tasks:
+        tasks.start_soon(mdns.browse, on_found, lambda _id: None)
+        with anyio.fail_after(30):
+            await found.wait()
+        tasks.cancel_scope.cancel()
+    assert asked >= 3
 
 
 async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: Path) -> None:
