@@ -369,6 +369,39 @@ async def test_requests_that_wait_are_answered_together(
     assert sorted(texts) == sorted(questions)
 
 
+async def test_one_bad_request_among_those_answered_together_fails_alone(
+    batching_server: str, jpeg: bytes, blocked: Blocked, batches: list[int]
+) -> None:
+    """Its question does not fit the model, which only the model knows."""
+    fellows, bad = ("?", "how many?", "is it red?"), "how many of them " * 1000
+    texts: dict[str, str] = {}
+    refused: list[VlmRefused] = []
+    async with client_of(batching_server) as client, session_of(batching_server) as session:
+
+        async def ask(question: str) -> None:
+            try:
+                answer = await client.complete(question, jpeg, model="llava", max_tokens=4, timeout_s=60)
+                texts[question] = answer.text
+            except VlmRefused as error:
+                assert question == bad
+                refused.append(error)
+
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(ask, fellows[0])
+            await happened(blocked.started)
+            for question in (fellows[1], bad, fellows[2]):
+                callers.start_soon(ask, question)
+            await metric_is(session, "inarvl_vlm_queue_length", 3)
+            blocked.opened.set()
+        assert batches[:2] == [1, 3], "they were tried together"
+        assert [(error.status, error.code) for error in refused] == [(400, "vlm_refused")]
+        beside_a_bad_one = dict(texts)
+        for question in fellows:
+            await ask(question)
+    assert texts == beside_a_bad_one
+    assert sorted(texts) == sorted(fellows)
+
+
 async def test_metrics_count_by_outcome_in_base_units(tcp_server: str, jpeg: bytes) -> None:
     async with client_of(tcp_server) as client, session_of(tcp_server) as session:
         before = await metrics(session)
