@@ -73,13 +73,17 @@ class Intake:
         )
         left_ms = self._left_ms(query, message.expiry_s)
         entry = self._entry(message, address, query, left_ms)
+        again = address.query_id is not None or message.dup
+        if again and await self._outbox.answered_unrecorded(entry.key):
+            message.ack()
+            return
         try:
             added = await self._spool.add(entry)
-            if added is Added.DUPLICATE and address.query_id is None and not message.dup:
+            if added is Added.DUPLICATE and not again:
                 entry = replace(entry, key=f"{entry.key}#{uuid.uuid4().hex}")
                 added = await self._spool.add(entry)
         except InarvlError as error:
-            await self._outbox.send_unspooled(address, refusal(address, error))
+            await self._outbox.refuse(entry, address, refusal(address, error))
             message.ack()
             return
         message.ack()

@@ -1,7 +1,8 @@
 """Replies on their way out.
 
 1. A reply stands in the spool before it is published, and leaves it when the broker has acknowledged it.
-2. Where the disk takes no more it is published all the same: an answer in hand is not withheld.
+2. Where the disk takes no more it is published all the same: an answer in hand is not withheld. What was
+   answered so is remembered, for the broker may send its query again.
 3. What an earlier run left is published again, marked as resent, since the broker may have had it.
 """
 
@@ -16,7 +17,7 @@ import anyio
 from agent.address import Address
 from agent.mqtt import MqttLink, PublishRefused
 from agent.reply import Reply
-from agent.spool import Kept, Spool, SpooledReply, SpoolFailed
+from agent.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Outbox:
         self._todo: list[SpooledReply] = []
         self._under_way = 0
         self._changed = anyio.Event()
-        self._unrecorded: OrderedDict[str, None] = OrderedDict()
+        self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
     async def send(self, key: str, address: Address, reply: Reply) -> None:
         """Answer the spooled query `key`; returns when the reply is safe. A second one is dropped."""
@@ -47,9 +48,31 @@ class Outbox:
             return
         self._queue(SpooledReply(key, address.topic, address.correlation, payload))
 
-    async def send_unspooled(self, address: Address, reply: Reply) -> None:
-        """Refuse a query that the spool could not take; returns when the broker has the refusal."""
-        await self._link.publish(address.topic, reply.to_bytes(), qos=1, correlation=address.correlation)
+    async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
+        """Refuse a query that the spool has no room for; returns when the broker has the refusal.
+
+        It waits for that, so that no more such refusals are open than the broker sends queries at a time.
+        """
+        payload = reply.to_bytes()
+        try:
+            if await self._spool.refuse(entry, payload) is Added.DUPLICATE:
+                return
+            recorded = True
+        except SpoolFailed:
+            if not self._first(entry.key):
+                return
+            recorded = False
+        await self._publish(SpooledReply(entry.key, address.topic, address.correlation, payload))
+        if recorded:
+            await self._record_delivery(entry.key)
+
+    async def answered_unrecorded(self, key: str) -> bool:
+        """Whether `key` has been answered without the disk knowing; returns when the broker has the reply."""
+        published = self._unrecorded.get(key)
+        if published is None:
+            return False
+        await published.wait()
+        return True
 
     def resume(self, left: list[SpooledReply]) -> None:
         """Publish what an earlier run answered without seeing it acknowledged."""
@@ -63,7 +86,7 @@ class Outbox:
                 while not self._todo:
                     await self._changed.wait()
                 for entry in self._todo:
-                    tasks.start_soon(self._publish, entry)
+                    tasks.start_soon(self._deliver, entry)
                 self._todo.clear()
 
     async def emptied(self) -> None:
@@ -76,26 +99,35 @@ class Outbox:
         self._under_way += 1
         self._wake()
 
+    async def _deliver(self, entry: SpooledReply) -> None:
+        await self._publish(entry)
+        await self._record_delivery(entry.key)
+        self._under_way -= 1
+        self._wake()
+
     async def _publish(self, entry: SpooledReply) -> None:
         try:
             await self._link.publish(entry.reply_topic, entry.reply, qos=1, correlation=entry.correlation)
         except PublishRefused as error:
             log.error("the reply to %s was not taken: %s", entry.key, error)
+        if (published := self._unrecorded.get(entry.key)) is not None:
+            published.set()
+
+    async def _record_delivery(self, key: str) -> None:
         while True:
             try:
-                await self._spool.delivered(entry.key)
-                break
+                await self._spool.delivered(key)
+                return
             except SpoolFailed:
                 await anyio.sleep(RETRY_S)
-        self._under_way -= 1
-        self._wake()
 
     def _first(self, key: str) -> bool:
         if key in self._unrecorded:
             return False
-        self._unrecorded[key] = None
+        self._unrecorded[key] = anyio.Event()
         if len(self._unrecorded) > MOST_REMEMBERED:
-            self._unrecorded.popitem(last=False)
+            _, forgotten = self._unrecorded.popitem(last=False)
+            forgotten.set()
         return True
 
     def _wake(self) -> None:

@@ -3,7 +3,8 @@
 1. A query is added before the broker is told to forget it; a second one with the same key is a duplicate.
 2. A reply is written beside its query before it is published, once.
 3. A delivered reply loses its bodies; its key stays for duplicates to be known until it is pruned.
-4. Open queries are bounded in number and in bytes; the next one is refused as busy.
+4. Open queries are bounded in number and in bytes; the next one is refused as busy, and its refusal kept as
+   any reply is.
 One thread owns the database. What waits for it while it commits shares the next commit.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,7 +132,7 @@ class Spool:
         """
 
         def insert(db: sqlite3.Connection) -> Added:
-            if db.execute("SELECT 1 FROM query WHERE key = ?", (entry.key,)).fetchone():
+            if _known(db, entry.key):
                 return Added.DUPLICATE
             waiting, held = db.execute(
                 "SELECT count(*), total(length(payload)) FROM query WHERE delivered = 0"
@@ -142,18 +143,22 @@ class Spool:
                 raise SpoolFull(
                     f"{held / 2**20:.0f} MiB of queries wait already: ask later, or send smaller images"
                 )
-            db.execute(
-                "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, NULL, 0)",
-                (
-                    entry.key,
-                    entry.received_ms,
-                    entry.expires_ms,
-                    entry.reply_topic,
-                    entry.correlation,
-                    entry.payload,
-                    entry.attributes,
-                ),
-            )
+            _insert(db, entry, None)
+            return Added.NEW
+
+        return await self._do(insert)
+
+    async def refuse(self, entry: SpoolEntry, reply: bytes) -> Added:
+        """Keep the refusal of a query that there was no room for, however many wait; its payload is dropped.
+
+        Raises:
+            SpoolFailed: the disk is full or failing.
+        """
+
+        def insert(db: sqlite3.Connection) -> Added:
+            if _known(db, entry.key):
+                return Added.DUPLICATE
+            _insert(db, replace(entry, payload=b""), reply)
             return Added.NEW
 
         return await self._do(insert)
@@ -228,3 +233,21 @@ class Spool:
             return await self._writer.do(work)
         except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(f"the spool fails ({error}): check the disk") from error
+
+
+def _known(db: sqlite3.Connection, key: str) -> bool:
+    return db.execute("SELECT 1 FROM query WHERE key = ?", (key,)).fetchone() is not None
+
+
+def _insert(db: sqlite3.Connection, entry: SpoolEntry, reply: bytes | None) -> None:
+    row = (
+        entry.key,
+        entry.received_ms,
+        entry.expires_ms,
+        entry.reply_topic,
+        entry.correlation,
+        entry.payload,
+        entry.attributes,
+        reply,
+    )
+    db.execute("INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row)

@@ -235,6 +235,53 @@ async def test_a_failing_spool_is_told_at_once(bench: Bench, tmp_path: Path) -> 
     assert bench.acknowledged == [0]
 
 
+async def test_a_query_refused_for_want_of_room_stays_refused_when_the_broker_repeats_it(
+    bench: Bench,
+) -> None:
+    for number in range(5):
+        await bench.accept(query(id=f"q{number}"))
+    for job in await bench.handed_on():
+        await bench.outbox.send(job.key, job.address, Refusal(job.query.id, "late", "too late"))
+    await bench.publish()
+    await bench.accept(query(id="q4"), dup=True)
+    assert [refusal.id for refusal in bench.refused()] == ["q4", "q0", "q1", "q2", "q3"]
+    assert await bench.handed_on() == []
+    assert await bench.spool.undelivered() == []
+    assert len(bench.acknowledged) == 6
+
+
+async def test_a_refusal_for_want_of_room_that_a_crash_cut_off_is_made_up_for(spool: Spool) -> None:
+    before = Bench(spool)
+    for number in range(4):
+        await before.accept(query(id=f"q{number}"))
+
+    async def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before.link.publish = crash  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await before.accept(query(id="q4"))
+    assert len(before.acknowledged) == 4, "the broker has it, and will send it again"
+    after = Bench(spool)
+    after.outbox.resume(await spool.undelivered())
+    await after.accept(query(id="q4"), dup=True)
+    assert [(refusal.id, refusal.resent) for refusal in after.refused()] == [("q4", True)]
+
+
+async def test_a_query_that_a_full_disk_refused_stays_refused_when_there_is_room_again(bench: Bench) -> None:
+    kept = await bench.spool._writer.do(
+        lambda db: db.execute("SELECT sql FROM sqlite_master WHERE name = 'query'").fetchone()
+    )
+    await bench.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
+    await bench.accept(query(id="q"))
+    await bench.accept(query(id="q"), dup=True)
+    await bench.spool._writer.do(lambda db: db.execute(kept[0]))
+    await bench.accept(query(id="q"), dup=True)
+    assert [refusal.code for refusal in bench.refused()] == ["spool_failed"]
+    assert await bench.handed_on() == []
+    assert bench.acknowledged == [0, 1, 2]
+
+
 async def test_the_expiry_of_the_message_shortens_the_deadline(bench: Bench) -> None:
     await bench.accept(query(id="a", deadline_ms=9000), expiry_s=2)
     await bench.accept(query(id="b", deadline_ms=1000), expiry_s=2)
