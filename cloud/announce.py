@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlparse
 
@@ -32,8 +32,15 @@ class AnnounceFailed(InarvlError):
 
 
 @asynccontextmanager
-async def on_lan(record: PeerRecord) -> AsyncIterator[None]:
-    """Announce `record` over zeroconf until the block is left, then say goodbye."""
+async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIterator[None]:
+    """Announce `record` over zeroconf until the block is left, then say goodbye.
+
+    Args:
+        interfaces: addresses of the interfaces to announce it on; none for all.
+
+    Raises:
+        AnnounceFailed: an interface has no such address.
+    """
     parts = urlparse(record.url)
     addresses = _addresses(parts.hostname or "")
     info = AsyncServiceInfo(
@@ -44,7 +51,12 @@ async def on_lan(record: PeerRecord) -> AsyncIterator[None]:
         properties=record.to_txt(),
         server=f"{record.id}.local.",
     )
-    network = AsyncZeroconf()
+    try:
+        network = AsyncZeroconf(interfaces=list(interfaces)) if interfaces else AsyncZeroconf()
+    except OSError as error:
+        raise AnnounceFailed(
+            f"cannot announce on {', '.join(interfaces)} ({error}): see ip address"
+        ) from None
     try:
         await (await network.async_register_service(info, allow_name_change=True))
         log.info("announced on the local network as %s", info.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,11 @@ Username = Annotated[str | None, typer.Option(help="For the broker.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with the broker's password.")]
 Lan = Annotated[bool, typer.Option("--zeroconf/--no-zeroconf", help="Announce on the local network.")]
 
+Interface = Annotated[
+    list[str] | None,
+    typer.Option(help="Address of an interface to announce on by zeroconf; repeatable, all when left out."),
+]
+
 
 @app.command("serve")
 def serve_command(
@@ -53,10 +59,12 @@ def serve_command(
     username: Username = None,
     password_file: PasswordFile = None,
     zeroconf: Lan = True,
+    interface: Interface = None,
     log_level: str = "info",
 ) -> None:
     """Serve models as `inarvl-vlm serve` does, and announce them once they are ready."""
     logs.configure(log_level)
+    lan = (interface or []) if zeroconf else None
 
     async def run(options: ServeOptions) -> None:
         async with AsyncExitStack() as announcements:
@@ -68,7 +76,7 @@ def serve_command(
                     models=tuple(card.id for card in info.models),
                     version=__version__,
                 )
-                await _announce(announcements, record, zeroconf, broker, username, password_file)
+                await _announce(announcements, record, lan, broker, username, password_file)
 
             await serve(options, on_ready=announce)
 
@@ -94,10 +102,12 @@ def announce_command(
     username: Username = None,
     password_file: PasswordFile = None,
     zeroconf: Lan = True,
+    interface: Interface = None,
     log_level: str = "info",
 ) -> None:
     """Announce a server that something else runs, such as vLLM or Ollama."""
     logs.configure(log_level)
+    lan = (interface or []) if zeroconf else None
 
     async def run() -> None:
         client = VlmClient(url)
@@ -107,7 +117,7 @@ def announce_command(
             await client.aclose()
         record = PeerRecord(id=peer_id, url=url, models=models, version=__version__)
         async with AsyncExitStack() as announcements:
-            await _announce(announcements, record, zeroconf, broker, username, password_file)
+            await _announce(announcements, record, lan, broker, username, password_file)
             systemd.notify(f"READY=1\nSTATUS=announcing {url}")
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
@@ -120,13 +130,13 @@ def announce_command(
 async def _announce(
     stack: AsyncExitStack,
     record: PeerRecord,
-    zeroconf: bool,
+    lan: Sequence[str] | None,
     broker: str | None,
     username: str | None,
     password_file: Path | None,
 ) -> None:
-    if zeroconf:
-        await stack.enter_async_context(on_lan(record))
+    if lan is not None:
+        await stack.enter_async_context(on_lan(record, lan))
     if broker:
         password = await anyio.Path(password_file).read_text() if password_file else None
         await stack.enter_async_context(

@@ -9,6 +9,8 @@ import anyio
 
 from bench.faults.scene import Scene
 
+SILENCE_S = 150.0  # over the two minutes that an announced address lives
+
 Harm = Callable[[Scene], Awaitable[None]]
 
 
@@ -19,13 +21,15 @@ class Fault:
     Attributes:
         harm: does it, and ends when all that it did has been taken back.
         wants_clock: it needs libfaketime.
-        real_edge: the board's model must be the bundled one, not a stand-in.
+        real_edge: the board's model must be the bundled one, not a stand-in; the cloud is a slow one then.
+        announced: the cloud peer is found by zeroconf.
     """
 
     name: str
     harm: Harm
     wants_clock: bool = False
     real_edge: bool = False
+    announced: bool = False
 
 
 async def nothing(scene: Scene) -> None:
@@ -112,6 +116,29 @@ async def names_silent(scene: Scene) -> None:
     await anyio.sleep(5)
 
 
+def multicast_silent(seconds: float) -> Harm:
+    """No multicast passes for so long, in which the peer dies and comes back; then it leaves for good."""
+
+    async def harm(scene: Scene) -> None:
+        await scene.until_cloud("healthy")
+        scene.link.set(multicast=False)
+        await anyio.sleep(seconds)
+        await scene.until_cloud("healthy")
+        scene.site.kill("cloud")
+        await scene.until_cloud("unhealthy")
+        await scene.restart("cloud")
+        await scene.until_cloud("healthy")
+        scene.link.set(multicast=True)
+        await anyio.sleep(5)
+        await scene.until_cloud("healthy")
+        scene.site.stop("announcer")
+        await scene.until_cloud("gone")
+        await scene.restart("announcer")
+        await scene.until_cloud("healthy")
+
+    return harm
+
+
 async def clock_jumps(scene: Scene) -> None:
     """The wall clock jumps by an hour, both ways, with a killed agent in between."""
     for shift in ("+3600", "-3600", "+0"):
@@ -162,10 +189,12 @@ async def sensors_stall(scene: Scene) -> None:
 
 
 async def model_killed(scene: Scene) -> None:
-    """The board's real model server is killed under load, so while it generates."""
-    await anyio.sleep(5)
-    scene.site.kill("edge")
-    await scene.restart("edge")
+    """The board's real model server is killed three times while it generates."""
+    for _ in range(3):
+        await anyio.sleep(scene.rng.uniform(2, 5))
+        await scene.computing("edge")
+        scene.site.kill("edge")
+        await scene.restart("edge")
     await anyio.sleep(5)
 
 
@@ -199,11 +228,12 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         Fault("20% packet loss", loss),
         Fault("2 s delay", delay),
         Fault("DNS silent", names_silent),
+        Fault(f"multicast silent for {SILENCE_S:g} s", multicast_silent(SILENCE_S), announced=True),
         Fault("clock jumps of 1 h", clock_jumps, wants_clock=True),
         Fault("disk full", disk_full),
         Fault("spool overwritten", disk_damaged),
         Fault("out of file descriptors", descriptors),
         Fault("sensors stall", sensors_stall),
-        Fault("model server killed mid-generation", model_killed, real_edge=True),
+        Fault("model server killed mid-generation, 3 times", model_killed, real_edge=True),
         Fault(f"agent killed {kills} times", agent_killed(kills)),
     )

@@ -21,6 +21,7 @@ from bench.load.caller import Caller, Sent, Shape
 from bench.load.run import caller_of
 from bench.load.site import Layout, Pacing, Site
 from bench.load.tally import Tally
+from inarvl.errors import InarvlError
 
 DEADLINE_MS = 30_000.0
 PATIENCE_S = 90.0
@@ -52,15 +53,25 @@ class Account:
 
 
 async def try_fault(fault: Fault, rate: float, seed: int, keep: Path | None = None) -> Account:
-    """Run one fault under `rate` questions per second; the site's folder is copied into `keep`."""
+    """Run one fault under `rate` questions per second; the site's folder is copied into `keep`.
+
+    Raises:
+        BenchError, ServiceFailed: the site does not do what the fault needs.
+    """
     rng = np.random.default_rng(seed)
     with _scene(fault, rng, keep) as scene:
         caller = caller_of(scene.site, rng)
         questions: list[Sent] = []
+        failure: InarvlError | None = None
         async with caller.connected(), anyio.create_task_group() as tasks:
             tasks.start_soon(_ask, caller, Shape(rate, (DEADLINE_MS,)), questions)
-            await fault.harm(scene)
+            try:
+                await fault.harm(scene)
+            except InarvlError as error:  # raised below, since a task group would wrap it
+                failure = error
             tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
         return _account(fault, questions)
 
 
@@ -122,13 +133,14 @@ def _scene(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterato
         site = Site(
             folder,
             Layout(HERE, words),
-            Pacing(edge_ms=40.0, cloud_ms=60.0),
+            Pacing(cloud_ms=800.0, cloud_slots=4) if fault.real_edge else Pacing(edge_ms=40.0, cloud_ms=60.0),
             settings={
                 "broker": {"url": f"mqtt://{BROKER_NAME}:{Layout().broker_port}", "keepalive_s": 5},
                 "intake": {"max_spool_mb": 8},
             },
             edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
             durable=True,
+            announced=fault.announced,
         )
         if keep is not None:
             stack.callback(_keep, folder, keep / fault.name.replace(" ", "-"))

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import anyio
 import numpy as np
 import psutil
 from anyio import to_thread
 
+from agent.mqtt import MqttLink, MqttOptions
+from bench.errors import BenchError
 from bench.faults.names import Names
 from bench.faults.network import Link
-from bench.load.site import Site
+from bench.load.site import CLOUD, TOPICS, Site
 
 DISK_MB = 12
+COMPUTES_S, LOOK_S, SAYS_SO_S = 60.0, 0.1, 90.0
+CloudState = Literal["healthy", "unhealthy", "gone"]
 FAKETIME = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 
 
@@ -48,6 +56,40 @@ class Scene:
     async def restart_broker(self) -> None:
         """Start the broker again and wait until it listens."""
         await to_thread.run_sync(self.site.start_broker)
+
+    async def computing(self, part: str) -> None:
+        """Wait until a part computes.
+
+        Raises:
+            BenchError: it does not.
+        """
+        process = psutil.Process(self.site.running[part].pid)
+        with anyio.move_on_after(COMPUTES_S):
+            while True:
+                before = process.cpu_times().user
+                await anyio.sleep(LOOK_S)
+                if process.cpu_times().user - before >= LOOK_S / 4:
+                    return
+        raise BenchError(f"the {part} has nothing to do: ask more often")
+
+    async def until_cloud(self, state: CloudState) -> None:
+        """Wait until the agent says of the cloud peer that it is so.
+
+        Raises:
+            BenchError: it does not come to say so.
+        """
+        layout = self.site.layout
+        options = MqttOptions(layout.address, layout.broker_port, client_id=f"look-{uuid.uuid4().hex[:10]}")
+        with anyio.move_on_after(SAYS_SO_S):
+            async with MqttLink(options, subscriptions=(TOPICS.telemetry,)) as link:
+                async for message in link.messages():
+                    message.ack()
+                    known = {
+                        server["id"]: server["healthy"] for server in json.loads(message.payload)["servers"]
+                    }
+                    if state == {True: "healthy", False: "unhealthy", None: "gone"}[known.get(CLOUD)]:
+                        return
+        raise BenchError(f"the agent does not find that the cloud peer is {state}")
 
     def pause(self, pid: int, *, on: bool) -> None:
         """Stop a process in its tracks, or let it go on."""

@@ -35,6 +35,7 @@ class Conditions:
         loss: share of the packets that vanish.
         mbps: rate in each direction, None for no limit.
         up: whether anything passes.
+        multicast: whether packets to groups pass, as mDNS needs it; many an access point drops them.
         frozen: TCP connections seen before pass nothing, as if the other end had vanished; new ones work.
     """
 
@@ -43,6 +44,7 @@ class Conditions:
     loss: float = 0.0
     mbps: float | None = None
     up: bool = True
+    multicast: bool = True
     frozen: bool = False
 
 
@@ -81,7 +83,8 @@ class Wire:
         flow = _flow(packet)
         if flow is not None:
             self._seen.add(flow)
-        lost = not link.up or flow in self._frozen or self._rng.random() < link.loss
+        silent = not link.multicast and _to_group(packet)
+        lost = not link.up or silent or flow in self._frozen or self._rng.random() < link.loss
         waiting = self._waiting[sink]
         if lost or len(waiting) >= MOST_WAITING:
             return
@@ -111,6 +114,13 @@ def open_tun(name: str) -> int:
     end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(end, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
     return end
+
+
+def _to_group(packet: bytes) -> bool:
+    """Whether a packet is for a multicast group, over IPv4 or IPv6."""
+    if packet[0] >> 4 == 4:
+        return packet[16] >> 4 == 14
+    return packet[24] == 0xFF
 
 
 def _flow(packet: bytes) -> bytes | None:

@@ -22,7 +22,7 @@ from demo.service import Service
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)
 START_S = 120.0
-CLOUD_PORT = 18_020
+CLOUD, CLOUD_PORT = "cloud", 18_020
 DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
 
 
@@ -53,7 +53,9 @@ class Pacing:
 class Site:
     """Parts are called broker, edge, cloud and agent; everything they write is in `folder`.
 
-    A `durable` broker writes all it holds to the disk at every change, so that it can be killed.
+    A `durable` broker writes all it holds to the disk at every change, so that it can be killed. When the
+    cloud is `announced`, a part called announcer tells of it by zeroconf on the layout's address alone, and
+    the site file does not name it.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Site:
     edge_command: tuple[str, ...] | None = None
     cloud_command: tuple[str, ...] | None = None
     durable: bool = False
+    announced: bool = False
     running: dict[str, Service] = field(default_factory=dict)
     _broker: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +74,7 @@ class Site:
         self.state.mkdir(parents=True, exist_ok=True)
         self._write_config()
         self.start_broker()
-        for part in ("edge", "cloud"):
+        for part in ("edge", "cloud", *(("announcer",) if self.announced else ())):
             self.start(part)
             self.await_ready(part)
         self.start("agent")
@@ -79,7 +82,7 @@ class Site:
 
     def stop_all(self) -> None:
         """End everything, the agent first."""
-        for part in ("agent", "cloud", "edge"):
+        for part in ("agent", "announcer", "cloud", "edge"):
             if part in self.running:
                 self.running.pop(part).stop()
         self.kill_broker()
@@ -91,12 +94,17 @@ class Site:
 
     def start(self, part: str) -> None:
         """Start a part without waiting for it."""
-        command = {"edge": self._edge, "cloud": self._cloud, "agent": self._agent}[part]()
+        parts = {"edge": self._edge, "cloud": self._cloud, "announcer": self._announcer, "agent": self._agent}
+        command = parts[part]()
         self.running[part] = Service(part, command, self.folder)
 
     def await_ready(self, part: str) -> None:
         """Wait until a part says that it is ready."""
         self.running[part].wait_ready(START_S, lambda _status: None)
+
+    def stop(self, part: str) -> None:
+        """End a part the way systemd does."""
+        self.running[part].stop()
 
     def kill(self, part: str) -> None:
         """End a part at once, as a crash would."""
@@ -138,8 +146,8 @@ class Site:
             "device": DEVICE,
             "broker": {"url": f"mqtt://{where}:{self.layout.broker_port}"},
             "local": f"unix:{self.folder}/edge.sock",
-            "peers": [{"id": "cloud", "url": f"http://{where}:{CLOUD_PORT}"}],
-            "discovery": {"zeroconf": False},
+            "peers": [] if self.announced else [{"id": CLOUD, "url": self._cloud_url}],
+            "discovery": {"zeroconf": self.announced},
             "state_dir": str(self.state),
             "profile": "generic-x86",
         }
@@ -161,6 +169,15 @@ class Site:
             return [*self.cloud_command, "--listen", listen]
         slots = f"{self.pacing.cloud_slots}"
         return [*_standin("cloud", listen), "--ms", f"{self.pacing.cloud_ms}", "--slots", slots]
+
+    def _announcer(self) -> list[str]:
+        tool = str(Path(sys.executable).with_name("inarvl-cloud"))
+        where = ("--interface", self.layout.address)
+        return [tool, "announce", "--url", self._cloud_url, "--id", CLOUD, *where]
+
+    @property
+    def _cloud_url(self) -> str:
+        return f"http://{self.layout.address}:{CLOUD_PORT}"
 
     def _broker_listens(self) -> bool:
         with socket.socket() as probe:
