@@ -7,7 +7,8 @@ One line per question. The columns, empty where nothing is known:
                           a group between fitting and testing
     type                  kind of question, such as "counting"; may be empty
     question, truth       as asked, and the right answer; several right answers are separated by "|"
-    signal.<name>         for each of controller.signals.FEATURES, in [0, 1], of the image as it was taken
+    signal.<name>         for each of controller.signals.FEATURES, in [-1, 1], of the image as it was taken
+                          and of the question
 
 and for each arm, named `local/MODEL@RESOLUTION` or `cloud/MODEL@RESOLUTION`:
 
@@ -62,7 +63,7 @@ RUN_COLUMNS = (
 
 @dataclass(frozen=True)
 class TracedQuestion:
-    """A question; `signals` has shape (len(FEATURES),), each within [0, 1]."""
+    """A question; `signals` has shape (len(FEATURES),), each within [-1, 1]."""
 
     id: str
     group: str

@@ -32,10 +32,16 @@ LEANINGS: Final = {
 TYPICAL: Final = {"blur": 0.4, "darkness": 0.3, "noise": 0.2, "clauses": 0.2, "yes_no": 0.3}
 TYPICAL_FLAG: Final = 0.2
 BIAS_DEVIATION: Final = 0.8
-WEIGHT_DEVIATION: Final = 0.8
+WEIGHT_DEVIATION: Final = 0.5
+WORDING_DEVIATION: Final = 0.3  # many words say nothing
 PRIOR_MEAN: Final = np.array([0.0, *(LEANINGS.get(name, 0.0) for name in FEATURES)])
 PRIOR_TYPICAL: Final = sum(LEANINGS[name] * TYPICAL.get(name, TYPICAL_FLAG) for name in LEANINGS)
-PRIOR_VARIANCE: Final = np.array([BIAS_DEVIATION**2, *(WEIGHT_DEVIATION**2 for _ in FEATURES)])
+PRIOR_VARIANCE: Final = np.square(
+    [
+        BIAS_DEVIATION,
+        *(WORDING_DEVIATION if name.startswith("wording") else WEIGHT_DEVIATION for name in FEATURES),
+    ]
+)
 
 
 class Guesses(NamedTuple):

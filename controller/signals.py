@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from controller.errors import SignalsError
 from controller.image_signals import ImageSignals, image_signals
 from controller.text_signals import TextSignals, text_signals
+from controller.wording import PLACES
 
 __all__ = [
     "FEATURES",
@@ -48,6 +49,7 @@ FEATURES: Final = (
     "spatial",
     "read",
     "colour",
+    *(f"wording_{place}" for place in range(PLACES)),
 )
 BEST_JPEG: Final = 95.0
 
@@ -60,7 +62,10 @@ class Signals:
     text: TextSignals
 
     def vector(self) -> NDArray[np.float64]:
-        """All of them, each within [0, 1] and named by `FEATURES`; read-only, computed once."""
+        """All of them, named by `FEATURES`; read-only, computed once.
+
+        Each is within [0, 1], those of the wording within [-1, 1].
+        """
         return self._vector
 
     @cached_property
@@ -91,7 +96,8 @@ class Signals:
             text.spatial,
             text.read,
             text.colour,
+            *text.wording,
         )
-        vector = np.array(values, dtype=np.float64).clip(0.0, 1.0)
+        vector = np.array(values, dtype=np.float64).clip(-1.0, 1.0)
         vector.flags.writeable = False
         return vector

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from controller.wording import wording
+
 Kind = Literal["yes_no", "how_many", "what", "which", "where", "who", "why", "other"]
 
 VERBS: Final = frozenset(
@@ -69,6 +71,7 @@ class TextSignals:
         count, compare, spatial, read, colour: what it seems to ask the eye to do.
         clauses: joining words and commas after the first word: each is one more thing to hold.
         entities: names, numbers and quotations.
+        wording: the words themselves, hashed; numbers count as one word.
     """
 
     words: int
@@ -80,6 +83,7 @@ class TextSignals:
     colour: bool
     clauses: int
     entities: int
+    wording: tuple[int, ...]
 
 
 def text_signals(question: str) -> TextSignals:
@@ -104,6 +108,7 @@ def text_signals(question: str) -> TextSignals:
         colour=COLOUR.search(lower) is not None,
         clauses=len(CLAUSE.findall(rest)),
         entities=names + len(QUOTED.findall(question)),
+        wording=wording("0" if word.isdigit() else word.lower() for word in words),
     )
 
 

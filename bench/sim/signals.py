@@ -12,7 +12,7 @@ class RecordedSignals(Signals):
     """The vector that a question's signals made; what it was made from is not known any more.
 
     Args:
-        vector: shape (len(FEATURES),), within [0, 1].
+        vector: shape (len(FEATURES),), within [-1, 1].
     """
 
     def __init__(self, vector: NDArray[np.float64]) -> None:

@@ -120,4 +120,15 @@ def test_questions_are_told_apart(question: str, kind: str, flags: set[str]) -> 
 def test_any_text_gives_a_bounded_vector_with_a_name_for_each_number(question: str) -> None:
     vector = Signals(image_signals(encoded(picture(40, 40))), text_signals(question)).vector()
     assert vector.shape == (len(FEATURES),)
-    assert ((vector >= 0) & (vector <= 1)).all()
+    least = np.array([-1.0 if name.startswith("wording") else 0.0 for name in FEATURES])
+    assert ((vector >= least) & (vector <= 1)).all()
+
+
+def test_the_same_way_of_asking_is_known_again() -> None:
+    """Numbers count as one word; another question has another wording."""
+    told = [
+        text_signals(text).wording
+        for text in ("Is gate 3 open?", "is gate 12 open", "What does the dial say?")
+    ]
+    assert told[0] == told[1] != told[2]
+    assert any(told[2])
