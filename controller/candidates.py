@@ -17,6 +17,7 @@ from controller.quality import Guesses
 from controller.roster import Roster
 from controller.rule import weighted
 from controller.settings import ControllerSettings
+from controller.truth import Damage
 
 LATE: Final = "it would miss the deadline"
 
@@ -44,15 +45,12 @@ class Candidates:
         home = self.roster.home
         return float(self.cost.max() if home is None else self.cost[home])
 
-    def asks(self, worth: float) -> Vector:
+    def asks(self, lam: float, damage: Damage) -> Vector:
         """What asking each cloud arm costs, with what its answer may lose; infinite where it cannot be asked.
 
         An answer to an escalation cannot be audited, so its risk is overrated while it is little known.
-
-        Args:
-            worth: of an answer that differs, in units of cost: lambda * net.
         """
-        asked = self.cost + worth * self.guesses.cautious
+        asked = self.cost + lam * damage.of(self.guesses.cautious)
         return np.where(self.roster.cloud & self.able, asked, np.inf)
 
     def without(self, place: int, reason: str) -> Candidates:

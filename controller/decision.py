@@ -13,6 +13,7 @@ from controller.candidates import Candidates
 from controller.context import DeviceState
 from controller.reason import why_failed_over, why_placed
 from controller.rule import escalation
+from controller.truth import Damage
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Basis:
         score: of every arm by the route rule.
         ask: what asking the cloud after each arm's answer would cost; infinite where none can be asked.
         spread: variance of the logit that each arm's confidence will add.
-        worth: of an answer that differs, in units of cost: lambda * net.
-        lost: share of the cloud's accuracy that an answer that differs loses.
+        lam: the price of a lost right answer, in units of cost.
+        damage: what keeping an answer that differs loses.
+        accuracy: the cloud's share of right answers.
         best: place of the arm that the route rule found.
         contested: both the reference and another arm could be used, so that accuracy was chosen.
         swayed: another arm was cheaper than the reference, so that the price of a lost answer had a say.
@@ -59,8 +61,9 @@ class Basis:
     score: Vector
     ask: Vector
     spread: Vector
-    worth: float
-    lost: float
+    lam: float
+    damage: Damage
+    accuracy: float
     best: int
     contested: bool
     swayed: bool
@@ -120,10 +123,10 @@ class Decision:
         return Prediction(
             latency_ms=float(candidates.estimates.latency_ms[place]),
             energy_j=float(candidates.estimates.energy_j[place]),
-            quality=1.0 - min(1.0, basis.lost * differ),
+            quality=1.0 - min(1.0, basis.damage.one(differ) / basis.accuracy),
             score=float(basis.score[place]),
             blocked=candidates.blocked[place],
-            escalation=escalation(basis.worth, differ, float(basis.spread[place]), ask),
+            escalation=escalation(basis.lam, basis.damage, differ, float(basis.spread[place]), ask),
         )
 
 

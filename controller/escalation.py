@@ -24,22 +24,22 @@ def follow_up(
     rng: np.random.Generator,
 ) -> tuple[FollowUp, float]:
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
-    basis, net = decision.basis, learned.truth.net
+    basis, damage = decision.basis, learned.truth.damage
     candidates = basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
     lam = learned.floor.lam(candidates.call)
-    asks = candidates.asks(lam * net)
+    asks = candidates.asks(lam, damage)
     if (own := roster.index.get(run.arm.id)) is not None:
         asks[own] = np.inf
     alone = not bool((asks < np.inf).any())
-    loss = net * judgement.differ
+    loss = damage.one(judgement.differ)
     ask = math.inf
     if run.arm.tier == "local" and not alone:
         left_ms = math.inf if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
         asks_in_time = np.where(late_ms <= left_ms, asks, np.inf)
         next_arm = int(np.argmin(asks_in_time))
         ask = float(asks_in_time[next_arm])
-        if ask < math.inf and not keeps(lam, net * judgement.cautious, ask):
+        if ask < math.inf and not keeps(lam, damage.one(judgement.cautious), ask):
             return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
     in_time = ask < math.inf or run.arm.tier == "cloud"
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)

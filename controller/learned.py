@@ -19,7 +19,7 @@ from controller.settings import ControllerSettings
 from controller.status import Status, Tally
 from controller.truth import Truth
 
-VERSION: Final = 1
+VERSION: Final = 2
 CAPACITY: Final = 64
 
 
@@ -67,7 +67,7 @@ class Learned:
             labels=tally["labels"],
             feedback=tally["feedback"],
             failures=tally["failures"],
-            kept=self.loss.kept(truth.net, truth.net_variance, self.accuracy),
+            kept=self.loss.kept(truth.net_variance(self.loss.typical), self.accuracy),
             floor=self._floor_setting,
             price=self.floor.price,
             lam=self.floor.lam(0.0),

@@ -57,7 +57,8 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
             learned.tally.add("labels")
             if episode.judgement is not None:
                 learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
-    learned.truth.learn(episode.answered, correct, differed)
+    expected = episode.differ if episode.judgement is None else episode.judgement.differ
+    learned.truth.learn(episode.answered, correct, differed, expected)
     learned.tally.add("feedback")
 
 
@@ -138,7 +139,6 @@ def _learn_floor(
     roster = candidates.roster
     if not basis.contested or roster.home is None:
         return
-    truth = learned.truth
     judgement = episode.judgement if answered.arm.skill == episode.skill else None
     if judgement is None:  # the reference's own differs never
         predicted = float(candidates.guesses.differ[roster.index[answered.arm.id]])
@@ -146,9 +146,11 @@ def _learn_floor(
         predicted = judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
-    learned.loss.learn(predicted, estimated, predicted * (1.0 - predicted) / max(0.01, episode.audit))
+    damage = learned.truth.damage
+    variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
+    learned.loss.learn(predicted, estimated, variance, damage.one(predicted))
     learned.floor.learn(
-        truth.net * predicted * learned.loss.ratio,
+        damage.one(min(1.0, predicted * learned.loss.ratio)),
         accuracy=learned.accuracy,
         cost=float(candidates.cost[roster.home]),
         may_fall=basis.swayed,

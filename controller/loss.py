@@ -12,6 +12,7 @@ from controller.errors import SnapshotError
 Z95: Final = 1.96
 PRIOR_DIFFERED: Final = 10.0  # imagined answers that differed just as predicted
 RATIO: Final = (0.5, 3.0)
+SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Loss:
         self._forgetting = forgetting
         self._weight = self._weight2 = 0.0  # sums of weights and of squared weights
         self._predicted = self._estimated = self._squares = self._variance = 0.0
+        self._lost = self._risked = 0.0
 
     @property
     def ratio(self) -> float:
@@ -37,10 +39,20 @@ class Loss:
         ratio = (self._estimated + PRIOR_DIFFERED) / (self._predicted + PRIOR_DIFFERED)
         return max(RATIO[0], min(RATIO[1], ratio))
 
-    def learn(self, predicted: float, estimated: float, variance: float) -> None:
+    @property
+    def net(self) -> float:
+        """Right answers lost by each that differed, as expected."""
+        return self._lost / self._predicted if self._predicted else 0.0
+
+    @property
+    def typical(self) -> float:
+        """How likely an answer that may have differed was held to, on average."""
+        return self._predicted / self._risked if self._risked else 0.5
+
+    def learn(self, predicted: float, estimated: float, variance: float, lost: float) -> None:
         """Take in one question: its prediction, its `aipw` estimate and the variance that should have.
 
-        The cloud's own answer has all three 0.
+        `lost` is how many right answers were expected to be lost. The cloud's own answer has all four 0.
         """
         keep = self._forgetting
         self._weight = keep * self._weight + 1.0
@@ -49,12 +61,14 @@ class Loss:
         self._estimated = keep * self._estimated + estimated
         self._squares = keep * self._squares + estimated * estimated
         self._variance = keep * keep * self._variance + variance
+        self._lost = keep * self._lost + lost
+        self._risked = keep * self._risked + (predicted > 0.0)
 
-    def kept(self, net: float, net_variance: float, accuracy: float) -> Interval | None:
+    def kept(self, net_variance: float, accuracy: float) -> Interval | None:
         """The share of the cloud's accuracy that was kept; None before the first question.
 
         Args:
-            net: right answers lost by each that differs, and the variance of that.
+            net_variance: how little is known of `net`.
             accuracy: the cloud's share of right answers.
 
         The variance is the larger of what the estimates showed and what the predictions say they should
@@ -62,7 +76,7 @@ class Loss:
         """
         if self._weight == 0.0:
             return None
-        mean = max(0.0, self._estimated / self._weight)
+        net, mean = self.net, max(0.0, self._estimated / self._weight)
         shown = max(0.0, self._squares / self._weight - mean * mean) * self._weight2
         variance = max(shown, self._variance) / self._weight**2
         deviation = math.sqrt(net * net * variance + mean * mean * net_variance) / accuracy
@@ -71,12 +85,12 @@ class Loss:
 
     def snapshot(self) -> dict[str, object]:
         """Plain numbers, for JSON."""
-        weights = [self._weight, self._weight2]
-        return {"sums": [*weights, self._predicted, self._estimated, self._squares, self._variance]}
+        return {name: getattr(self, f"_{name}") for name in SUMS}
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
-        sums = snapshot.array(held, "sums", (6,)).tolist()
-        self._weight, self._weight2, self._predicted, self._estimated, self._squares, self._variance = sums
-        if min(self._weight, self._weight2, self._squares, self._variance) < 0:
-            raise SnapshotError("the snapshot's sums of estimates are no sums")
+        for name in SUMS:
+            value = snapshot.number(held, name)
+            if value < 0 and name not in ("estimated", "lost"):
+                raise SnapshotError("the snapshot's sums of estimates are no sums")
+            setattr(self, f"_{name}", value)

@@ -19,6 +19,7 @@ from controller.learned import Learned
 from controller.quality import features
 from controller.rule import after_answer
 from controller.settings import ControllerSettings
+from controller.truth import Damage
 
 HOPE: Final = 2.0  # deviations of an arm's cost by which it is taken to be cheaper than believed
 
@@ -44,11 +45,11 @@ def place(
     if count == 0:
         why = "; ".join(f"{arm}: {why}" for arm, why in zip(roster.ids, candidates.blocked, strict=True))
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
-    worth = learned.floor.lam(candidates.call) * learned.truth.net
+    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
-    ask = _ask_after(candidates, worth, deadline_ms)
+    ask = _ask_after(candidates.asks(lam, damage), candidates, deadline_ms)
     spread = learned.judge.spreads(roster.skills)
-    score = _scores(candidates, worth, ask, spread, settings)
+    score = _scores(candidates, lam, damage, ask, spread, settings)
     best = int(np.argmin(np.where(able, score, np.inf)))
     chosen, propensity = _probe(best, able, count, settings.learning.probe_rate, rng)
     home = roster.home if roster.home is not None and able[roster.home] else None
@@ -61,8 +62,9 @@ def place(
         score=score,
         ask=ask,
         spread=spread,
-        worth=worth,
-        lost=learned.truth.net / learned.accuracy,
+        lam=lam,
+        damage=damage,
+        accuracy=learned.accuracy,
         best=best,
         contested=contested,
         swayed=contested and bool((able & (cost < cost[home])).any()),
@@ -84,27 +86,32 @@ def next_best(decision: Decision, failed: Arm, failure: str) -> Decision | None:
     return replace(decision, arm=roster.arms[best], basis=left)
 
 
-def _ask_after(candidates: Candidates, worth: float, deadline_ms: float) -> Vector:
+def _ask_after(asks: Vector, candidates: Candidates, deadline_ms: float) -> Vector:
     """The least cost of asking the cloud after each of the board's arms; infinite where it would be late."""
     local, late_ms = candidates.roster.local, candidates.estimates.late_ms
     left_ms = deadline_ms - candidates.estimates.latency_ms[local]
     in_time = late_ms <= left_ms[:, None]
     ask = np.full(len(late_ms), np.inf)
-    ask[local] = np.where(in_time, candidates.asks(worth), np.inf).min(axis=1, initial=np.inf)
+    ask[local] = np.where(in_time, asks, np.inf).min(axis=1, initial=np.inf)
     return ask
 
 
 def _scores(
-    candidates: Candidates, worth: float, ask: Vector, spread: Vector, settings: ControllerSettings
+    candidates: Candidates,
+    lam: float,
+    damage: Damage,
+    ask: Vector,
+    spread: Vector,
+    settings: ControllerSettings,
 ) -> Vector:
     """The route rule: cost + lambda * loss - exploration, with what an escalation to come would cost."""
     cost, guesses = candidates.cost, candidates.guesses
     exploration = cost * (1.0 - np.exp(-HOPE * candidates.estimates.ignorance))
-    to_come = worth * guesses.differ
+    to_come = lam * damage.of(guesses.differ)
     cascades = np.flatnonzero(ask < np.inf)
     if cascades.size:
         asked = ask[cascades]
-        to_come[cascades] = after_answer(worth, guesses.differ[cascades], spread[cascades], asked)
+        to_come[cascades] = after_answer(lam, damage, guesses.differ[cascades], spread[cascades], asked)
         unknown = np.minimum(1.0, guesses.ignorance[cascades])
         exploration[cascades] += settings.learning.exploration * asked * unknown
     score: Vector = cost + to_come - exploration

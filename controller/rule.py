@@ -8,14 +8,16 @@ from typing import Final, TypeVar
 import numpy as np
 
 from controller.beliefs import Vector
-from controller.logistic import centre, centres
+from controller.logistic import centre, centres, sigmoid, sigmoids
 from controller.settings import Weights
+from controller.truth import Damage
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
 NODES: Final = np.array((-3.7504397, -2.3667594, -1.1544054, 0.0, 1.1544054, 2.3667594, 3.7504397))
 MASSES: Final = np.array(
     (0.0005482689, 0.0307571240, 0.2401231786, 0.4571428571, 0.2401231786, 0.0307571240, 0.0005482689)
 )
+LOGITS, HALVINGS = 10.0, 20
 
 Amount = TypeVar("Amount", float, Vector)
 
@@ -34,25 +36,32 @@ def keeps(lam: float, loss: float, remaining_cost: float) -> bool:
     return lam * loss <= remaining_cost
 
 
-def after_answer(worth: float, differ: Vector, spread: Vector, remaining_cost: Vector) -> Vector:
+def after_answer(
+    lam: float, damage: Damage, differ: Vector, spread: Vector, remaining_cost: Vector
+) -> Vector:
     """What is still to come once each of some arms has answered; all of shape (arms,).
 
     The escalate rule will take the lesser of lam * loss and `remaining_cost`, told apart by a confidence
     that is not known yet. Its logit is taken as normal with variance `spread` around the value at which the
-    answer differs with probability `differ` on average; so the cost is E[min(worth * sigmoid(z),
-    remaining_cost)], where `worth` is that of an answer that differs, lam * net.
+    answer differs with probability `differ` on average; so the cost is
+    E[min(lam * damage.of(sigmoid(z)), remaining_cost)].
     This is what a cascade is worth before it runs: near `remaining_cost` when the answer will surely be
     escalated, so that asking the cloud at once is then cheaper by the arm's own cost.
     """
     z = centres(differ, spread)[:, None] + np.sqrt(spread)[:, None] * NODES
-    expected: Vector = np.minimum(worth / (1.0 + np.exp(-z)), remaining_cost[:, None]) @ MASSES
+    expected: Vector = np.minimum(lam * damage.of(sigmoids(z)), remaining_cost[:, None]) @ MASSES
     return expected
 
 
-def escalation(worth: float, differ: float, spread: float, remaining_cost: float) -> float:
+def escalation(lam: float, damage: Damage, differ: float, spread: float, remaining_cost: float) -> float:
     """How likely the escalate rule will ask the cloud after an answer; arguments as in `after_answer`."""
-    if worth <= remaining_cost:
+    if keeps(lam, damage.one(1.0), remaining_cost):
         return 0.0
-    share = remaining_cost / worth
-    threshold = math.log(share / (1.0 - share)) if share > 0 else -math.inf
-    return 0.5 * math.erfc((threshold - centre(differ, spread)) / math.sqrt(2.0 * spread))
+    low, high = -LOGITS, LOGITS  # the loss rises with the logit: halve to where the rule turns
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if keeps(lam, damage.one(sigmoid(middle)), remaining_cost):
+            low = middle
+        else:
+            high = middle
+    return 0.5 * math.erfc((high - centre(differ, spread)) / math.sqrt(2.0 * spread))

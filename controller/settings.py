@@ -91,8 +91,8 @@ class Learning:
         opening_audits: audits that may be spent beyond the budget at the start and after a quality alarm.
         caution: deviations of what is not known yet by which an answer's risk is overrated.
         price_step: how fast the price of a lost answer follows what the floor demands.
-        cloud_right, board_right: how often each is right when the two differ, believed with the weight of
-            `differ_strength` truths.
+        cloud_right, board_right: how often each is right when the two differ and the board was neither sure
+            nor guessing, believed with the weight of `differ_strength` truths.
         failure_s: seconds that a failed run is taken to cost.
         alarm_patience: multiplies what the drift tests let pass before they alarm; infinite for no alarms.
     """
@@ -103,8 +103,8 @@ class Learning:
     opening_audits: float = 15.0
     caution: float = 1.0
     price_step: float = 0.01
-    cloud_right: float = 0.85
-    board_right: float = 0.1
+    cloud_right: float = 0.8
+    board_right: float = 0.15
     differ_strength: float = 20.0
     failure_s: float = 5.0
     alarm_patience: float = 1.0

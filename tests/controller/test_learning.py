@@ -160,11 +160,11 @@ def test_truth_from_feedback_lets_it_use_a_board_as_good_as_the_cloud(
     """When the two differ and the board is right as often, disagreement costs nothing."""
     told = make_controller(0, settings)
     truth = told._learned.truth
-    before = truth.net
+    before = truth.damage.one(0.3)
     for i in range(400):
-        truth.learn("cloud", i % 2 == 0, differed=1.0)
-        truth.learn("local", i % 2 == 1, differed=1.0)
-    assert truth.net < before / 3
+        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3)
+        truth.learn("local", i % 2 == 1, differed=1.0, expected=0.3)
+    assert truth.damage.one(0.3) < before / 3
 
 
 def test_audits_stay_within_the_budget(live: Make, settings: ControllerSettings) -> None:

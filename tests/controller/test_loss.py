@@ -11,7 +11,7 @@ from controller.floor import RANGE, Floor
 from controller.loss import Loss
 from controller.rule import after_answer, escalation, keeps
 from controller.settings import Learning
-from controller.truth import Truth
+from controller.truth import Damage, Truth
 
 
 @given(
@@ -43,11 +43,11 @@ def test_the_estimate_is_unbiased_when_propensities_follow_the_risk(bias: float)
         drawn = rng.random() < propensity
         audit.learn(predicted, drawn)
         estimates.append(aipw(predicted, label if drawn else None, propensity))
-        loss.learn(predicted, estimates[-1], predicted * (1 - predicted) / propensity)
+        loss.learn(predicted, estimates[-1], predicted * (1 - predicted) / propensity, predicted)
         labels.append(label)
     error = abs(np.mean(estimates) - np.mean(labels))
     assert error < 4 * np.std(estimates) / len(estimates) ** 0.5
-    interval = loss.kept(net=1.0, net_variance=0.0, accuracy=1.0)
+    interval = loss.kept(net_variance=0.0, accuracy=1.0)
     assert interval is not None
     assert interval.low < 1 - np.mean(labels) < interval.high
     assert interval.high - interval.low < 0.05
@@ -76,10 +76,10 @@ def test_without_a_budget_nothing_is_audited() -> None:
 
 def test_before_an_audit_the_interval_is_wide() -> None:
     loss = Loss(0.999)
-    assert loss.kept(0.7, 0.01, 0.9) is None
+    assert loss.kept(0.01, 0.9) is None
     for _ in range(50):
-        loss.learn(0.05, 0.05, 0.05 * 0.95 / 0.01)
-    interval = loss.kept(0.7, 0.01, 0.9)
+        loss.learn(0.05, 0.05, 0.05 * 0.95 / 0.01, 0.035)
+    interval = loss.kept(0.01, 0.9)
     assert interval is not None
     assert interval.high - interval.low > 0.2
 
@@ -132,30 +132,51 @@ def test_the_escalate_rule_is_that_of_the_design() -> None:
 def test_a_cascade_costs_no_more_than_the_worse_of_its_two_ends(
     lam: float, differ: float, spread: float, remaining: float
 ) -> None:
-    worth = lam * 0.7
-    expected = after_answer(worth, np.array([differ]), np.array([spread]), np.array([remaining]))
-    assert 0 <= expected[0] <= min(remaining, worth) + 1e-9
-    assert 0 <= escalation(worth, differ, spread, remaining) <= 1
+    damage = Damage(bias=-2.0, slope=-0.8, rest=0.9)
+    expected = after_answer(lam, damage, np.array([differ]), np.array([spread]), np.array([remaining]))
+    assert 0 <= expected[0] <= min(remaining, lam) + 1e-9
+    assert 0 <= escalation(lam, damage, differ, spread, remaining) <= 1
 
 
 def test_what_a_cascade_is_worth_is_the_mean_over_the_confidence_to_come() -> None:
     rng = np.random.default_rng(0)
     z = rng.normal(-1.0, 1.5, 200_000)
     risk = 1 / (1 + np.exp(-z))
-    expected = after_answer(4.0, risk.mean(keepdims=True), np.array([1.5**2]), np.ones(1))
-    assert expected[0] == pytest.approx(float(np.minimum(4.0 * risk, 1.0).mean()), abs=0.05)
-    likely = escalation(4.0, float(risk.mean()), 1.5**2, 1.0)
-    assert likely == pytest.approx(float((4.0 * risk > 1.0).mean()), abs=0.04)
+    damage = Damage(bias=-2.0, slope=-0.8, rest=0.9)
+    expected = after_answer(4.0, damage, risk.mean(keepdims=True), np.array([1.5**2]), np.ones(1))
+    losses = 4.0 * damage.of(risk)
+    assert expected[0] == pytest.approx(float(np.minimum(losses, 1.0).mean()), abs=0.05)
+    likely = escalation(4.0, damage, float(risk.mean()), 1.5**2, 1.0)
+    assert likely == pytest.approx(float((losses > 1.0).mean()), abs=0.04)
+
+
+def test_the_surer_the_board_was_the_less_a_difference_loses() -> None:
+    learning = Learning()
+    damage = Truth(learning).damage
+    net = damage.net(np.array([0.01, 0.1, 0.3, 0.9]))
+    assert (np.diff(net) >= 0).all()
+    assert net[0] < 0.3 < net[2] == pytest.approx(learning.cloud_right - learning.board_right)
+    assert damage.one(0.3) == pytest.approx(0.3 * net[2])
 
 
 def test_feedback_on_compared_answers_tells_who_is_right_when_they_differ() -> None:
     truth = Truth(Learning())
-    assert truth.net == pytest.approx(0.75)
+    before = truth.net_variance(0.3)
     for i in range(300):
-        truth.learn("cloud", i % 2 == 0, differed=1.0)
-        truth.learn("local", i % 5 == 0, differed=1.0)
-    assert truth.net == pytest.approx(0.3, abs=0.05)
-    assert truth.net_variance < Truth(Learning()).net_variance
+        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3)
+        truth.learn("local", i % 5 == 0, differed=1.0, expected=0.3)
+    assert truth.damage.net(np.array(0.3)) == pytest.approx(0.3, abs=0.1)
+    assert truth.net_variance(0.3) < before / 3
+
+
+def test_feedback_tells_sure_answers_from_others() -> None:
+    truth = Truth(Learning())
+    for i in range(200):
+        truth.learn("local", i % 2 == 0, differed=1.0, expected=0.05)
+        truth.learn("local", False, differed=1.0, expected=0.6)
+    sure, unsure = truth.damage.net(np.array([0.05, 0.6]))
+    assert sure < 0.2
+    assert unsure > 0.8
 
 
 def test_a_wrong_answer_of_the_board_makes_a_difference_likely_and_a_right_one_unlikely() -> None:
@@ -168,8 +189,9 @@ def test_a_wrong_answer_of_the_board_makes_a_difference_likely_and_a_right_one_u
 def test_no_feedback_breaks_the_shares(truths: list[tuple[str, bool, float]]) -> None:
     truth = Truth(Learning())
     for tier, correct, differed in truths:
-        truth.learn(tier, correct, differed)  # type: ignore[arg-type]
-    assert 0.05 <= truth.net <= 1
+        truth.learn(tier, correct, differed, differed)  # type: ignore[arg-type]
+    net = truth.damage.net(np.array([0.01, 0.3, 0.99]))
+    assert ((net >= 0.05) & (net <= 1)).all()
     assert 0 < truth.accuracy(0.3) < 1
 
 
