@@ -118,9 +118,10 @@ def open_tun(name: str) -> int:
 
 def _to_group(packet: bytes) -> bool:
     """Whether a packet is for a multicast group, over IPv4 or IPv6."""
-    if packet[0] >> 4 == 4:
-        return packet[16] >> 4 == 14
-    return packet[24] == 0xFF
+    version = packet[0] >> 4 if packet else 0
+    at = {4: 16, 6: 24}.get(version, len(packet))
+    first = packet[at : at + 1]
+    return first == b"\xff" if version == 6 else b"\xe0" <= first <= b"\xef"
 
 
 def _flow(packet: bytes) -> bytes | None:

@@ -99,7 +99,8 @@ def _site(pacing: Pacing) -> Iterator[Site]:
 
 
 def _table(questions: list[Sent]) -> Table:
-    table = Table("priority", "sent", "answered", "busy", "other errors", "lost", "p50 ms", "p99 ms", "late")
+    latencies = ("p50 ms", "p99 ms", "p99 of deadline", "late")
+    table = Table("priority", "sent", "answered", "busy", "other errors", "lost", *latencies)
     for priority in sorted({sent.priority for sent in questions}, reverse=True):
         tally = Tally.of(sent for sent in questions if sent.priority == priority)
         _row(table, f"{priority}", tally)
@@ -112,4 +113,6 @@ def _row(table: Table, name: str, tally: Tally) -> None:
     figures = (tally.sent, tally.answered, busy, tally.errors - busy, tally.lost)
     quantiles = (tally.percentile_ms(share) for share in (0.5, 0.99))
     shown = ("" if ms is None else f"{ms:.0f}" for ms in quantiles)
-    table.add_row(name, *map(str, figures), *shown, str(tally.late))
+    of_deadline = tally.percentile_of_deadline(0.99)
+    shown_of_deadline = "" if of_deadline is None else f"{of_deadline:.0%}"
+    table.add_row(name, *map(str, figures), *shown, shown_of_deadline, str(tally.late))

@@ -13,7 +13,10 @@ from bench.load.caller import Sent
 
 @dataclass
 class Tally:
-    """Counts, and the latencies of answers in ms; a question enters when it is over."""
+    """Counts, and of the answers the latencies in ms and as shares of their deadlines.
+
+    A question enters when it is over.
+    """
 
     sent: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -21,6 +24,7 @@ class Tally:
     repeats: int = 0
     late: int = 0
     latencies_ms: list[float] = field(default_factory=list)
+    deadline_shares: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, questions: Iterable[Sent]) -> Tally:
@@ -38,6 +42,7 @@ class Tally:
         self.repeats += sent.repeats
         if sent.outcome == "answer" and sent.latency_ms is not None:
             self.latencies_ms.append(sent.latency_ms)
+            self.deadline_shares.append(sent.latency_ms / sent.deadline_ms)
             self.late += sent.latency_ms > sent.deadline_ms
 
     @property
@@ -57,4 +62,12 @@ class Tally:
 
     def percentile_ms(self, share: float) -> float | None:
         """Latency that `share` of the answers stay below; None without answers."""
-        return float(np.quantile(self.latencies_ms, share)) if self.latencies_ms else None
+        return _quantile(self.latencies_ms, share)
+
+    def percentile_of_deadline(self, share: float) -> float | None:
+        """Part of its own deadline that `share` of the answers stay below; 1 is just in time."""
+        return _quantile(self.deadline_shares, share)
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    return float(np.quantile(values, share)) if values else None

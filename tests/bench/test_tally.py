@@ -8,7 +8,7 @@ import pytest
 
 from agent.reply import Answer, Refusal
 from bench.faults.harness import longest_gap_s
-from bench.faults.wire import _flow
+from bench.faults.wire import _flow, _to_group
 from bench.load.caller import Sent
 from bench.load.tally import Tally
 
@@ -31,6 +31,7 @@ def test_every_outcome_is_counted_once() -> None:
     assert (tally.sent, tally.answered, tally.errors, tally.lost) == (4, 2, 1, 1)
     assert tally.late == 1
     assert tally.percentile_ms(1.0) == 1500.0
+    assert tally.percentile_of_deadline(1.0) == 1.5
 
 
 def test_a_copy_marked_as_resent_is_a_repeat_and_another_answer_is_not() -> None:
@@ -59,3 +60,20 @@ def test_a_connection_is_the_same_in_both_directions() -> None:
 @pytest.mark.parametrize("packet", [b"", b"\x60" + bytes(60), bytes([0x45]) + bytes(40)])
 def test_what_is_no_tcp_over_ipv4_belongs_to_no_connection(packet: bytes) -> None:
     assert _flow(packet) is None
+
+
+@pytest.mark.parametrize(
+    ("packet", "to_group"),
+    [
+        (bytes([0x45]) + bytes(15) + bytes([224, 0, 0, 251]), True),
+        (bytes([0x45]) + bytes(15) + bytes([239, 255, 255, 250]), True),
+        (bytes([0x45]) + bytes(15) + bytes([10, 213, 77, 1]), False),
+        (bytes([0x45]) + bytes(15) + bytes([255, 255, 255, 255]), False),
+        (bytes([0x60]) + bytes(23) + bytes([0xFF, 2]) + bytes(14), True),
+        (bytes([0x60]) + bytes(23) + bytes([0xFE, 0x80]) + bytes(14), False),
+        (b"", False),
+        (b"\x45", False),
+    ],
+)
+def test_packets_to_groups_are_told_from_others(packet: bytes, to_group: bool) -> None:
+    assert _to_group(packet) is to_group
