@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ PACKAGES = "systemd,systemd-sysv,dbus,procps,python3-venv,mosquitto"
 PYTHON = "3.11"  # of that release
 BOOT_S, PATIENCE_S = 60.0, 120.0
 ROOT = Path(__file__).parents[2]
+LIBRARIES = "/libraries"
+SITE = "device: board\nlocal: null\ndiscovery: {zeroconf: false}\n"
 
 
 def cache() -> Path:
@@ -108,10 +111,11 @@ class Machine:
 
 @contextmanager
 def booted(debian: Path, wheels: Path) -> Iterator[Machine]:
-    """Boot it; whatever is written in it is gone afterwards."""
+    """Boot it, with the libraries of these tests at LIBRARIES; what is written in it is gone afterwards."""
     command = ["systemd-nspawn", "-q", "-D", str(debian), "--boot", "--register=no", "--keep-unit"]
     command += ["--private-network", "--volatile=overlay", f"--machine=inarvl-{os.getpid()}"]
     command += [f"--bind-ro={ROOT}:/src", f"--bind-ro={wheels}:/wheels"]
+    command += [f"--bind-ro={sysconfig.get_path('platlib')}:{LIBRARIES}"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         machine = Machine(_leader_of(process.pid))

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from machine import Machine, booted, debian, wheels, why_not
+from machine import SITE, Machine, why_not
 
 UNIT = "inarvl-agent"
-SITE = "device: board\nlocal: null\ndiscovery: {zeroconf: false}\n"
 
 pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
     pytest.mark.timeout(900),
 ]
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    """With the agent and a broker running."""
-    found = wheels()
-    (own,) = found.glob("inarvl-*.whl")
-    with booted(debian(), found) as running:
-        running.write("/etc/inarvl/agent.yaml", SITE)
-        running.write("/etc/systemd/system/inarvl-agent.service.d/quick.conf", "[Service]\nWatchdogSec=5\n")
-        running.run("systemctl", "start", "mosquitto")
-        offline = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
-        running.run(*offline, "/src/scripts/install", "--from", f"/wheels/{own.name}", "agent")
-        yield running
 
 
 def active(machine: Machine) -> bool:
