@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inarvl.errors import InarvlError
+
+LISTEN_S = 0.2
 
 
 class ServiceFailed(InarvlError):
@@ -19,7 +23,10 @@ class ServiceFailed(InarvlError):
 
 
 class Service:
-    """A child process that says READY=1 on $NOTIFY_SOCKET, with its output in a log file."""
+    """A child process that says READY=1 on $NOTIFY_SOCKET, with its output in a log file.
+
+    What it says is read all the time, as systemd does: a queue that is full loses what comes.
+    """
 
     def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
         self.name = name
@@ -28,7 +35,10 @@ class Service:
         notify = folder / f"{name}.notify"
         notify.unlink(missing_ok=True)
         self._channel.bind(str(notify))
-        self._channel.settimeout(0.2)
+        self._channel.settimeout(LISTEN_S)
+        self._heard: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._ended = threading.Event()
+        threading.Thread(target=self._listen, name=f"{name} listener", daemon=True).start()
         environment = dict(os.environ, NOTIFY_SOCKET=str(notify))
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -36,7 +46,7 @@ class Service:
             )
 
     def wait_ready(self, timeout_s: float, on_status: Callable[[str], None]) -> None:
-        """Return when the service is ready, passing on what it says meanwhile; nothing is listened to after.
+        """Return when the service is ready, passing on what it says meanwhile.
 
         Raises:
             ServiceFailed: it ended or took longer than `timeout_s`.
@@ -44,8 +54,8 @@ class Service:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             try:
-                lines = self._channel.recv(4096).decode(errors="replace").splitlines()
-            except TimeoutError:
+                lines = self._heard.get(timeout=LISTEN_S)
+            except queue.Empty:
                 if self._process.poll() is not None:
                     break
                 continue
@@ -53,7 +63,6 @@ class Service:
                 if line.startswith("STATUS="):
                     on_status(line.removeprefix("STATUS="))
             if "READY=1" in lines:
-                self._channel.close()
                 return
         end = self._log.read_text(errors="replace")[-2000:]
         raise ServiceFailed(f"{self.name} did not become ready (exit {self._process.poll()}):\n{end}")
@@ -65,9 +74,9 @@ class Service:
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        self._channel.close()
         self._process.kill()
         self._process.wait()
+        self._ended.set()
 
     def stop(self) -> int:
         """End it the way systemd does, SIGTERM and after 20 seconds SIGKILL; its exit status."""
@@ -78,4 +87,17 @@ class Service:
             self.kill()
             return self._process.returncode
         finally:
-            self._channel.close()
+            self._ended.set()
+
+    def _listen(self) -> None:
+        """Take in what is said, up to READY=1 for `wait_ready`."""
+        ready = False
+        with self._channel:
+            while not self._ended.is_set():
+                try:
+                    lines = self._channel.recv(4096).decode(errors="replace").splitlines()
+                except TimeoutError:
+                    continue
+                if not ready:
+                    self._heard.put(lines)
+                    ready = "READY=1" in lines
