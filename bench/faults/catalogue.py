@@ -57,9 +57,10 @@ async def broker_slow(scene: Scene) -> None:
 
 
 async def cloud_killed(scene: Scene) -> None:
-    """Kill the cloud peer five times under load, so in the middle of answers."""
+    """Kill the cloud peer five times in the middle of an answer."""
     for _ in range(5):
         await anyio.sleep(scene.rng.uniform(1, 3))
+        await scene.answering()
         scene.site.kill("cloud")
         await anyio.sleep(scene.rng.uniform(0.2, 2))
         await scene.restart("cloud")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import aiohttp
 import anyio
 import numpy as np
 import psutil
@@ -25,7 +26,7 @@ from bench.faults.network import Link
 from bench.load.site import CLOUD, TOPICS, Site
 
 DISK_MB = 12
-COMPUTES_S, LOOK_S, SAYS_SO_S = 60.0, 0.1, 90.0
+COMPUTES_S, LOOK_S, POLL_S, SAYS_SO_S = 60.0, 0.1, 0.005, 90.0
 CloudState = Literal["healthy", "unhealthy", "gone"]
 FAKETIME = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 
@@ -71,6 +72,21 @@ class Scene:
                 if process.cpu_times().user - before >= LOOK_S / 4:
                     return
         raise BenchError(f"the {part} has nothing to do: ask more often")
+
+    async def answering(self) -> None:
+        """Wait until the cloud's stand-in is at an answer.
+
+        Raises:
+            BenchError: it is not asked.
+        """
+        with anyio.move_on_after(COMPUTES_S):
+            async with aiohttp.ClientSession() as http:
+                while True:
+                    async with http.get(f"{self.site.cloud_url}/healthz") as response:
+                        if (await response.json())["answering"]:
+                            return
+                    await anyio.sleep(POLL_S)
+        raise BenchError("the cloud has nothing to answer: ask more often")
 
     async def until_cloud(self, state: CloudState) -> None:
         """Wait until the agent says of the cloud peer that it is so.

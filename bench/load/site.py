@@ -92,6 +92,11 @@ class Site:
         """The agent's state directory."""
         return self.folder / "state"
 
+    @property
+    def cloud_url(self) -> str:
+        """Where the cloud peer is asked."""
+        return f"http://{self.layout.address}:{CLOUD_PORT}"
+
     def start(self, part: str) -> None:
         """Start a part without waiting for it."""
         parts = {"edge": self._edge, "cloud": self._cloud, "announcer": self._announcer, "agent": self._agent}
@@ -146,7 +151,7 @@ class Site:
             "device": DEVICE,
             "broker": {"url": f"mqtt://{where}:{self.layout.broker_port}"},
             "local": f"unix:{self.folder}/edge.sock",
-            "peers": [] if self.announced else [{"id": CLOUD, "url": self._cloud_url}],
+            "peers": [] if self.announced else [{"id": CLOUD, "url": self.cloud_url}],
             "discovery": {"zeroconf": self.announced},
             "state_dir": str(self.state),
             "profile": "generic-x86",
@@ -173,11 +178,7 @@ class Site:
     def _announcer(self) -> list[str]:
         tool = str(Path(sys.executable).with_name("inarvl-cloud"))
         where = ("--interface", self.layout.address)
-        return [tool, "announce", "--url", self._cloud_url, "--id", CLOUD, *where]
-
-    @property
-    def _cloud_url(self) -> str:
-        return f"http://{self.layout.address}:{CLOUD_PORT}"
+        return [tool, "announce", "--url", self.cloud_url, "--id", CLOUD, *where]
 
     def _broker_listens(self) -> bool:
         with socket.socket() as probe:

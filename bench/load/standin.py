@@ -37,6 +37,7 @@ class StandIn:
         self._rng = rng
         self._slots = asyncio.Semaphore(slots)
         self._waiting = 0
+        self._answering = 0
 
     def app(self) -> web.Application:
         """The endpoints; run it with handler_cancellation, so that a hang-up frees the slot."""
@@ -62,10 +63,12 @@ class StandIn:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
+        self._answering += 1
         try:
             started = time.monotonic()
             await asyncio.sleep(self._ms * math.exp(self._spread * self._rng.standard_normal()) / 1e3)
         finally:
+            self._answering -= 1
             self._slots.release()
         timing = Timing((started - arrived) * 1e3, (time.monotonic() - started) * 1e3)
         return web.json_response(self._answer(), headers={"Server-Timing": timing.to_header()})
@@ -95,7 +98,9 @@ class StandIn:
 
     async def _well(self, request: web.Request) -> web.Response:
         await request.read()
-        return web.json_response({"status": "ok"}, headers={"Server-Timing": UP})
+        return web.json_response(
+            {"status": "ok", "answering": self._answering}, headers={"Server-Timing": UP}
+        )
 
 
 @app.command()
