@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import signal
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +39,7 @@ def faults_command(
         faults = [f for f in catalogue(kills, longest_s) if not only or any(o in f.name for o in only)]
         if not faults:
             raise BenchError("no fault is called that; leave --only out to see all")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
         accounts = []
         for fault in faults:
             accounts.append(_tried(fault, rate, seed, keep))
