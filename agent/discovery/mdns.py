@@ -98,21 +98,27 @@ class _Services:
             tell(peer_id)
 
     async def _seek(self, name: str, scope: anyio.CancelScope) -> None:
+        record = None
         with scope:
-            pause_s = FIRST_PAUSE_S
             try:
-                while (record := await _resolve(self._network, name)) is None:
-                    await anyio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                record = await self._resolved(name)
             except BadPeerRecord as error:
                 log.warning("ignoring %s on the local network: %s", name[:80], error)
-                self.removed(name, self._gone)
-                return
-            del self._sought[name]
-            if self._known.get(name) != record.id:
-                self.removed(name, self._gone)
+        if self._sought.get(name) is not scope:  # somebody else seeks it by now, or it is gone
+            return
+        del self._sought[name]
+        if record is None or self._known.get(name) != record.id:
+            self.removed(name, self._gone)
+        if record is not None:
             self._known[name] = record.id
             self._found(record)
+
+    async def _resolved(self, name: str) -> PeerRecord:
+        pause_s = FIRST_PAUSE_S
+        while (record := await _resolve(self._network, name)) is None:
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return record
 
 
 class _Goodbyes(RecordUpdateListener):

@@ -107,6 +107,26 @@ async def test_a_peer_whose_details_got_lost_is_asked_for_them_again(monkeypatch
     assert asked >= 3
 
 
+async def test_a_service_that_changes_while_it_is_asked_is_told_once_and_as_it_is_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asked first has an answer already when the change comes."""
+    answers = [PeerRecord("p", "http://127.0.0.1:1"), PeerRecord("p", "http://127.0.0.1:2")]
+    told: list[PeerRecord] = []
+
+    async def resolve(_network: object, _name: str) -> PeerRecord:
+        record = answers.pop(0)
+        if answers:
+            services.follow("service")
+        return record
+
+    monkeypatch.setattr(mdns, "_resolve", resolve)
+    async with anyio.create_task_group() as tasks:
+        services = mdns._Services(None, tasks, told.append, lambda _id: None)  # type: ignore[arg-type]
+        services.follow("service")
+    assert [record.url for record in told] == ["http://127.0.0.1:2"]
+
+
 async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: Path) -> None:
     record = announced()
     with broker(tmp_path) as (_, port):
