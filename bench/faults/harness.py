@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.faults.catalogue import Fault
 from bench.faults.names import Names
-from bench.faults.network import HERE, emulated_link
+from bench.faults.network import Link, emulated_link
 from bench.faults.scene import Scene, clock_words, small_disk
 from bench.load.caller import Caller, Sent, Shape
 from bench.load.run import caller_of
@@ -25,7 +25,7 @@ from inarvl.errors import InarvlError
 
 DEADLINE_MS = 30_000.0
 PATIENCE_S = 90.0
-BROKER_NAME = "broker.inarvl.test"
+BROKER_NAME, BROKER_PORT, CLOUD_PORT = "broker.inarvl.test", 18_830, 18_020
 REAL_EDGE = ("-c", "from vlm.cli import app; app()", "serve", "--threads", "1")
 REAL_EDGE_MODEL = ("--model", "bundled:inarvl-edge-swift", "--quantization", "none")
 
@@ -126,16 +126,16 @@ def _scene(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterato
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inarvl-faults-")))
         link = stack.enter_context(emulated_link(int(rng.integers(2**31))))
         stack.enter_context(small_disk(folder / "state"))
-        names = Names(HERE, HERE)
+        names = Names(link.here, link.here)
         stack.callback(names.close)
-        stack.enter_context(_resolver(link.namespace))
+        stack.enter_context(_resolver(link))
         words = (*link.prefix, *clock_words(folder)) if fault.wants_clock else link.prefix
         site = Site(
             folder,
-            Layout(HERE, words),
+            Layout(link.here, words, BROKER_PORT, CLOUD_PORT),
             Pacing(cloud_ms=800.0, cloud_slots=4) if fault.real_edge else Pacing(edge_ms=40.0, cloud_ms=60.0),
             settings={
-                "broker": {"url": f"mqtt://{BROKER_NAME}:{Layout().broker_port}", "keepalive_s": 5},
+                "broker": {"url": f"mqtt://{BROKER_NAME}:{BROKER_PORT}", "keepalive_s": 5},
                 "intake": {"max_spool_mb": 8},
             },
             edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
@@ -160,11 +160,11 @@ def _keep(folder: Path, kept: Path) -> None:
 
 
 @contextmanager
-def _resolver(namespace: str) -> Iterator[None]:
+def _resolver(link: Link) -> Iterator[None]:
     """Have programs in the namespace ask our own name server."""
-    folder = Path("/etc/netns") / namespace
+    folder = Path("/etc/netns") / link.namespace
     folder.mkdir(parents=True)
-    (folder / "resolv.conf").write_text(f"nameserver {HERE}\noptions timeout:2 attempts:1\n")
+    (folder / "resolv.conf").write_text(f"nameserver {link.here}\noptions timeout:2 attempts:1\n")
     try:
         yield
     finally:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 from bench.errors import BenchError
 
-HERE, BOARD = "10.213.77.1", "10.213.77.2"
+NETWORK = "10.213"
 
 
 @dataclass
 class Link:
-    """The link between this network and the board's, in namespace `namespace`."""
+    """The link between this network, at address `here`, and the board's in namespace `namespace`."""
 
     namespace: str
+    here: str
     _wire: subprocess.Popen[str]
 
     @property
@@ -50,7 +51,9 @@ def why_not() -> str | None:
 
 @contextmanager
 def emulated_link(seed: int) -> Iterator[Link]:
-    """A namespace that reaches this network at HERE, and is reached at BOARD, through the link only.
+    """A namespace that is reached through the link only, as is this network from there.
+
+    Its addresses are of this process, so that several runs do not meet.
 
     Raises:
         BenchError: that cannot be done here.
@@ -58,6 +61,7 @@ def emulated_link(seed: int) -> Iterator[Link]:
     if (reason := why_not()) is not None:
         raise BenchError(reason)
     namespace, near, far = (f"inarvl-{os.getpid()}", f"iv{os.getpid()}a"[:15], f"iv{os.getpid()}b"[:15])
+    here, board = (f"{NETWORK}.{1 + os.getpid() % 254}.{end}" for end in (1, 2))
     _ip("netns", "add", namespace)
     wire = subprocess.Popen(
         [sys.executable, "-m", "bench.faults.wire", near, far, f"{seed}"],
@@ -70,13 +74,13 @@ def emulated_link(seed: int) -> Iterator[Link]:
         if wire.stdout.readline() != "up\n":
             raise BenchError("the emulated link did not start")
         _ip("link", "set", far, "netns", namespace)
-        _ip("addr", "add", HERE, "peer", BOARD, "dev", near)
+        _ip("addr", "add", here, "peer", board, "dev", near)
         _ip("link", "set", near, "up")
         inside = ("-n", namespace)
         _ip(*inside, "link", "set", "lo", "up")
-        _ip(*inside, "addr", "add", BOARD, "peer", HERE, "dev", far)
+        _ip(*inside, "addr", "add", board, "peer", here, "dev", far)
         _ip(*inside, "link", "set", far, "up")
-        yield Link(namespace, wire)
+        yield Link(namespace, here, wire)
     finally:
         wire.kill()
         wire.wait()

@@ -22,8 +22,15 @@ from demo.service import Service
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)
 START_S = 120.0
-CLOUD, CLOUD_PORT = "cloud", 18_020
+CLOUD = "cloud"
 DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,8 @@ class Layout:
 
     address: str = "127.0.0.1"
     board_prefix: tuple[str, ...] = ()
-    broker_port: int = 18_830
+    broker_port: int = field(default_factory=free_port)
+    cloud_port: int = field(default_factory=free_port)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Site:
     """
 
     folder: Path
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     pacing: Pacing = Pacing()
     settings: Mapping[str, Any] = field(default_factory=dict)
     edge_command: tuple[str, ...] | None = None
@@ -95,7 +103,7 @@ class Site:
     @property
     def cloud_url(self) -> str:
         """Where the cloud peer is asked."""
-        return f"http://{self.layout.address}:{CLOUD_PORT}"
+        return f"http://{self.layout.address}:{self.layout.cloud_port}"
 
     def start(self, part: str) -> None:
         """Start a part without waiting for it."""
@@ -169,7 +177,7 @@ class Site:
         return [*_standin("edge", listen), "--ms", f"{self.pacing.edge_ms}"]
 
     def _cloud(self) -> list[str]:
-        listen = f"{self.layout.address}:{CLOUD_PORT}"
+        listen = f"{self.layout.address}:{self.layout.cloud_port}"
         if self.cloud_command is not None:
             return [*self.cloud_command, "--listen", listen]
         slots = f"{self.pacing.cloud_slots}"
