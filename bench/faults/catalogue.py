@@ -23,6 +23,7 @@ class Fault:
         wants_clock: it needs libfaketime.
         real_edge: the board's model must be the bundled one, not a stand-in; the cloud is a slow one then.
         announced: the cloud peer is found by zeroconf.
+        kills_broker: the broker must write down all it holds at every change, which makes it slow.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Fault:
     wants_clock: bool = False
     real_edge: bool = False
     announced: bool = False
+    kills_broker: bool = False
 
 
 async def nothing(scene: Scene) -> None:
@@ -221,19 +223,19 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
     outages = [s for s in (0.5, 5.0, 30.0, 300.0) if s <= longest_s]
     return (
         Fault("none", nothing),
-        Fault("broker killed 3 times", broker_killed),
+        Fault("broker killed 3 times", broker_killed, kills_broker=True),
         Fault("broker runs 1/5 of the time", broker_slow),
         Fault("cloud peer killed mid-answer, 5 times", cloud_killed),
         Fault("half-open TCP, twice", half_open),
         *(Fault(f"link out for {seconds:g} s", outage(seconds)) for seconds in outages),
         Fault("20% packet loss", loss),
         Fault("2 s delay", delay),
-        Fault("DNS silent", names_silent),
+        Fault("DNS silent", names_silent, kills_broker=True),
         Fault(f"multicast silent for {SILENCE_S:g} s", multicast_silent(SILENCE_S), announced=True),
         Fault("clock jumps of 1 h", clock_jumps, wants_clock=True),
         Fault("disk full", disk_full),
         Fault("spool overwritten", disk_damaged),
-        Fault("out of file descriptors", descriptors),
+        Fault("out of file descriptors", descriptors, kills_broker=True),
         Fault("sensors stall", sensors_stall),
         Fault("model server killed mid-generation, 3 times", model_killed, real_edge=True),
         Fault(f"agent killed {kills} times", agent_killed(kills)),

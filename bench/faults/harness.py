@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import tempfile
@@ -35,7 +36,7 @@ class Account:
     """What a fault did.
 
     Attributes:
-        lost: questions that the broker took, with neither an answer nor an error.
+        lost: questions that the broker took, with neither an answer nor an error PATIENCE_S after the last.
         duplicated: questions with two different replies.
         repeats: copies of a reply, the same but for its `resent` mark.
         longest_gap_s: the longest time without a reply while questions were open.
@@ -76,14 +77,18 @@ async def try_fault(fault: Fault, rate: float, seed: int, keep: Path | None = No
 
 
 async def _ask(caller: Caller, shape: Shape, questions: list[Sent]) -> None:
-    """Ask until cancelled, then wait for what is open."""
+    """Ask until cancelled, then wait for what is open, until no reply has come for PATIENCE_S."""
     try:
         async for sent in caller.call(shape):
             questions.append(sent)
     finally:
-        with anyio.move_on_after(PATIENCE_S, shield=True):
-            while not all(sent.replies for sent in questions if sent.acked_at is not None):  # noqa: ASYNC110
+        with anyio.CancelScope(shield=True):
+            open_, since = math.inf, anyio.current_time()
+            while open_ and anyio.current_time() - since < PATIENCE_S:
                 await anyio.sleep(0.2)
+                now_open = sum(not sent.replies for sent in questions if sent.acked_at is not None)
+                if now_open < open_:
+                    open_, since = now_open, anyio.current_time()
             await anyio.sleep(2.0)  # in which a second reply would come
 
 
@@ -139,7 +144,7 @@ def _scene(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterato
                 "intake": {"max_spool_mb": 8},
             },
             edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
-            durable=True,
+            durable=fault.kills_broker,
             announced=fault.announced,
         )
         if keep is not None:
