@@ -13,6 +13,7 @@ from rich.progress import track
 
 from inarvl import logs
 from training.card import Trained, write_card
+from training.compute import flops
 from training.curves import draw_curves
 from training.dataset import TRAIN, render_split
 from training.evaluate import grade
@@ -60,15 +61,22 @@ def train(name: str, steps: int, threads: int = 2, seed: int = 0, folder: Folder
     """Train a model whose decoder can reason for so many steps in all, going on likewise."""
     logs.configure()
     torch.set_num_threads(threads)
-    run = Seeing(RECIPES[name], folder, seed=seed)
+    recipe = RECIPES[name]
+    run = Seeing(recipe, folder, seed=seed)
     if not run.resume():
-        run.take_decoder()
+        if recipe.pruned_from is None:
+            run.take_decoder()
+        else:
+            run.prune(Seeing(RECIPES[recipe.pruned_from], folder, seed=seed))
     run.train(steps)
 
 
 @app.command()
-def export(name: str, per_type: int = 100, folder: Folder = Path("runs"), into: Path = BUNDLED) -> None:
+def export(
+    name: str, per_type: int = 100, threads: int = 1, folder: Folder = Path("runs"), into: Path = BUNDLED
+) -> None:
     """Write a trained model's checkpoint, grade it on the held-out scenes, and write its card."""
+    torch.set_num_threads(threads)
     recipe = RECIPES[name]
     run, told = Seeing(recipe, folder), Reasoning(recipe, folder)
     for part in (run, told):
@@ -81,7 +89,8 @@ def export(name: str, per_type: int = 100, folder: Folder = Path("runs"), into: 
         for resolution in recipe.resolutions
         for form in FORMS
     }
-    trained = Trained(recipe, parameters, run.step, run.spent_s, told.step, told.spent_s)
+    operations = {resolution: flops(into / name, resolution) for resolution in recipe.resolutions}
+    trained = Trained(recipe, parameters, run.step, run.spent_s, told.step, told.spent_s, operations)
     write_card(into / name, trained, graded)
     typer.echo((into / name / "README.md").read_text())
 

@@ -38,6 +38,15 @@ is the best constant answer of the type. NF4 is the same checkpoint quantised by
 |---|{rules}
 {by_fault}
 
+## Cost
+
+| | {sides} |
+|---|{side_rules}
+| image tokens | {tokens} |
+| million floating-point operations an answer | {operations} |
+
+Operations are counted, not timed: the time of a model this small is that of Python around the arithmetic.
+
 ## Again
 
 ```
@@ -53,7 +62,7 @@ python -m training export {name}
 
 @dataclass(frozen=True)
 class Trained:
-    """A recipe with what its training took."""
+    """A recipe with what its training took, and the operations of an answer by resolution."""
 
     recipe: Recipe
     parameters: int
@@ -61,6 +70,7 @@ class Trained:
     seconds: float
     told_steps: int
     told_seconds: float
+    operations: Mapping[int, int]
 
 
 def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Graded]]) -> None:
@@ -86,6 +96,10 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
             steps=trained.steps,
             count=len(first),
             per_type=len(first) // len(TYPES),
+            sides=" | ".join(f"{side} px" for side in recipe.resolutions),
+            side_rules="---|" * len(recipe.resolutions),
+            tokens=" | ".join(str(recipe.side(side) ** 2) for side in recipe.resolutions),
+            operations=" | ".join(f"{trained.operations[side] / 1e6:.0f}" for side in recipe.resolutions),
             columns=" | ".join(graded),
             rules="---|" * len(graded),
             by_type=_rows(TYPES, chance(first), *(accuracy(column, "type") for column in graded.values())),

@@ -14,7 +14,6 @@ from training.run import Look, Run
 from training.symbols import Symbols, spread
 
 FIRST = ("existence", "colour", "shape")
-TOLD = tuple(name for name in TYPES if name != "reading")  # what a plate says is not among the symbols
 FIRST_SHARE = 0.12
 FEW_SHARE = 0.2  # of the run: the time in which scenes grow from two things to all
 FINE = 0.3  # share of batches in which each cell has four tokens, as at twice the resolution
@@ -40,7 +39,7 @@ class Reasoning(Run):
             for chosen in (self._scenes[i] for i in self._rng.integers(SCENES, size=self.recipe.batch))
         ]
         cells = self.symbols(truth(drawn), self.model.get_input_embeddings().weight)
-        types = FIRST if self.share < FIRST_SHARE else self.recipe.mixed(TOLD)
+        types = FIRST if self.share < FIRST_SHARE else self.recipe.mixed(TYPES)
         return Look(drawn, spread(cells, 2 if self._rng.random() < FINE else 1), types)
 
 

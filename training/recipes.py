@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-PERCEIVING = {"existence": 3, "colour": 3, "shape": 3, "texture": 3, "spatial": 2}
+PERCEIVING = {
+    **{"counting": 4, "texture": 4, "shape": 3, "comparison": 3, "existence": 3, "colour": 2},
+    **{"reading": 0, "gauge": 0},
+}
 HARD = {"comparison": 3, "spatial": 3, "two_hop": 3, "counting": 3, "reading": 5, "gauge": 2}
-EXACT = {"reading": 5, "gauge": 5, "counting": 3, "sign": 2, "texture": 2}
+EXACT = {"reading": 5, "counting": 4, "gauge": 2, "texture": 2, "shape": 2, "existence": 2}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Recipe:
         batch: images per training step, each with `questions` questions.
         rate: peak learning rate.
         fine: share of batches at the larger resolution, in the first and in the second half of a training.
+        pruned_from: the recipe whose trained model it begins as, with every so many layers of its tower.
         asked: how often a type of question is asked against the others, which count 1.
     """
 
@@ -33,7 +37,8 @@ class Recipe:
     decoder_layers: int
     batch: int
     rate: float
-    fine: tuple[float, float] = (0.5, 0.7)
+    fine: tuple[float, float] = (0.6, 0.7)
+    pruned_from: str | None = None
     asked: dict[str, int] = field(default_factory=dict)
     questions: int = 8
     max_tokens: int = 8
@@ -55,10 +60,20 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("inarvl-edge-swift", (48, 96), 12, 64, 3, 3, batch=16, rate=2e-3, asked=PERCEIVING),
-        Recipe("inarvl-edge-reader", (64, 128), 16, 64, 4, 3, batch=16, rate=2e-3, asked=EXACT),
+        Recipe("inarvl-edge-swift", (48, 96), 12, 64, 3, 4, batch=16, rate=2e-3, asked=PERCEIVING),
+        Recipe("inarvl-edge-reader", (64, 128), 16, 64, 4, 4, batch=16, rate=2e-3, asked=EXACT),
+        Recipe("inarvl-cloud-strong", (64, 128), 16, 128, 6, 4, batch=12, rate=1e-3, asked=HARD),
         Recipe(
-            "inarvl-cloud-strong", (128, 192), 16, 128, 6, 4, batch=12, rate=1e-3, fine=(0.0, 0.5), asked=HARD
+            "inarvl-cloud-mid",
+            (64, 128),
+            16,
+            128,
+            3,
+            4,
+            batch=12,
+            rate=1e-3,
+            pruned_from="inarvl-cloud-strong",
+            asked=HARD,
         ),
     )
 }

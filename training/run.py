@@ -200,7 +200,7 @@ class Run:
         """Go on from the last save; False when there is none."""
         if not self.checkpoint.exists():
             return False
-        state = self._saved()
+        state = self.saved()
         self._prepare()
         self.step, self.spent_s = state["step"], state["spent_s"]
         for name, part in self.parts.items():
@@ -218,11 +218,12 @@ class Run:
         """
         if not other.checkpoint.exists():
             raise FileNotFoundError(f"{other.checkpoint} is missing: train {other.name} first")
-        held = other._saved()["parts"]
+        held = other.saved()["parts"]
         for name in names:
             self.parts[name].load_state_dict(held[name], strict=False)
 
-    def _saved(self) -> dict[str, Any]:
+    def saved(self) -> dict[str, Any]:
+        """The last save, as it was written."""
         state: dict[str, Any] = torch.load(self.checkpoint, weights_only=False)
         return state
 

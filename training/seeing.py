@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scenes.question import TYPES
 from scenes.scene import GRID, Scene
 from training.dataset import TRAIN, picture_file, scene
-from training.grid import KINDS, GridHead, truth
-from training.reasoning import TOLD, Reasoning
+from training.grid import GridHead, truth
+from training.reasoning import Reasoning
 from training.recipes import Recipe
 from training.run import Look, Run
 from training.symbols import Symbols, spread
@@ -44,6 +44,23 @@ class Seeing(Run):
         """Begin with what the decoder's own run has learned."""
         self.take(Reasoning(self.recipe, self.folder), ("decoder", "head", "grounding", "symbols"))
 
+    def prune(self, larger: Seeing) -> None:
+        """Begin as another model, with layers of its tower left out evenly (Sanh et al., arXiv 1910.01108).
+
+        Raises:
+            FileNotFoundError: the other has not been trained yet.
+        """
+        every = larger.recipe.tower_layers // self.recipe.tower_layers
+        self.take(larger, [part for part in self.parts if part != "tower"])
+        held = larger.saved()["parts"]["tower"]
+        kept = {f"layers.{i * every}.": f"layers.{i}." for i in range(self.recipe.tower_layers)}
+        tower = {name: value for name, value in held.items() if ".layers." not in name}
+        for name, value in held.items():
+            for old, new in kept.items():
+                if f".{old}" in name:
+                    tower[name.replace(old, new)] = value
+        self.parts["tower"].load_state_dict(tower)
+
     @cached_property
     def pictures(self) -> dict[int, NDArray[np.uint8]]:
         """The rendered training scenes by side, (scenes, side, side, 3); exporting needs none of them."""
@@ -65,7 +82,7 @@ class Seeing(Run):
         labels = truth(drawn)
         if not alone and self._rng.random() < TOLD_SHARE:
             cells = self.symbols(labels, self.model.get_input_embeddings().weight)
-            return Look(drawn, spread(cells, int(self._rng.integers(1, 3))), self.recipe.mixed(TOLD))
+            return Look(drawn, spread(cells, int(self._rng.integers(1, 3))), self.recipe.mixed(TYPES))
         resolution = self._resolution()
         pixels = torch.from_numpy(self.pictures[resolution][chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
         seen = self._see(pixels)
@@ -87,9 +104,7 @@ class Seeing(Run):
         )
 
     def _unlike(self, seen: torch.Tensor, labels: torch.Tensor, per_cell: int) -> torch.Tensor:
-        """Mean square by which tokens differ from their cell's symbol; a plate's symbol lacks its text."""
+        """Mean square by which tokens differ from their cell's symbol."""
         with torch.no_grad():
             told = spread(self.symbols(labels, self.model.get_input_embeddings().weight), per_cell)
-        plate = (labels[..., :1] == KINDS.index("plate")).flatten(1, 2).float()
-        kept = 1 - spread(plate, per_cell)
-        return ((seen - told).square() * kept).mean()
+        return torch.nn.functional.mse_loss(seen, told)
