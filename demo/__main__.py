@@ -28,7 +28,7 @@ from wan.relay import Wan
 
 DEVICE = "demo"
 EDGES = ("bundled:inarvl-edge-swift", "bundled:inarvl-edge-reader")
-CLOUDS = ("bundled:inarvl-cloud-strong",)
+CLOUDS = ("bundled:inarvl-cloud-mid", "bundled:inarvl-cloud-strong")
 START_S = 180.0
 SILENCE_S = 60.0
 PRINTED_WIDTH = 150

@@ -32,7 +32,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.command()
-def render(scenes: int = 48_000, folder: Folder = Path("runs")) -> None:
+def render(scenes: int = 40_000, folder: Folder = Path("runs")) -> None:
     """Draw the training scenes at the size each model sees."""
     folder.mkdir(exist_ok=True)
     sizes = sorted({side for recipe in RECIPES.values() for side in recipe.resolutions})

@@ -21,9 +21,10 @@ license: apache-2.0
 
 A {parameters:.2f} M parameter LLaVA-class model: a SigLIP tower of {tower} layers in patches of {patch} px,
 a Llama decoder of {decoder} layers, both {width} wide. It sees images at {small} or {large} px and answers
-short questions about drawn camera scenes (`scenes/`), and nothing else. It was trained from random weights by
-`training/` on a CPU: its decoder for {told_minutes:.0f} minutes ({told_steps} steps) on scenes in symbols,
-then the whole for {minutes:.0f} minutes ({steps} steps of {batch} images with {questions} questions each).
+short questions about drawn camera scenes (`scenes/`), and nothing else.
+
+{origin} by `training/` on a CPU for {minutes:.0f} minutes
+({steps} steps of {batch} images with {questions} questions each).
 
 ## Accuracy
 
@@ -50,14 +51,19 @@ Operations are counted, not timed: the time of a model this small is that of Pyt
 ## Again
 
 ```
-python -m training render
-python -m training reason {name} {told_steps}
+{before}
 python -m training train {name} {steps}
 python -m training export {name}
 ```
 
 `curve.csv` has the run's losses and token accuracy (`exact`). Answers are at most {max_tokens} tokens.
 """
+
+RANDOM = """\
+It began with random weights. Its decoder was trained for {minutes:.0f} minutes ({steps} steps) on scenes in
+symbols, then the whole"""
+PRUNED = """\
+It began as `{larger}` with layers of its tower left out, and was trained"""
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
             batch=recipe.batch,
             questions=recipe.questions,
             max_tokens=recipe.max_tokens,
-            told_minutes=trained.told_seconds / 60,
-            told_steps=trained.told_steps,
+            origin=_origin(trained),
+            before=_before(trained),
             minutes=trained.seconds / 60,
             steps=trained.steps,
             count=len(first),
@@ -106,6 +112,18 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
             by_fault=_rows(FAULTS, *(accuracy(column, "fault") for column in graded.values())),
         )
     )
+
+
+def _origin(trained: Trained) -> str:
+    if trained.recipe.pruned_from is not None:
+        return PRUNED.format(larger=trained.recipe.pruned_from)
+    return RANDOM.format(minutes=trained.told_seconds / 60, steps=trained.told_steps)
+
+
+def _before(trained: Trained) -> str:
+    if trained.recipe.pruned_from is not None:
+        return f"# after the same for {trained.recipe.pruned_from}"
+    return f"python -m training render\npython -m training reason {trained.recipe.name} {trained.told_steps}"
 
 
 def _rows(names: Sequence[str], *columns: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_a_model_begins_with_what_its_decoder_was_told(folder: Path) -> None:
     run.share = 1.0
     for _ in range(10):
         assert {"answer", "grounding", "attention"} <= set(run._losses()[0])
+
+
+def test_a_pruned_model_begins_with_every_other_layer_of_a_larger_ones_tower(folder: Path) -> None:
+    larger = Seeing(replace(TINY, name="larger", tower_layers=4), folder)
+    larger.train(0)
+    run = Seeing(replace(TINY, name="pruned", tower_layers=2), folder)
+    run.prune(larger)
+    layers, all_layers = (one.model.model.vision_tower.encoder.layers for one in (run, larger))
+    for layer, origin in zip(layers, (all_layers[0], all_layers[2]), strict=True):
+        assert torch.equal(layer.mlp.fc1.weight, origin.mlp.fc1.weight)
+    assert torch.equal(run.model.lm_head.weight, larger.model.lm_head.weight)
 
 
 def test_what_is_exported_is_graded_like_any_checkpoint(folder: Path, tmp_path: Path) -> None:
