@@ -9,9 +9,10 @@ import numpy as np
 
 from controller import snapshot
 from controller.errors import SnapshotError
+from controller.logistic import sigmoids
 
 WINDOW: Final = 500
-GRID: Final = 10  # imagined labels
+GRID, LOGITS = 12, 5.0  # imagined labels, and how far apart the outer ones are of even odds
 REFIT_SHARE: Final = 16  # a fit serves until the labels have grown by a sixteenth
 
 
@@ -19,13 +20,14 @@ class Isotonic:
     """Maps a score in [0, 1] to the share of labels that are 1 at it, never falling as the score rises.
 
     Pool-adjacent-violators (Ayer et al. 1955; on classifier scores Zadrozny and Elkan 2002), interpolated
-    between the blocks' centres. Imagined labels of total weight `strength`, spread evenly and equal to
-    their scores, hold the map at the identity until real ones outweigh them. Of the real ones' weights only
-    the proportions count.
+    between the blocks' centres. Imagined labels of total weight `strength`, spread evenly over logits and
+    equal to their scores, hold the map at the identity until real ones outweigh them. Of the real ones'
+    weights only the proportions count.
     """
 
     def __init__(self, strength: float) -> None:
-        self._imagined = [((i + 0.5) / GRID, (i + 0.5) / GRID, strength / GRID) for i in range(GRID)]
+        scores = sigmoids(np.linspace(-LOGITS, LOGITS, GRID)).tolist()
+        self._imagined = [(score, score, strength / GRID) for score in scores]
         self._labels: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)
         self._unfitted = 0
         self._fit()

@@ -10,7 +10,7 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 Z95: Final = 1.96
-PRIOR_DIFFERED: Final = 10.0  # imagined answers that differed just as predicted
+PRIOR_DIFFERED: Final = 20.0  # imagined answers that differed just as predicted
 RATIO: Final = (0.5, 3.0)
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 

@@ -75,7 +75,7 @@ class Forgetting:
     """
 
     cost: float = 0.98
-    quality: float = 0.998
+    quality: float = 0.999
     floor: float = 0.999
     failure_half_life_s: float = 30.0
 
@@ -104,7 +104,7 @@ class Learning:
     caution: float = 1.0
     price_step: float = 0.01
     cloud_right: float = 0.8
-    board_right: float = 0.15
+    board_right: float = 0.13
     differ_strength: float = 20.0
     failure_s: float = 5.0
     alarm_patience: float = 1.0

@@ -18,7 +18,7 @@ AGREED_RIGHT: Final = 0.9
 FORGETTING: Final = 0.999
 BOARD: Final = "board"
 TYPICAL: Final = logit(0.3)  # an answer that is neither sure nor a guess
-SLOPE, SLOPE_DEVIATION = -0.8, 0.5
+SLOPE, SLOPE_DEVIATION = -0.2, 0.5
 LEAST: Final = 0.05
 COINCIDENCE: Final = 0.3  # two answers that both differ from a third are the same
 
@@ -84,7 +84,7 @@ class Truth:
     """Who is right, learned from feedback.
 
     Disagreement is not error. When an answer of which the board was sure differs from the cloud's, it is
-    often the cloud that errs; when it was unsure, hardly ever. So P(board right | differ) is a logistic of
+    more often the cloud that errs than when it was unsure. So P(board right | differ) is a logistic of
     how likely the answer was held to differ. Two more shares complete it: how often the cloud is right where
     both differ and the board is wrong, and how often both are right where they agree.
     """

@@ -155,7 +155,8 @@ def test_the_surer_the_board_was_the_less_a_difference_loses() -> None:
     damage = Truth(learning).damage
     net = damage.net(np.array([0.01, 0.1, 0.3, 0.9]))
     assert (np.diff(net) >= 0).all()
-    assert net[0] < 0.3 < net[2] == pytest.approx(learning.cloud_right - learning.board_right)
+    assert net[0] < net[2] - 0.15
+    assert net[2] == pytest.approx(learning.cloud_right - learning.board_right)
     assert damage.one(0.3) == pytest.approx(0.3 * net[2])
 
 
