@@ -73,14 +73,18 @@ def place(
 
 
 def next_best(decision: Decision, failed: Arm, failure: str) -> Decision | None:
-    """The decision without an arm that failed; None when nothing is left."""
+    """The decision without an arm that failed; None when nothing is left.
+
+    Another arm of the same server comes last: what failed may be the server, or the way to it.
+    """
     basis = decision.basis
     roster = basis.candidates.roster
     candidates = basis.candidates.without(roster.index[failed.id], f"it failed: {failure}")
     able = candidates.able
     if not able.any():
         return None
-    best = int(np.argmin(np.where(able, basis.score, np.inf)))
+    elsewhere = able & np.array([server != failed.server for server in roster.servers])
+    best = int(np.argmin(np.where(elsewhere if elsewhere.any() else able, basis.score, np.inf)))
     contested = basis.contested and roster.home is not None and bool(able[roster.home] and able.sum() > 1)
     left = replace(basis, candidates=candidates, best=best, contested=contested, failed=failed)
     return replace(decision, arm=roster.arms[best], basis=left)

@@ -173,6 +173,20 @@ def test_a_fallback_keeps_the_id_and_says_what_failed() -> None:
     assert following.predictions[decision.arm.id].blocked == "it failed: timeout"
 
 
+def test_after_a_failure_another_server_is_asked_before_another_model_of_the_same() -> None:
+    """What failed may be the server: its other models would keep the question waiting for as long."""
+    twin = Arm("cloud", "mid", 0, STRONG.server)
+    made = controller()
+    decision = made.decide(context(SMALL, twin, STRONG), now=0.0)
+    left = made.fallback(decision, Execution(STRONG, None, failure="timeout"), now=3.0)
+    assert left is not None
+    assert left.arm == SMALL
+    assert made.escalate(left, answered(SMALL, "2", UNSURE), now=4.0).action == "keep"
+    last = made.fallback(left, Execution(SMALL, None, failure="timeout"), now=6.0)
+    assert last is not None
+    assert last.arm == twin
+
+
 def test_without_any_server_it_says_so() -> None:
     with pytest.raises(NoArm, match="no model server") as caught:
         controller().decide(context(), now=0.0)
