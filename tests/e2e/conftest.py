@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import anyio
 import pytest
 import yaml
 
@@ -38,4 +39,5 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         for service in running.services.values():
             service.wait_ready(START_S, lambda _status: None)
         running.start("agent").wait_ready(START_S, lambda _status: None)
+        anyio.run(running.online)
         yield running

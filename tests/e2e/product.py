@@ -72,6 +72,12 @@ class Product:
         self.services[name] = service
         return service
 
+    async def online(self) -> None:
+        """Wait until the agent takes questions: the broker keeps none for one that never subscribed."""
+        async with self.client() as client:
+            while (await client.receive(self.topics.status)).payload != b"online":
+                pass
+
     @asynccontextmanager
     async def client(self, protocol: str = "5") -> AsyncIterator[Client]:
         answers = f"e2e/{uuid.uuid4().hex}"
