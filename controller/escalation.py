@@ -32,7 +32,7 @@ def follow_up(
     if (own := roster.index.get(run.arm.id)) is not None:
         asks[own] = np.inf
     if basis.failed is not None:  # the server, or the way to it, may be what failed
-        asks[[server == basis.failed.server for server in roster.servers]] = np.inf
+        asks[roster.beside(basis.failed)] = np.inf
     alone = not bool((asks < np.inf).any())
     loss = damage.one(judgement.differ)
     ask = math.inf

@@ -30,6 +30,12 @@ def logit(p: float) -> float:
     return math.log(p / (1.0 - p))
 
 
+def logits(p: Vector) -> Vector:
+    """`logit` of each."""
+    held = np.minimum(np.maximum(p, 1e-4), 1.0 - 1e-4)
+    return np.log(held / (1.0 - held))
+
+
 def averaged(z: float, variance: float) -> float:
     """The logit of E[sigmoid(N(z, variance))], by the probit approximation (MacKay 1992)."""
     return z / math.sqrt(1.0 + math.pi * variance / 8.0)
@@ -42,8 +48,7 @@ def centre(p: float, variance: float) -> float:
 
 def centres(p: Vector, variance: Vector) -> Vector:
     """`centre` of each."""
-    held = np.minimum(np.maximum(p, 1e-4), 1.0 - 1e-4)
-    return np.log(held / (1.0 - held)) * np.sqrt(1.0 + math.pi / 8.0 * variance)
+    return logits(p) * np.sqrt(1.0 + math.pi / 8.0 * variance)
 
 
 def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: float) -> None:

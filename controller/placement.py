@@ -83,7 +83,7 @@ def next_best(decision: Decision, failed: Arm, failure: str) -> Decision | None:
     able = candidates.able
     if not able.any():
         return None
-    elsewhere = able & np.array([server != failed.server for server in roster.servers])
+    elsewhere = able & ~roster.beside(failed)
     best = int(np.argmin(np.where(elsewhere if elsewhere.any() else able, basis.score, np.inf)))
     contested = basis.contested and roster.home is not None and bool(able[roster.home] and able.sum() > 1)
     left = replace(basis, candidates=candidates, best=best, contested=contested, failed=failed)

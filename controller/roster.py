@@ -41,6 +41,10 @@ class Roster:
             dtype=np.bool_,
         )
 
+    def beside(self, arm: Arm) -> NDArray[np.bool_]:
+        """Which arms are on the server of `arm`, itself included; shape (arms,)."""
+        return np.array([server == arm.server for server in self.servers], dtype=np.bool_)
+
 
 class Rosters:
     """Keeps the last roster, since most questions have the arms of the one before."""

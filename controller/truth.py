@@ -11,7 +11,7 @@ from controller import snapshot
 from controller.arm import Tier
 from controller.beliefs import Beliefs, Vector
 from controller.errors import SnapshotError
-from controller.logistic import learn_label, logit, sigmoid, sigmoids
+from controller.logistic import learn_label, logit, logits, sigmoid, sigmoids
 from controller.settings import Learning
 
 AGREED_RIGHT: Final = 0.9
@@ -64,8 +64,7 @@ class Damage(NamedTuple):
 
         At least `LEAST`, so that labels still matter; arguments and result of any shape.
         """
-        z = np.log(held := np.clip(differ, 1e-4, 1.0 - 1e-4)) - np.log1p(-held) - TYPICAL
-        board = sigmoids(self.bias + self.slope * z)
+        board = sigmoids(self.bias + self.slope * (logits(differ) - TYPICAL))
         net: Vector = np.maximum(LEAST, self.rest * (1.0 - board) - board)
         return net
 
