@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -189,7 +189,7 @@ class Daemon:
                 await self._say_goodbye()
         await spool.close()
 
-    async def _take_until_stopped(self, intake: Intake, unanswered: Sequence[SpoolEntry]) -> None:
+    async def _take_until_stopped(self, intake: Intake, unanswered: list[SpoolEntry]) -> None:
         dispatch = Dispatch(
             self._topics,
             self._link,

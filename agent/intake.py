@@ -16,7 +16,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,10 +90,13 @@ class Intake:
         if added is Added.NEW:
             await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=False)
 
-    async def resume(self, left: Sequence[SpoolEntry]) -> None:
-        """Hand on what an earlier run acknowledged and left unanswered, marked as resent."""
-        for entry in left:
-            since = None
+    async def resume(self, left: list[SpoolEntry]) -> None:
+        """Hand on what an earlier run acknowledged and left unanswered, marked as resent.
+
+        `left` is emptied, so that nobody keeps its images for the length of this run.
+        """
+        while left:
+            entry, since = left.pop(0), None
             try:
                 known = json.loads(entry.attributes)
                 since = Uptime.from_json(known.get("uptime"))

@@ -293,7 +293,9 @@ async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spoo
     await before.accept(query(id="q", correlation="m"), correlation=b"c")
     await before.accept(JPEG, user={"question": "What?"})
     after = Bench(spool, now_s=1010.0)
-    await after.intake.resume(await spool.waiting())
+    left = await spool.waiting()
+    await after.intake.resume(left)
+    assert not left, "its images are not kept for the length of the run"
     await after.publish()
     first, second = sorted(await after.handed_on(), key=lambda job: job.query.question)
     assert (first.address.query_id, first.address.mirror, first.address.correlation) == ("q", "m", b"c")
