@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agent import console, profile_cli
+from agent import console, heap, profile_cli
 from agent.daemon import Daemon
 from agent.discovery import mdns
 from agent.doctor import examine as examine_machine
@@ -46,6 +46,7 @@ LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 def run(config: Config = None, log_level: LogLevel = "info") -> None:
     """Run the agent until it is told to stop."""
     logs.configure(log_level)
+    heap.keep_compact()
     with explained("inarvl"):
         settings = site_settings(config)
         profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
