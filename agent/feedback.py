@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from controller.controller import Controller
+from controller.memory import CAPACITY
 
 log = logging.getLogger(__name__)
 
-MOST_REMEMBERED = 4096
+MOST_REMEMBERED = CAPACITY  # the controller has forgotten the decisions of older ones
 
 
 class Feedback:
