@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bench.load import run
 from bench.load.caller import Sent, Shape
+from bench.load.growth import Growth
 from bench.load.plot import plot_soak
 from bench.load.site import Pacing, Site
 from bench.load.tally import Tally
@@ -84,6 +85,7 @@ def soak_command(
         f"{spent_min:.0f} min at {asked:.1f} questions/s: {tally.sent} sent, {tally.answered} answered, "
         f"{tally.errors} errors, {tally.lost} lost, {tally.other_replies} answered twice. {NOTE}"
     )
+    typer.echo(Growth.of(out) or "too short to tell whether the agent grows")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import psutil
 from bench.load.caller import Caller, Sent, Shape
 from bench.load.site import TOPICS, Site
 from bench.load.tally import Tally
-from bench.load.watch import watch
+from bench.load.watch import watching
 
 AFTER_S = 60.0  # after the last deadline, in which replies still count: a stalled machine is late, not lossy
 SATURATING = 3.0  # times what the stand-ins could do
@@ -67,7 +67,11 @@ async def overload(
 async def soak(
     site: Site, shape: Shape, seconds: float, file: Path, *, every_s: float, rng: np.random.Generator
 ) -> Tally:
-    """Load for `seconds`, writing what the agent holds to a CSV; gives what became of the questions."""
+    """Load for `seconds`, writing what the agent holds to a CSV; gives what became of the questions.
+
+    The CSV counts a question as sent at once, and as what became of it when no more replies can come: its
+    last line has them all.
+    """
     tally, under_way = Tally(), deque[Sent]()
     caller = caller_of(site, rng)
 
@@ -79,18 +83,26 @@ async def soak(
             caller.forget(over)
             tally.add(over)
 
-    def counts() -> tuple[int, int, int, int]:
-        return tally.sent, tally.answered, tally.errors, tally.lost
+    def counts() -> tuple[int, ...]:
+        sent = tally.sent + len(under_way)
+        return sent, tally.answered, tally.errors, tally.lost, tally.other_replies
 
-    async with caller.connected(), anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, site.running["agent"].pid, file, every_s, counts)
-        async for sent in caller.call(shape, seconds=seconds):
-            under_way.append(sent)
-            settle()
-        with anyio.move_on_after(max(shape.deadlines_ms) / 1e3 + AFTER_S):
-            while not all(sent.replies for sent in under_way):  # noqa: ASYNC110 # as above
-                await anyio.sleep(0.1)
-            await anyio.sleep(1.0)  # in which a second reply would come
+    async def read_on() -> None:
+        while True:
+            read()
+            await anyio.sleep(every_s)
+
+    with watching(site.running["agent"].pid, file, counts) as read:
+        async with caller.connected(), anyio.create_task_group() as tasks:
+            tasks.start_soon(read_on)
+            async for sent in caller.call(shape, seconds=seconds):
+                under_way.append(sent)
+                settle()
+            with anyio.move_on_after(max(shape.deadlines_ms) / 1e3 + AFTER_S):
+                while not all(sent.replies for sent in under_way):  # noqa: ASYNC110 # as above
+                    await anyio.sleep(0.1)
+                await anyio.sleep(1.0)  # in which a second reply would come
+            tasks.cancel_scope.cancel()
         settle(last=True)
-        tasks.cancel_scope.cancel()
+        read()
     return tally

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import anyio
 import psutil
 
-COLUMNS = ("elapsed_s", "rss_mb", "fds", "threads", "cpu_s", "sent", "answered", "errors", "lost")
+COUNTS = ("sent", "answered", "errors", "lost", "twice")
+COLUMNS = ("elapsed_s", "rss_mb", "fds", "threads", "cpu_s", *COUNTS)
 
 
 class Sample(NamedTuple):
-    """One reading; `counts` are of the questions since the start."""
+    """One reading; `counts` are of the questions since the start, by COUNTS."""
 
     elapsed_s: float
     rss_mb: float
     fds: int
     threads: int
     cpu_s: float
-    counts: tuple[int, int, int, int]
+    counts: tuple[int, ...]
 
     def row(self) -> list[object]:
         """Its values in the order of COLUMNS."""
@@ -36,15 +37,15 @@ class Sample(NamedTuple):
         ]
 
 
-async def watch(
-    pid: int, file: Path, every_s: float, counts: Callable[[], tuple[int, int, int, int]]
-) -> None:
-    """Append a reading of process `pid` to a CSV every `every_s`, for ever."""
+@contextmanager
+def watching(pid: int, file: Path, counts: Callable[[], tuple[int, ...]]) -> Iterator[Callable[[], None]]:
+    """Gives what appends a reading of process `pid` to a CSV, each time it is called."""
     process, started = psutil.Process(pid), time.monotonic()
     with file.open("w", newline="") as output:
         writer = csv.writer(output)
         writer.writerow(COLUMNS)
-        while True:
+
+        def read() -> None:
             used = process.cpu_times()
             reading = Sample(
                 time.monotonic() - started,
@@ -56,4 +57,5 @@ async def watch(
             )
             writer.writerow(reading.row())
             output.flush()
-            await anyio.sleep(every_s)
+
+        yield read

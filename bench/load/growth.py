@@ -1,0 +1,84 @@
+"""Whether a process came to hold more over a soak."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError
+from controller.memory import CAPACITY
+
+FILLING: Final = CAPACITY + CAPACITY // 4  # questions after which what the agent remembers no longer grows
+LEAST_READINGS: Final = 30
+PARTS: Final = 3
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the readings after the first FILLING questions tell.
+
+    Attributes:
+        kb_per_question: of resident memory, in units of 1024 bytes: the median slope between any two readings
+            (Theil-Sen; Sen 1968), which a heap that grows or shrinks by a step does not sway.
+        fds, threads: by how much the median of the last third is above that of the first.
+        questions: how many were sent meanwhile.
+        most_mb: of resident memory, over the whole soak.
+    """
+
+    kb_per_question: float
+    fds: float
+    threads: float
+    questions: int
+    most_mb: float
+
+    @classmethod
+    def of(cls, file: Path) -> Growth | None:
+        """The growth told by a soak's CSV; None when it was too short to tell.
+
+        Raises:
+            BenchError: it is no such file.
+        """
+        with file.open(newline="") as source:
+            rows = list(csv.DictReader(source))
+        try:
+            held = {
+                name: np.array([float(row[name]) for row in rows])
+                for name in ("sent", "rss_mb", "fds", "threads")
+            }
+        except (KeyError, TypeError, ValueError):
+            raise BenchError(f"{file} has no readings of a soak: write one with inarvl-bench soak") from None
+        sent = held["sent"]
+        filled = sent >= FILLING
+        if filled.sum() < LEAST_READINGS:
+            return None
+        return cls(
+            kb_per_question=1024 * _slope(sent[filled], held["rss_mb"][filled]),
+            fds=_rise(held["fds"][filled]),
+            threads=_rise(held["threads"][filled]),
+            questions=int(sent[-1] - sent[filled][0]),
+            most_mb=float(held["rss_mb"].max()),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"over the last {self.questions} questions the agent grew by {self.kb_per_question:+.2f} KiB "
+            f"each, {self.fds:+g} descriptors and {self.threads:+g} threads; "
+            f"it held {self.most_mb:.1f} MiB at most"
+        )
+
+
+def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    one, other = np.triu_indices(len(x), 1)
+    apart = x[other] - x[one]
+    some = apart > 0
+    return float(np.median((y[other] - y[one])[some] / apart[some])) if some.any() else 0.0
+
+
+def _rise(values: NDArray[np.float64]) -> float:
+    part = len(values) // PARTS
+    return float(np.median(values[-part:]) - np.median(values[:part]))
