@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from controller.memory import CAPACITY
 
-FILLING: Final = CAPACITY + CAPACITY // 4  # questions after which what the agent remembers no longer grows
+FILLING: Final = CAPACITY + CAPACITY // 4  # answers after which what the agent remembers no longer grows
 LEAST_READINGS: Final = 30
 PARTS: Final = 3
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What the readings after the first FILLING questions tell.
+    """What the readings after the first FILLING answers tell.
 
     Attributes:
         kb_per_question: of resident memory, in units of 1024 bytes: the median slope between any two readings
@@ -48,12 +48,11 @@ class Growth:
         try:
             held = {
                 name: np.array([float(row[name]) for row in rows])
-                for name in ("sent", "rss_mb", "fds", "threads")
+                for name in ("sent", "answered", "rss_mb", "fds", "threads")
             }
         except (KeyError, TypeError, ValueError):
             raise BenchError(f"{file} has no readings of a soak: write one with inarvl-bench soak") from None
-        sent = held["sent"]
-        filled = sent >= FILLING
+        sent, filled = held["sent"], held["answered"] >= FILLING
         if filled.sum() < LEAST_READINGS:
             return None
         return cls(

@@ -69,8 +69,7 @@ async def soak(
 ) -> Tally:
     """Load for `seconds`, writing what the agent holds to a CSV; gives what became of the questions.
 
-    The CSV counts a question as sent at once, and as what became of it when no more replies can come: its
-    last line has them all.
+    The CSV counts one as lost when it is over, and has all questions in its last line.
     """
     tally, under_way = Tally(), deque[Sent]()
     caller = caller_of(site, rng)
@@ -84,8 +83,14 @@ async def soak(
             tally.add(over)
 
     def counts() -> tuple[int, ...]:
-        sent = tally.sent + len(under_way)
-        return sent, tally.answered, tally.errors, tally.lost, tally.other_replies
+        so_far = Tally.of(sent for sent in under_way if sent.replies)
+        return (
+            tally.sent + len(under_way),
+            tally.answered + so_far.answered,
+            tally.errors + so_far.errors,
+            tally.lost,
+            tally.other_replies + so_far.other_replies,
+        )
 
     async def read_on() -> None:
         while True:

@@ -33,6 +33,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def mosquitto() -> str | None:
+    """Where the broker's program is; None when it is not installed."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the parts stand: the board may be in a network namespace, which sees the rest at `address`."""
@@ -125,8 +130,8 @@ class Site:
 
     def start_broker(self) -> None:
         """Start mosquitto with what it had stored, and wait until it listens."""
-        mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if mosquitto is None:
+        program = mosquitto()
+        if program is None:
             raise BenchError("no mosquitto on this machine: apt-get install mosquitto")
         folder = self.folder / "broker"
         folder.mkdir(exist_ok=True)
@@ -137,7 +142,7 @@ class Site:
             + (f"persistence_location {folder}/\n{DURABLE}" if self.durable else "")
         )
         with (folder / "log").open("ab") as log:
-            self._broker = subprocess.Popen([mosquitto, "-c", str(conf)], stdout=log, stderr=log)
+            self._broker = subprocess.Popen([program, "-c", str(conf)], stdout=log, stderr=log)
         self._await(self._broker_listens, "mosquitto does not listen")
 
     def kill_broker(self) -> None:

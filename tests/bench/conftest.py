@@ -1,8 +1,9 @@
-"""A small trace to read, write and grade, and questions with a server to ask them."""
+"""A small trace to read, write and grade, questions with a server to ask them, and a soak beside it all."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 import anyio
 import numpy as np
@@ -14,11 +15,38 @@ from bench.questions import QuestionSet
 from bench.trace import Run, Trace, TracedQuestion
 from controller.signals import FEATURES
 from scenes.question import TYPES
+from soaking import Soaking
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
 from vlm.server import ServeOptions, ServerInfo, serve
 
+SOAKING = pytest.StashKey[Soaking]()
 ARMS = ("local/small@64", "cloud/owner/big.v2@128")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what judges the soak last: the soak runs while the others do."""
+    items.sort(key=_judges_soak)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if Soaking.possible() and not session.config.option.collectonly and any(map(_judges_soak, session.items)):
+        session.config.stash[SOAKING] = Soaking()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (soaking := config.stash.get(SOAKING, None)) is not None:
+        soaking.end()
+
+
+def _judges_soak(item: pytest.Item) -> bool:
+    return "soaked" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture
+def soaked(pytestconfig: pytest.Config) -> Path:
+    """The readings of the soak, when it is over."""
+    return pytestconfig.stash[SOAKING].readings()
 
 
 @pytest.fixture
