@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from controller.memory import CAPACITY
 
 FILLING: Final = CAPACITY + CAPACITY // 4  # answers after which what the agent remembers no longer grows
+LEAST_ANSWERS: Final = 1000  # fewer make much of a heap's breathing
 LEAST_READINGS: Final = 30
 PARTS: Final = 3
 
@@ -23,17 +24,17 @@ class Growth:
     """What the readings after the first FILLING answers tell.
 
     Attributes:
-        kb_per_question: of resident memory, in units of 1024 bytes: the median slope between any two readings
+        kb_per_answer: of resident memory, in units of 1024 bytes: the median slope between any two readings
             (Theil-Sen; Sen 1968), which a heap that grows or shrinks by a step does not sway.
         fds, threads: by how much the median of the last third is above that of the first.
-        questions: how many were sent meanwhile.
+        answers: how many were given meanwhile.
         most_mb: of resident memory, over the whole soak.
     """
 
-    kb_per_question: float
+    kb_per_answer: float
     fds: float
     threads: float
-    questions: int
+    answers: int
     most_mb: float
 
     @classmethod
@@ -48,24 +49,25 @@ class Growth:
         try:
             held = {
                 name: np.array([float(row[name]) for row in rows])
-                for name in ("sent", "answered", "rss_mb", "fds", "threads")
+                for name in ("answered", "rss_mb", "fds", "threads")
             }
         except (KeyError, TypeError, ValueError):
             raise BenchError(f"{file} has no readings of a soak: write one with inarvl-bench soak") from None
-        sent, filled = held["sent"], held["answered"] >= FILLING
-        if filled.sum() < LEAST_READINGS:
+        answered = held["answered"]
+        filled = answered >= FILLING
+        if filled.sum() < LEAST_READINGS or answered[-1] < FILLING + LEAST_ANSWERS:
             return None
         return cls(
-            kb_per_question=1024 * _slope(sent[filled], held["rss_mb"][filled]),
+            kb_per_answer=1024 * _slope(answered[filled], held["rss_mb"][filled]),
             fds=_rise(held["fds"][filled]),
             threads=_rise(held["threads"][filled]),
-            questions=int(sent[-1] - sent[filled][0]),
+            answers=int(answered[-1] - answered[filled][0]),
             most_mb=float(held["rss_mb"].max()),
         )
 
     def __str__(self) -> str:
         return (
-            f"over the last {self.questions} questions the agent grew by {self.kb_per_question:+.2f} KiB "
+            f"over the last {self.answers} answers the agent grew by {self.kb_per_answer:+.2f} KiB "
             f"each, {self.fds:+g} descriptors and {self.threads:+g} threads; "
             f"it held {self.most_mb:.1f} MiB at most"
         )

@@ -34,6 +34,6 @@ def test_the_agent_held_no_more_with_time(soaked: Path) -> None:
     growth = Growth.of(soaked)
     if growth is None:
         pytest.skip("this machine was too busy: too few questions were answered to tell")
-    assert growth.kb_per_question < 0.5, growth
+    assert growth.kb_per_answer < 0.5, growth
     assert growth.fds <= 3, growth
     assert growth.threads <= 4, growth
