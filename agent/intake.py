@@ -66,7 +66,8 @@ class Intake:
         self._uptime = uptime
 
     async def accept(self, message: Message) -> None:
-        """Spool one message, acknowledge it, and hand it on or refuse it."""
+        """Spool one message, acknowledge it, and hand it on or refuse it; its time runs from now."""
+        arrived_at = self._clock()
         fields, query = self._read(message)
         address = Address.of(
             fields, self._topics, response=message.response_topic, correlation=message.correlation
@@ -88,7 +89,7 @@ class Intake:
             return
         message.ack()
         if added is Added.NEW:
-            await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=False)
+            await self._hand_on(entry.key, address, query, arrived_at, left_ms / 1e3, resent=False)
 
     async def resume(self, left: list[SpoolEntry]) -> None:
         """Hand on what an earlier run acknowledged and left unanswered, marked as resent.
@@ -107,7 +108,7 @@ class Intake:
                 address = Address(entry.reply_topic, correlation=entry.correlation)
                 query = BadQuery("spool_failed", "the disk damaged this query: send it again")
             left_ms = entry.expires_ms - entry.received_ms - self._waited_ms(entry, since)
-            await self._hand_on(entry.key, address, query, left_ms / 1e3, resent=True)
+            await self._hand_on(entry.key, address, query, self._clock(), left_ms / 1e3, resent=True)
 
     def _waited_ms(self, entry: SpoolEntry, since: Uptime | None) -> float:
         now = self._uptime()
@@ -115,13 +116,22 @@ class Intake:
         return max(0.0, self._wall_clock() * 1e3 - entry.received_ms) if waited_ms is None else waited_ms
 
     async def _hand_on(
-        self, key: str, address: Address, query: Query | BadQuery, left_s: float, *, resent: bool
+        self,
+        key: str,
+        address: Address,
+        query: Query | BadQuery,
+        arrived_at: float,
+        left_s: float,
+        *,
+        resent: bool,
     ) -> None:
         if isinstance(query, BadQuery):
             await self._outbox.send(key, address, refusal(address, query, resent=resent))
             return
-        now = self._clock()
-        shed = self._waiting.offer(Job(key, query, address, now, now + left_s, resent))
+        reserve_s = self._outbox.sending.reserve_s(left_s)
+        shed = self._waiting.offer(
+            Job(key, query, address, arrived_at, arrived_at + left_s, resent, reserve_s)
+        )
         if shed is not None:
             job, reason = shed
             await self._outbox.send(job.key, job.address, refusal(job.address, reason, resent=job.resent))

@@ -16,6 +16,7 @@ class Job:
         key: names it in the spool.
         arrived_at, expires_at: seconds on the monotonic clock.
         resent: a run before a restart may have answered it too.
+        reserve_s: what its reply will need of its time.
     """
 
     key: str
@@ -24,3 +25,9 @@ class Job:
     arrived_at: float
     expires_at: float
     resent: bool = False
+    reserve_s: float = 0.0
+
+    @property
+    def due_at(self) -> float:
+        """When its answer must be known."""
+        return self.expires_at - self.reserve_s

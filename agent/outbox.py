@@ -4,19 +4,23 @@
 2. Where the disk takes no more it is published all the same: an answer in hand is not withheld. What was
    answered so is remembered, for the broker may send its query again.
 3. What an earlier run left is published again, marked as resent, since the broker may have had it.
+4. How long replies take from being known to being with the broker is told, to be kept back from deadlines.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 import anyio
 
 from agent.address import Address
 from agent.mqtt import MqttLink, PublishRefused
 from agent.reply import Reply
+from agent.sending import Sending
 from agent.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 
 log = logging.getLogger(__name__)
@@ -26,19 +30,25 @@ MOST_REMEMBERED = 4096
 
 
 class Outbox:
-    """Publishes replies with QoS 1, exactly one per query."""
+    """Publishes replies with QoS 1, exactly one per query.
 
-    def __init__(self, spool: Spool, link: MqttLink) -> None:
+    Attributes:
+        sending: how long they take.
+    """
+
+    def __init__(self, spool: Spool, link: MqttLink, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sending = Sending()
         self._spool = spool
         self._link = link
-        self._todo: list[SpooledReply] = []
+        self._clock = clock
+        self._todo: list[tuple[SpooledReply, float]] = []  # each with when its sending began
         self._under_way = 0
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
     async def send(self, key: str, address: Address, reply: Reply) -> None:
         """Answer the spooled query `key`; returns when the reply is safe. A second one is dropped."""
-        payload = reply.to_bytes()
+        payload, since = reply.to_bytes(), self._clock()
         try:
             kept = await self._spool.answer(key, payload)
         except SpoolFailed as error:
@@ -46,7 +56,7 @@ class Outbox:
             kept = Kept.UNKNOWN
         if kept is Kept.SECOND or (kept is Kept.UNKNOWN and not self._first(key)):
             return
-        self._queue(SpooledReply(key, address.topic, address.correlation, payload))
+        self._queue(SpooledReply(key, address.topic, address.correlation, payload), since)
 
     async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
         """Refuse a query that the spool has no room for; returns when the broker has the refusal.
@@ -77,7 +87,8 @@ class Outbox:
     def resume(self, left: list[SpooledReply]) -> None:
         """Publish what an earlier run answered without seeing it acknowledged."""
         for entry in left:
-            self._queue(SpooledReply(entry.key, entry.reply_topic, entry.correlation, _resent(entry.reply)))
+            again = SpooledReply(entry.key, entry.reply_topic, entry.correlation, _resent(entry.reply))
+            self._queue(again, self._clock())
 
     async def run(self) -> None:
         """Publish for ever, all that is there at once: the spool bounds how many."""
@@ -85,8 +96,8 @@ class Outbox:
             while True:
                 while not self._todo:
                     await self._changed.wait()
-                for entry in self._todo:
-                    tasks.start_soon(self._deliver, entry)
+                for entry, since in self._todo:
+                    tasks.start_soon(self._deliver, entry, since)
                 self._todo.clear()
 
     async def emptied(self) -> None:
@@ -94,13 +105,14 @@ class Outbox:
         while self._under_way:
             await self._changed.wait()
 
-    def _queue(self, entry: SpooledReply) -> None:
-        self._todo.append(entry)
+    def _queue(self, entry: SpooledReply, since: float) -> None:
+        self._todo.append((entry, since))
         self._under_way += 1
         self._wake()
 
-    async def _deliver(self, entry: SpooledReply) -> None:
+    async def _deliver(self, entry: SpooledReply, since: float) -> None:
         await self._publish(entry)
+        self.sending.took(self._clock() - since)
         await self._record_delivery(entry.key)
         self._under_way -= 1
         self._wake()

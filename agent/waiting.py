@@ -4,7 +4,7 @@
 2. A newcomer that cannot make its deadline behind what is ahead of it, at the pace of late, is shed at once.
 3. When `most` wait already, the one that would be taken last is shed: the newcomer or another.
 4. One whose time has run short while it waited is shed at its turn, or when it is over: its turn may never
-   come while more important ones do.
+   come while more important ones do. The time that its reply needs is none for its answer.
 Nothing is shed while nothing waits: whether an idle agent can make a deadline is the controller's question.
 """
 
@@ -83,7 +83,7 @@ class Waiting:
         ahead = bisect(self._jobs, _turn(job), key=_turn)
         if self._jobs or not self._idle:
             needed_s = self.pace.wait_s(ahead) + self.pace.quick_s()
-            if job.expires_at - self._clock() < needed_s:
+            if job.due_at - self._clock() < needed_s:
                 return job, Shed(
                     f"{ahead} queries are ahead of it, about {needed_s:.1f} s: "
                     "ask less often, or allow more deadline_ms"
@@ -114,16 +114,16 @@ class Waiting:
     def in_time(self, job: Job) -> Shed | None:
         """Why a job just taken should be shed; None when it can still be answered."""
         now = self._clock()
-        waited_s, left_s = now - job.arrived_at, job.expires_at - now
+        waited_s, left_s = now - job.arrived_at, job.due_at - now
         if waited_s <= left_s or left_s >= self.pace.quick_s():
             return None
         return _waited(waited_s)
 
     def overdue(self) -> list[tuple[Job, Shed]]:
-        """What waited past its deadline; it waits no longer."""
+        """What waited until its time was over; it waits no longer."""
         now = self._clock()
-        over = [job for job in self._jobs if job.expires_at <= now]
-        self._jobs = [job for job in self._jobs if job.expires_at > now]
+        over = [job for job in self._jobs if job.due_at <= now]
+        self._jobs = [job for job in self._jobs if job.due_at > now]
         return [(job, _waited(now - job.arrived_at)) for job in over]
 
     def close(self) -> None:
@@ -141,4 +141,4 @@ def _waited(waited_s: float) -> Shed:
 
 
 def _turn(job: Job) -> tuple[float, float]:
-    return -job.query.priority, job.expires_at
+    return -job.query.priority, job.due_at

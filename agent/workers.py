@@ -25,8 +25,7 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-SHED_S = 0.2
-REPLY_S = 0.02  # kept back from the deadline for the reply to stand on the disk and to travel
+SHED_S = 0.05
 
 
 def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
@@ -106,7 +105,7 @@ class Workers:
                 waiting.finished(self._clock() - started, counts=settled and shed is None)
 
     async def shed(self, waiting: Waiting) -> None:
-        """Refuse what waited past its deadline, for ever."""
+        """Refuse what waited until its time was over, for ever."""
         while True:
             for job, reason in waiting.overdue():
                 await self._refuse(job, reason)
@@ -114,18 +113,22 @@ class Workers:
 
     async def _work(self, job: Job) -> None:
         try:
-            if self._clock() >= job.expires_at:
+            if self._clock() >= job.due_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
             question = await to_thread.run_sync(self._look, job)
-            answered = await self._answering.answer(question, expires_at=job.expires_at - REPLY_S)
+            answered = await self._answering.answer(question, expires_at=job.due_at)
         except Exception as error:
             if not isinstance(error, InarvlError):
                 log.exception("query %s failed in a way it never should", job.key)
                 error = Failed("the agent failed on this query: its log says how")
             await self._refuse(job, error)
             return
-        self._feedback.remember(job.query.id, answered.decision.id)
-        await self._outbox.send(job.key, job.address, answer_of(job, answered, now=self._clock()))
+        now = self._clock()
+        if now < job.expires_at:
+            self._feedback.remember(job.query.id, answered.decision.id)
+            await self._outbox.send(job.key, job.address, answer_of(job, answered, now=now))
+        else:
+            await self._refuse(job, DeadlineExpired("its answer came too late: allow more deadline_ms"))
         self._done(job, answered, await self._answering.finish(answered))
 
     async def _refuse(self, job: Job, error: InarvlError) -> None:

@@ -16,7 +16,7 @@ from agent.job import Job
 from agent.mqtt import Message
 from agent.outbox import Outbox
 from agent.reply import Refusal, reply_from_bytes
-from agent.spool import Spool
+from agent.spool import Added, Spool, SpoolEntry
 from agent.topics import Topics
 from agent.uptime import Uptime
 from agent.waiting import Waiting
@@ -286,6 +286,22 @@ async def test_the_expiry_of_the_message_shortens_the_deadline(bench: Bench) -> 
     await bench.accept(query(id="a", deadline_ms=9000), expiry_s=2)
     await bench.accept(query(id="b", deadline_ms=1000), expiry_s=2)
     assert {job.query.id: job.expires_at for job in await bench.handed_on()} == {"a": 7.0, "b": 6.0}
+
+
+async def test_the_time_of_a_query_runs_while_the_disk_takes_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, now = bench.spool.add, [5.0]
+
+    async def add_slowly(entry: SpoolEntry) -> Added:
+        now[0] += 0.7
+        return await add(entry)
+
+    monkeypatch.setattr(bench.spool, "add", add_slowly)
+    monkeypatch.setattr(bench.intake, "_clock", lambda: now[0])
+    await bench.accept(query(id="a", deadline_ms=9000))
+    (job,) = await bench.handed_on()
+    assert (job.arrived_at, job.expires_at) == (5.0, 14.0)
 
 
 async def test_what_was_left_unanswered_is_handed_on_after_a_restart(spool: Spool) -> None:

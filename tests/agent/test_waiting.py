@@ -120,6 +120,21 @@ async def test_one_whose_turn_never_comes_is_shed_when_its_time_is_over() -> Non
     assert await order(waiting) == ["urgent"]
 
 
+async def test_the_time_that_a_reply_needs_is_none_for_its_answer() -> None:
+    waiting = busy(took_s=1.0)
+    assert waiting.offer(job("in time", 1.3)) is None
+    shed = waiting.offer(replace(job("late", 1.3, priority=9), reserve_s=0.4))
+    assert shed is not None
+    assert shed[0].key == "late"
+    clock = waiting._clock
+    assert isinstance(clock, Clock)
+    waiting.offer(replace(job("held", 9.0), reserve_s=0.4))
+    clock.now = 8.5
+    assert [over.key for over, _ in waiting.overdue()] == ["in time"]
+    clock.now = 8.6
+    assert [over.key for over, _ in waiting.overdue()] == ["held"]
+
+
 async def test_every_waiting_worker_is_woken_and_each_job_taken_once() -> None:
     waiting = Waiting(10, 3, clock=Clock())
     taken: list[str] = []
