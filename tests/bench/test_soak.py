@@ -14,6 +14,8 @@ import pytest
 from bench.load.growth import Growth
 from soaking import OVER_S, SECONDS, TELLING_S, Soaking
 
+MOST_KB = 0.6  # of an answer; 0.2 were told of the agent, and 1.5 of one that was made to leak 1.0
+
 pytestmark = [
     pytest.mark.skipif(not Soaking.possible(), reason="mosquitto is not installed"),
     pytest.mark.timeout(SECONDS + 2 * OVER_S),
@@ -34,6 +36,6 @@ def test_the_agent_held_no_more_with_time(soaked: Path) -> None:
     growth = Growth.of(soaked)
     if growth is None:
         pytest.skip("this machine was too busy: too few questions were answered to tell")
-    assert growth.kb_per_answer < 0.5, growth
+    assert growth.kb_per_answer < MOST_KB, growth
     assert growth.fds <= 3, growth
     assert growth.threads <= 4, growth
