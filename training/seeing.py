@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scenes.question import TYPES
 from scenes.scene import GRID, Scene
 from training.dataset import TRAIN, picture_file, scene
-from training.grid import GridHead, truth
+from training.grid import GridHead, needed, truth
 from training.reasoning import Reasoning
 from training.recipes import Recipe
 from training.run import Look, Run
@@ -30,8 +30,9 @@ class Seeing(Run):
     def __init__(self, recipe: Recipe, folder: Path, *, seed: int = 0) -> None:
         super().__init__(recipe.name, recipe, folder, seed=seed)
         self.symbols = Symbols(self.tokenizer, recipe.width)
+        self._facets = needed(recipe.mixed(TYPES))
         self.grids = torch.nn.ModuleDict(
-            {str(r): GridHead(recipe.width, recipe.side(r)) for r in recipe.resolutions}
+            {str(r): GridHead(recipe.width, recipe.side(r), self._facets) for r in recipe.resolutions}
         )
         self.parts |= {
             "tower": self.model.model.vision_tower,
@@ -79,7 +80,7 @@ class Seeing(Run):
             self._rng.integers(len(self.scenes), size=self.recipe.batch * (MORE if alone else 1))
         )
         drawn = [self.scenes[index] for index in chosen]
-        labels = truth(drawn)
+        labels = truth(drawn, self._facets)
         if not alone and self._rng.random() < TOLD_SHARE:
             cells = self.symbols(labels, self.model.get_input_embeddings().weight)
             return Look(drawn, spread(cells, int(self._rng.integers(1, 3))), self.recipe.mixed(TYPES))

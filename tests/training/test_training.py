@@ -14,7 +14,7 @@ from scenes.question import TYPES, ask  # noqa: E402
 from training.dataset import TRAIN, render_split, scene  # noqa: E402
 from training.evaluate import accuracy, chance, grade, held_out  # noqa: E402
 from training.export import export  # noqa: E402
-from training.grid import truth  # noqa: E402
+from training.grid import FACETS, needed, truth  # noqa: E402
 from training.grounding import evidence  # noqa: E402
 from training.model import ANSWER, END, build_tokenizer  # noqa: E402
 from training.packing import IGNORED, pack  # noqa: E402
@@ -64,6 +64,19 @@ def test_the_grid_holds_what_the_scene_does() -> None:
         assert (labels[thing.row, thing.column, :4] > 0).all()
     filled = len(drawn.things) + 2 * bool(drawn.plate) + 4 * bool(drawn.gauge) + bool(drawn.sign)
     assert int((labels[..., 0] > 0).sum()) == filled
+
+
+def test_a_model_is_taught_to_see_only_what_it_is_asked_about() -> None:
+    assert needed(TYPES) == tuple(FACETS)
+    assert needed(["reading", "colour"]) == ("kind", "colour", "character 0", "character 1", "character 2")
+    drawn = [scene(TRAIN, index) for index in range(40)]
+    whole, some = truth(drawn), truth(drawn, needed(["texture"]))
+    for place, facet in enumerate(FACETS):
+        assert whole[..., place].any()
+        if facet in ("kind", "colour", "texture"):
+            assert torch.equal(some[..., place], whole[..., place])
+        else:
+            assert not some[..., place].any()
 
 
 def test_words_point_at_the_cells_that_answers_are_made_from() -> None:
