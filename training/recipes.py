@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 PERCEIVING = {
-    **{"counting": 4, "texture": 4, "shape": 3, "comparison": 3, "existence": 3, "colour": 2},
+    **{"texture": 7, "counting": 5, "shape": 4, "comparison": 3, "existence": 2},
     **{"reading": 0, "gauge": 0},
 }
 HARD = {"comparison": 3, "spatial": 3, "two_hop": 3, "counting": 3, "reading": 5, "gauge": 2}
-EXACT = {"reading": 5, "counting": 4, "gauge": 2, "texture": 2, "shape": 2, "existence": 2}
+EXACT = {
+    **{"reading": 5, "counting": 4, "gauge": 2, "two_hop": 2, "spatial": 2},
+    **{"texture": 0, "shape": 0, "comparison": 0},
+}
 
 
 @dataclass(frozen=True)
