@@ -81,6 +81,10 @@ class Beliefs:
         reach = (self._covariance[:count].reshape(-1, self._size) @ x).reshape(count, self._size)
         return self._mean[:count] @ x, reach @ x
 
+    def means(self, x: Vector) -> Vector:
+        """Every row's prediction at `x`, shape (rows,)."""
+        return self._mean[: len(self._rows)] @ x
+
     def predict(self, name: str, x: Vector) -> tuple[float, float]:
         """One row's prediction at `x` and its variance."""
         row = self._rows[name]

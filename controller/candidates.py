@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from controller.beliefs import Vector
 from controller.context import Context
 from controller.costs import Estimates
+from controller.damage import Damage
 from controller.guard import blocked
 from controller.learned import Learned
 from controller.quality import Guesses
 from controller.roster import Roster
 from controller.rule import weighted
 from controller.settings import ControllerSettings
-from controller.truth import Damage
 
 LATE: Final = "it would miss the deadline"
 

@@ -13,7 +13,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.isotonic import Isotonic
-from controller.logistic import averaged, centre, learn_with_kin, logit, sigmoid
+from controller.logistic import KIN, averaged, centre, learn_with_kin, logit, sigmoid
 from controller.outcome import Confidence
 from controller.quality import first_belief
 from controller.scales import Scales
@@ -78,10 +78,12 @@ class Judge:
         caution = self._settings.learning.caution * math.sqrt(max(0.0, variance_now))
         return Judgement(differ, sigmoid(logit(differ) + caution), score, x)
 
-    def learn(self, skill: str, judgement: Judgement, differed: float, weight: float) -> None:
+    def learn(
+        self, skill: str, judgement: Judgement, differed: float, weight: float, *, kin: float = KIN
+    ) -> None:
         """Take in whether the judged answer differed; the score it had then keeps the calibration honest."""
         if skill in self._beliefs:
-            learn_with_kin(self._beliefs, skill, judgement.x, differed, weight)
+            learn_with_kin(self._beliefs, skill, judgement.x, differed, weight, kin)
             self._map(skill).learn(judgement.score, differed, weight)
 
     def spreads(self, skills: Sequence[str]) -> Vector:

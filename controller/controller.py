@@ -16,6 +16,7 @@ from controller.outcome import Execution, Outcome
 from controller.placement import next_best, place
 from controller.settings import ControllerSettings
 from controller.status import Status
+from controller.study import Example, study
 
 __all__ = ["Controller", "NoArm", "SnapshotError"]
 
@@ -90,6 +91,10 @@ class Controller:
         learn_truth(episode, correct, self._learned)
         return True
 
+    def study(self, example: Example, *, weight: float = 1.0, turn: int = 0) -> None:
+        """Learn from a question of which it is known what every arm answers; see `study.study`."""
+        study(example, self._learned, weight=weight, turn=turn)
+
     def status(self) -> Status:
         """What the controller holds, for people."""
         return self._learned.status()
@@ -97,6 +102,18 @@ class Controller:
     def snapshot(self) -> dict[str, object]:
         """All that was learned, as plain dictionaries, lists and numbers."""
         return self._learned.snapshot()
+
+    def knowledge(self) -> dict[str, object]:
+        """What was learned of the models and their answers, for `begin`: plain lists and numbers."""
+        return self._learned.knowledge()
+
+    def begin(self, knowledge: object) -> None:
+        """Start anew with what another controller knows of the models.
+
+        Raises:
+            SnapshotError: it is of another version or damaged; the controller is then as before.
+        """
+        self._learned = Learned.knowing(self._settings, knowledge)
 
     def restore(self, snapshot: object) -> None:
         """Take over what was learned.

@@ -11,9 +11,9 @@ from controller.arm import Arm
 from controller.beliefs import Vector
 from controller.candidates import Candidates
 from controller.context import DeviceState
+from controller.damage import Damage
 from controller.reason import why_failed_over, why_placed
 from controller.rule import escalation
-from controller.truth import Damage
 
 
 @dataclass(frozen=True)

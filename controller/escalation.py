@@ -24,9 +24,9 @@ def follow_up(
     rng: np.random.Generator,
 ) -> tuple[FollowUp, float]:
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
-    basis, damage = decision.basis, learned.truth.damage
-    candidates = basis.candidates
+    basis, candidates = decision.basis, decision.basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
+    damage = learned.truth.damage(basis.x, roster.standard)
     lam = learned.floor.lam(candidates.call)
     asks = candidates.asks(lam, damage)
     if (own := roster.index.get(run.arm.id)) is not None:

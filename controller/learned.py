@@ -13,18 +13,24 @@ from controller.errors import SnapshotError
 from controller.failures import Failures
 from controller.floor import Floor
 from controller.loss import Loss
-from controller.quality import Quality
+from controller.quality import PRIOR_MEAN, Quality
 from controller.roster import Rosters
 from controller.settings import ControllerSettings
 from controller.status import Status, Tally
 from controller.truth import Truth
 
-VERSION: Final = 2
+VERSION: Final = 3
 CAPACITY: Final = 64
+DIFFER_RATE: Final = 0.02
 
 
 class Learned:
-    """The learners of one controller."""
+    """The learners of one controller.
+
+    Attributes:
+        differ: how often the board's answers would differ from the reference's, on average.
+        standard: skill of the reference of the newest question; empty where there was none.
+    """
 
     def __init__(self, settings: ControllerSettings) -> None:
         learning, forgetting = settings.learning, settings.forgetting
@@ -33,20 +39,25 @@ class Learned:
         self.costs = Costs(settings)
         self.quality = Quality(settings)
         self.judge = Judge(settings)
-        self.truth = Truth(learning)
+        self.truth = Truth(settings, len(PRIOR_MEAN))
         self.floor = Floor(settings.floor, learning.price_step, settings.cloud_prior.quality)
         self.loss = Loss(forgetting.floor)
         self.audit = Audit(settings.audit_budget, learning.opening_audits)
         self.failures = Failures(forgetting.failure_half_life_s)
         self.tally = Tally()
         self.rosters = Rosters(settings)
-        self.differ = 0.5  # how often the board's answers would differ from the cloud's, on average
+        self.differ = 0.5
+        self.standard = ""
         self._detectors: dict[str, PageHinkley] = {}
 
     @property
     def accuracy(self) -> float:
         """The cloud's share of right answers."""
-        return self.truth.accuracy(self.differ)
+        return self.truth.accuracy(self.differ, self.standard)
+
+    def learn_differ(self, differ: float) -> None:
+        """Take in how likely an answer of the board was held to differ."""
+        self.differ += DIFFER_RATE * (differ - self.differ)
 
     def detector(self, name: str) -> PageHinkley:
         """Watches some residuals of a skill."""
@@ -58,7 +69,8 @@ class Learned:
 
     def status(self) -> Status:
         """What is held now, for people."""
-        tally, truth = self.tally, self.truth
+        tally = self.tally
+        net_variance = self.truth.net_variance(self.loss.typical, self.standard)
         return Status(
             questions=tally["questions"],
             edge_share=tally.share("local"),
@@ -67,7 +79,7 @@ class Learned:
             labels=tally["labels"],
             feedback=tally["feedback"],
             failures=tally["failures"],
-            kept=self.loss.kept(truth.net_variance(self.loss.typical), self.accuracy),
+            kept=self.loss.kept(net_variance, self.accuracy),
             floor=self._floor_setting,
             price=self.floor.price,
             lam=self.floor.lam(0.0),
@@ -77,22 +89,29 @@ class Learned:
     def snapshot(self) -> dict[str, object]:
         """Plain lists and numbers, for JSON. Which servers failed lately is not among them."""
         return {
-            "version": VERSION,
+            **self.knowledge(),
             "costs": self.costs.snapshot(),
-            "quality": self.quality.snapshot(),
-            "judge": self.judge.snapshot(),
-            "truth": self.truth.snapshot(),
             "floor": self.floor.snapshot(),
             "loss": self.loss.snapshot(),
             "audit": self.audit.snapshot(),
             "tally": self.tally.snapshot(),
-            "differ": self.differ,
             "detectors": {skill: held.snapshot() for skill, held in self._detectors.items()},
         }
 
+    def knowledge(self) -> dict[str, object]:
+        """The part of a snapshot that is about the models and their answers, not about one site."""
+        return {
+            "version": VERSION,
+            "quality": self.quality.snapshot(),
+            "judge": self.judge.snapshot(),
+            "truth": self.truth.snapshot(),
+            "differ": self.differ,
+            "standard": self.standard,
+        }
+
     @classmethod
-    def restored(cls, settings: ControllerSettings, held: object) -> Learned:
-        """What a snapshot holds.
+    def knowing(cls, settings: ControllerSettings, held: object) -> Learned:
+        """All at its beginning but for `knowledge`.
 
         Raises:
             SnapshotError: it is of another version or shape.
@@ -103,15 +122,26 @@ class Learned:
                 f"the snapshot has version {version!r}, this controller reads {VERSION}: set it aside"
             )
         learned = cls(settings)
-        learned.costs.restore(snapshot.part(held, "costs"))
         learned.quality.restore(snapshot.part(held, "quality"))
         learned.judge.restore(snapshot.part(held, "judge"))
         learned.truth.restore(snapshot.part(held, "truth"))
+        learned.differ = snapshot.share(held, "differ")
+        learned.standard = snapshot.text(held, "standard")
+        return learned
+
+    @classmethod
+    def restored(cls, settings: ControllerSettings, held: object) -> Learned:
+        """What a snapshot holds.
+
+        Raises:
+            SnapshotError: it is of another version or shape.
+        """
+        learned = cls.knowing(settings, held)
+        learned.costs.restore(snapshot.part(held, "costs"))
         learned.floor.restore(snapshot.part(held, "floor"))
         learned.loss.restore(snapshot.part(held, "loss"))
         learned.audit.restore(snapshot.part(held, "audit"))
         learned.tally.restore(snapshot.part(held, "tally"))
-        learned.differ = snapshot.share(held, "differ")
         for skill, kept in snapshot.table(snapshot.part(held, "detectors")).items():
             learned.detector(skill).restore(kept)
         return learned

@@ -49,16 +49,16 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     """Take in that the answer that was sent out was right or wrong."""
     if episode.answered is None:
         return
-    differed = episode.differ
+    differed, standard = episode.differ, episode.standard
     if not episode.compared:
-        differed = learned.truth.differed(episode.answered, correct, episode.differ)
+        differed = learned.truth.differed(episode.answered, correct, episode.differ, episode.x, standard)
         if episode.answered == "local" and episode.skill is not None:
             learned.quality.learn(episode.skill, episode.x, differed, 1.0)
             learned.tally.add("labels")
             if episode.judgement is not None:
                 learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
     expected = episode.differ if episode.judgement is None else episode.judgement.differ
-    learned.truth.learn(episode.answered, correct, differed, expected)
+    learned.truth.learn(episode.answered, correct, differed, expected, episode.x, standard)
     learned.tally.add("feedback")
 
 
@@ -99,7 +99,7 @@ def _learn_quality(
     candidates = decision.basis.candidates
     guessed = float(candidates.guesses.differ[candidates.roster.skills.index(skill)])
     learned.judge.learn_spread(skill, guessed, judgement.differ)
-    learned.differ += 0.02 * (judgement.differ - learned.differ)
+    learned.learn_differ(judgement.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
     learned.quality.learn(
         skill, episode.x, episode.differ, 1.0 if episode.compared or episode.witnessed else IMPUTED
@@ -146,7 +146,7 @@ def _learn_floor(
         predicted = judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
-    damage = learned.truth.damage
+    damage = learned.truth.damage(basis.x, roster.standard)
     variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
     learned.loss.learn(predicted, estimated, variance, damage.one(predicted))
     learned.floor.learn(

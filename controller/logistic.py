@@ -79,12 +79,14 @@ def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: fl
     beliefs.observe(name, x, (mode - z) * (variance + 1.0 / precision) / variance, precision)
 
 
-def learn_with_kin(beliefs: Beliefs, skill: str, x: Vector, label: float, weight: float) -> None:
-    """Learn a label of a skill, and as a weaker one that of the same model at its other resolutions.
+def learn_with_kin(
+    beliefs: Beliefs, skill: str, x: Vector, label: float, weight: float, kin: float = KIN
+) -> None:
+    """Learn a label of a skill, and `kin` times as heavy that of the same model at its other resolutions.
 
     They fail on much the same questions: this is the power prior of Ibrahim and Chen (2000), in which data of
     a like population count as a share of one's own.
     """
     learn_label(beliefs, skill, x, label, weight)
-    for other in beliefs.kin(skill):
-        learn_label(beliefs, other, x, label, KIN * weight)
+    for other in beliefs.kin(skill) if kin else ():
+        learn_label(beliefs, other, x, label, kin * weight)

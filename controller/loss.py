@@ -10,7 +10,7 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 Z95: Final = 1.96
-PRIOR_DIFFERED: Final = 20.0  # imagined answers that differed just as predicted
+MISJUDGED: Final = 0.3  # deviation of the ratio below, before any audit
 RATIO: Final = (0.5, 3.0)
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 
@@ -35,9 +35,16 @@ class Loss:
 
     @property
     def ratio(self) -> float:
-        """How many answers differed for each that was predicted to."""
-        ratio = (self._estimated + PRIOR_DIFFERED) / (self._predicted + PRIOR_DIFFERED)
-        return max(RATIO[0], min(RATIO[1], ratio))
+        """How many answers differed for each that was predicted to.
+
+        What audits tell of it is drawn towards 1 by as much as it is noise: the posterior mean of a normal
+        with deviation `MISJUDGED` around 1, or few audits would move the price at random.
+        """
+        if self._predicted == 0.0:
+            return 1.0
+        noise = self._variance / self._predicted**2
+        told = MISJUDGED**2 / (MISJUDGED**2 + noise)
+        return max(RATIO[0], min(RATIO[1], 1.0 + told * (self._estimated / self._predicted - 1.0)))
 
     @property
     def net(self) -> float:

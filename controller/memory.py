@@ -20,6 +20,7 @@ class Episode:
 
     Attributes:
         differ: how likely the board's answer differs from the cloud's, as far as is known.
+        standard: skill of the reference when it was decided; empty where there was none.
         skill: whose answer was judged; None when only the reference answered.
         audit: propensity of an audit of the kept answer; 0 when none could be drawn.
         compared: both answers are known, so `differ` is 0 or 1.
@@ -30,6 +31,7 @@ class Episode:
 
     x: Vector
     differ: float
+    standard: str
     skill: str | None = None
     judgement: Judgement | None = None
     audit: float = 0.0
@@ -43,7 +45,8 @@ class Episode:
         """An episode of which nothing but the decision is known."""
         candidates = decision.basis.candidates
         local = candidates.guesses.differ[candidates.roster.local]
-        return cls(decision.basis.x, float(local.min()) if local.size else 0.5)
+        differ = float(local.min()) if local.size else 0.5
+        return cls(decision.basis.x, differ, candidates.roster.standard)
 
     def judged(self, skill: str, judgement: Judgement, audit: float) -> None:
         """Take in what the answer of a skill was held for."""

@@ -13,13 +13,13 @@ from controller.arm import Arm
 from controller.beliefs import Vector
 from controller.candidates import Candidates, gather
 from controller.context import Context
+from controller.damage import Damage
 from controller.decision import Basis, Decision
 from controller.errors import NoArm
 from controller.learned import Learned
 from controller.quality import features
 from controller.rule import after_answer
 from controller.settings import ControllerSettings
-from controller.truth import Damage
 
 HOPE: Final = 2.0  # deviations of an arm's cost by which it is taken to be cheaper than believed
 
@@ -45,7 +45,8 @@ def place(
     if count == 0:
         why = "; ".join(f"{arm}: {why}" for arm, why in zip(roster.ids, candidates.blocked, strict=True))
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
-    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage
+    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster.standard)
+    learned.standard = roster.standard
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
     ask = _ask_after(candidates.asks(lam, damage), candidates, deadline_ms)
     spread = learned.judge.spreads(roster.skills)

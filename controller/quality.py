@@ -11,7 +11,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.errors import SnapshotError
-from controller.logistic import learn_with_kin, logit, sigmoids
+from controller.logistic import KIN, learn_with_kin, logit, sigmoids
 from controller.roster import Roster
 from controller.settings import ControllerSettings
 from controller.signals import FEATURES
@@ -81,10 +81,10 @@ class Quality:
         differ[roster.same_skill] = cautious[roster.same_skill] = ignorance[roster.same_skill] = 0.0
         return Guesses(differ, cautious, ignorance)
 
-    def learn(self, skill: str, x: Vector, differed: float, weight: float) -> None:
+    def learn(self, skill: str, x: Vector, differed: float, weight: float, *, kin: float = KIN) -> None:
         """Take in whether (or how likely) an answer differed."""
         if skill in self._beliefs:
-            learn_with_kin(self._beliefs, skill, x, differed, weight)
+            learn_with_kin(self._beliefs, skill, x, differed, weight, kin)
 
     def widen(self, skill: str, share: float) -> None:
         """Mix a share of the first uncertainty back into what is held of a skill."""

@@ -23,6 +23,7 @@ class Roster:
         local: places of the board's arms.
         home: place of the reference; None when there is no cloud.
         reference: the cloud arm that all others are measured by; None when there is none.
+        standard: its skill; empty when there is none.
     """
 
     def __init__(self, arms: tuple[Arm, ...], settings: ControllerSettings) -> None:
@@ -35,6 +36,7 @@ class Roster:
         self.calls = self.cloud.astype(np.float64)
         self.local: NDArray[np.intp] = np.flatnonzero(~self.cloud)
         self.reference = reference_of(arms, settings)
+        self.standard = "" if self.reference is None else self.reference.skill
         self.home = None if self.reference is None else self.index[self.reference.id]
         self.same_skill: NDArray[np.bool_] = np.array(
             [self.reference is not None and skill == self.reference.skill for skill in self.skills],

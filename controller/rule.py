@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 import numpy as np
 
 from controller.beliefs import Vector
+from controller.damage import Damage
 from controller.logistic import centre, centres, sigmoid, sigmoids
 from controller.settings import Weights
-from controller.truth import Damage
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
 NODES: Final = np.array((-3.7504397, -2.3667594, -1.1544054, 0.0, 1.1544054, 2.3667594, 3.7504397))

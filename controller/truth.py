@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from controller import snapshot
 from controller.arm import Tier
 from controller.beliefs import Beliefs, Vector
+from controller.damage import TYPICAL, TYPICAL_DIFFER, Damage
 from controller.errors import SnapshotError
-from controller.logistic import learn_label, logit, logits, sigmoid, sigmoids
-from controller.settings import Learning
+from controller.logistic import learn_label, logit, sigmoid
+from controller.settings import ControllerSettings
 
 AGREED_RIGHT: Final = 0.9
-FORGETTING: Final = 0.999
-BOARD: Final = "board"
-TYPICAL: Final = logit(0.3)  # an answer that is neither sure nor a guess
 SLOPE, SLOPE_DEVIATION = -0.2, 0.5
-LEAST: Final = 0.05
+SIGNAL_DEVIATION: Final = 0.3
+USUAL_RATE: Final = 0.02
 COINCIDENCE: Final = 0.3  # two answers that both differ from a third are the same
 
 
@@ -29,17 +28,14 @@ class _Share:
 
     right: float
     wrong: float
+    forgetting: float
 
     @property
     def mean(self) -> float:
         return min(0.999, max(0.001, self.right / (self.right + self.wrong)))
 
-    @property
-    def variance(self) -> float:
-        return self.mean * (1.0 - self.mean) / (self.right + self.wrong + 1.0)
-
     def learn(self, correct: bool, weight: float) -> None:
-        kept = FORGETTING**weight
+        kept = self.forgetting**weight
         self.right = kept * self.right + (weight if correct else 0.0)
         self.wrong = kept * self.wrong + (0.0 if correct else weight)
         # Forgetting must not leave less than one truth, or the next would decide alone.
@@ -47,135 +43,133 @@ class _Share:
         self.right, self.wrong = self.right * lack, self.wrong * lack
 
 
-class Damage(NamedTuple):
-    """What keeping an answer that differs does to accuracy, by how likely it was held to differ.
-
-    Attributes:
-        bias, slope: of the logit of P(board right | differ), over the logit of P(differ) above `TYPICAL`.
-        rest: P(cloud right | differ, board wrong).
-    """
-
-    bias: float
-    slope: float
-    rest: float
-
-    def net(self, differ: Vector) -> Vector:
-        """Right answers lost by each that differs: P(cloud right | differ) - P(board right | differ).
-
-        At least `LEAST`, so that labels still matter; arguments and result of any shape.
-        """
-        board = sigmoids(self.bias + self.slope * (logits(differ) - TYPICAL))
-        net: Vector = np.maximum(LEAST, self.rest * (1.0 - board) - board)
-        return net
-
-    def of(self, differ: Vector) -> Vector:
-        """Right answers lost by keeping answers that differ with these probabilities."""
-        lost: Vector = differ * self.net(differ)
-        return lost
-
-    def one(self, differ: float) -> float:
-        """`of` for a single answer."""
-        board = sigmoid(self.bias + self.slope * (logit(differ) - TYPICAL))
-        return differ * max(LEAST, self.rest * (1.0 - board) - board)
-
-
 class Truth:
     """Who is right, learned from feedback.
 
-    Disagreement is not error. When an answer of which the board was sure differs from the cloud's, it is
-    more often the cloud that errs than when it was unsure. So P(board right | differ) is a logistic of
-    how likely the answer was held to differ. Two more shares complete it: how often the cloud is right where
-    both differ and the board is wrong, and how often both are right where they agree.
+    Disagreement is not error. Where counting is hard the cloud errs too, and when an answer of which the
+    board was sure differs from the cloud's, it is more often the cloud that errs than when it was unsure. So
+    P(board right | differ), and P(cloud right | differ, board wrong), are logistics of the question's signals
+    and of how likely the answer was held to differ. A share completes them: how often both are right where
+    they agree. All is kept by the reference, the cloud's arm that answers are compared with.
+
+    Args:
+        settings: priors, and how fast they are forgotten.
+        signals: number of quality features, the leading 1 included.
     """
 
-    def __init__(self, learning: Learning) -> None:
-        def share(mean: float) -> _Share:
-            return _Share(learning.differ_strength * mean, learning.differ_strength * (1.0 - mean))
+    def __init__(self, settings: ControllerSettings, signals: int) -> None:
+        self._learning, self._signals = settings.learning, signals
+        self._forgetting = settings.forgetting.quality
+        self._odds = Beliefs(signals + 1, self._forgetting)
+        self._names = ("", "")
+        strength = settings.learning.differ_strength
+        self._agree = _Share(strength * AGREED_RIGHT, strength * (1.0 - AGREED_RIGHT), self._forgetting)
+        self._usual = np.zeros(signals)
+        self._usual[0] = 1.0
 
-        board = learning.board_right
-        self._board = Beliefs(2, FORGETTING)
-        variance = 1.0 / (learning.differ_strength * board * (1.0 - board))
-        self._board.add(BOARD, np.array((logit(board), SLOPE)), np.array((variance, SLOPE_DEVIATION**2)))
-        self._rest = share(min(0.99, learning.cloud_right / (1.0 - board)))
-        self._agree = share(AGREED_RIGHT)
+    def damage(self, x: Vector, reference: str) -> Damage:
+        """As it is held now for a question with the quality features `x`."""
+        names = self._rows(reference)
+        biases, slopes = self._odds.means(_features(TYPICAL_DIFFER, x)), self._odds.weights(1)
+        board, rest = self._odds.rows(names).tolist()
+        return Damage(float(biases[board]), float(slopes[board]), float(biases[rest]), float(slopes[rest]))
 
-    @property
-    def damage(self) -> Damage:
-        """As it is held now."""
-        bias, slope = (float(self._board.weights(i)[0]) for i in (0, 1))
-        return Damage(bias, slope, self._rest.mean)
+    def net_variance(self, differ: float, reference: str) -> float:
+        """Variance of `Damage.net` at a probability, for a usual question."""
+        at = _features(differ, self._usual)
+        (board, board_variance), (rest, rest_variance) = (
+            self._belief(name, at) for name in self._rows(reference)
+        )
+        return (1.0 + rest) ** 2 * board_variance + (1.0 - board) ** 2 * rest_variance
 
-    def net_variance(self, differ: float) -> float:
-        """Variance of `Damage.net` at a probability."""
-        right = self._board_right(differ)
-        z_variance = self._board.predict(BOARD, _features(differ))[1]
-        board_variance = (right * (1.0 - right)) ** 2 * max(0.0, z_variance)
-        return (1.0 + self._rest.mean) ** 2 * board_variance + (1.0 - right) ** 2 * self._rest.variance
+    def accuracy(self, differ: float, reference: str) -> float:
+        """The reference's share of right answers, where the board's differ with probability `differ`."""
+        right = self._right("cloud", differ, self._usual, reference)
+        return differ * right + (1.0 - differ) * self._agree.mean
 
-    def accuracy(self, differ: float) -> float:
-        """The cloud's share of right answers, where the board's differ with probability `differ`."""
-        return differ * self._right("cloud", differ) + (1.0 - differ) * self._agree.mean
-
-    def differed(self, tier: Tier, correct: bool, differ: float) -> float:
+    def differed(self, tier: Tier, correct: bool, differ: float, x: Vector, reference: str) -> float:
         """P(the answers differ | a tier's answer is right or wrong), by Bayes' rule from `differ` before."""
-        given_differ, given_agree = self._right(tier, differ), self._agree.mean
+        given_differ, given_agree = self._right(tier, differ, x, reference), self._agree.mean
         if not correct:
             given_differ, given_agree = 1.0 - given_differ, 1.0 - given_agree
         differs, agrees = differ * given_differ, (1.0 - differ) * given_agree
         return differs / (differs + agrees)
 
-    def learn(self, tier: Tier, correct: bool, differed: float, expected: float) -> None:
-        """Take in that a tier's answer was right or wrong.
+    def learn(
+        self, tier: Tier, correct: bool, differed: float, expected: float, x: Vector, reference: str
+    ) -> None:
+        """Take in that a tier's answer to a question with the quality features `x` was right or wrong.
 
         Args:
             differed: probability that the two differed, after all that is known.
             expected: what it was held for when the board had answered.
         """
+        self._usual += USUAL_RATE * (x - self._usual)
         self._agree.learn(correct, 1.0 - differed)
-        if tier == "local":
-            board = float(correct)
-        elif correct:
-            board = 0.0
-        else:  # the board may be right, or neither
-            right = self._board_right(expected)
-            board = right / (right + (1.0 - right) * (1.0 - self._rest.mean))
+        if differed <= 0.0:
+            return
+        at, (board, rest) = _features(expected, x), self._rows(reference)
+        board_right = float(correct and tier == "local")
+        if tier == "cloud" and not correct:  # the board may be right, or neither
+            right, others = self._belief(board, at)[0], self._belief(rest, at)[0]
+            board_right = right / (right + (1.0 - right) * (1.0 - others))
+        learn_label(self._odds, board, at, board_right, differed)
         if tier == "cloud":
-            self._rest.learn(correct, differed * (1.0 - board))
-        if differed > 0.0:
-            learn_label(self._board, BOARD, _features(expected), board, differed)
+            learn_label(self._odds, rest, at, float(correct), differed * (1.0 - board_right))
 
     def snapshot(self) -> dict[str, object]:
         """Plain lists, for JSON."""
         return {
-            "board": self._board.snapshot(),
-            "rest": [self._rest.right, self._rest.wrong],
+            "odds": self._odds.snapshot(),
             "agree": [self._agree.right, self._agree.wrong],
+            "usual": self._usual.tolist(),
         }
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
-        shares = {}
-        for name in ("rest", "agree"):
-            right, wrong = snapshot.array(held, name, (2,)).tolist()
-            if right < 0 or wrong < 0 or right + wrong <= 0:
-                raise SnapshotError(f"what the snapshot holds of {name!r} is no share")
-            shares[name] = _Share(right, wrong)
-        board = Beliefs(2, FORGETTING)
-        board.restore(snapshot.part(held, "board"))
-        if BOARD not in board:
-            raise SnapshotError("the snapshot does not tell how often the board is right")
-        self._board, self._rest, self._agree = board, shares["rest"], shares["agree"]
+        right, wrong = snapshot.array(held, "agree", (2,)).tolist()
+        if right < 0 or wrong < 0 or right + wrong <= 0:
+            raise SnapshotError("what the snapshot holds of 'agree' is no share")
+        odds = Beliefs(self._signals + 1, self._forgetting)
+        odds.restore(snapshot.part(held, "odds"))
+        self._usual = snapshot.array(held, "usual", (self._signals,))
+        self._odds, self._agree = odds, _Share(right, wrong, self._forgetting)
 
-    def _board_right(self, differ: float) -> float:
-        return sigmoid(self._board.predict(BOARD, _features(differ))[0])
+    def _rows(self, reference: str) -> tuple[str, str]:
+        """Names of the two beliefs about a reference, begun at their priors where it is new."""
+        board, rest = f"board {reference}", f"rest {reference}"
+        if self._names[0] != board:
+            self._names = board, rest
+        if board not in self._odds or rest not in self._odds:
+            self._begin(self._names)
+        return self._names
 
-    def _right(self, tier: Tier, differ: float) -> float:
-        board = self._board_right(differ)
-        return board if tier == "local" else (1.0 - board) * self._rest.mean
+    def _begin(self, names: tuple[str, str]) -> None:
+        learning = self._learning
+        board = learning.board_right
+        rest = min(0.99, learning.cloud_right / (1.0 - board))
+        for name, right, slope in zip(names, (board, rest), (SLOPE, 0.0), strict=True):
+            mean = np.zeros(self._signals + 1)
+            mean[:2] = logit(right), slope
+            variance = np.full(self._signals + 1, SIGNAL_DEVIATION**2)
+            variance[:2] = 1.0 / (learning.differ_strength * right * (1.0 - right)), SLOPE_DEVIATION**2
+            self._odds.add(name, mean, variance, keep=names)
+
+    def _belief(self, name: str, at: Vector) -> tuple[float, float]:
+        """Mean and variance of a probability."""
+        z, variance = self._odds.predict(name, at)
+        mean = sigmoid(z)
+        return mean, (mean * (1.0 - mean)) ** 2 * max(0.0, variance)
+
+    def _right(self, tier: Tier, differ: float, x: Vector, reference: str) -> float:
+        at = _features(differ, x)
+        board, rest = (self._belief(name, at)[0] for name in self._rows(reference))
+        return board if tier == "local" else (1.0 - board) * rest
 
 
-def _features(differ: float) -> Vector:
-    return np.array((1.0, logit(differ) - TYPICAL))
+def _features(differ: float, x: Vector) -> Vector:
+    """1, the logit of `differ` above `TYPICAL`, and the signals."""
+    return np.concatenate(((1.0, logit(differ) - TYPICAL), x[1:]))
 
 
 def witnessed(differ: float, witness_differ: float, agreed: bool) -> float:

@@ -6,9 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.quality import features
 from controller.settings import ControllerSettings
+from controller.signals import FEATURES
 
 Make = Callable[..., object]
+X = features(np.zeros(len(FEATURES)))
+REFERENCE = "cloud/large@0"
 EASY = ("existence", "colour", "shape")
 HARD = ("count", "compare", "spatial", "read")
 
@@ -160,11 +164,11 @@ def test_truth_from_feedback_lets_it_use_a_board_as_good_as_the_cloud(
     """When the two differ and the board is right as often, disagreement costs nothing."""
     told = make_controller(0, settings)
     truth = told._learned.truth
-    before = truth.damage.one(0.3)
+    before = truth.damage(X, REFERENCE).one(0.3)
     for i in range(400):
-        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3)
-        truth.learn("local", i % 2 == 1, differed=1.0, expected=0.3)
-    assert truth.damage.one(0.3) < before / 3
+        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
+        truth.learn("local", i % 2 == 1, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
+    assert truth.damage(X, REFERENCE).one(0.3) < before / 3
 
 
 def test_audits_stay_within_the_budget(live: Make, settings: ControllerSettings) -> None:

@@ -1,4 +1,4 @@
-"""Audits give an unbiased estimate, the price is bounded and follows it, feedback tells who is right."""
+"""Audits give an unbiased estimate, the price is bounded and follows it."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.audit import Audit, aipw
+from controller.damage import Damage
 from controller.drift import PageHinkley
 from controller.floor import RANGE, Floor
 from controller.loss import Loss
 from controller.rule import after_answer, escalation, keeps
-from controller.settings import Learning
-from controller.truth import Damage, Truth
 
 
 @given(
@@ -132,7 +131,7 @@ def test_the_escalate_rule_is_that_of_the_design() -> None:
 def test_a_cascade_costs_no_more_than_the_worse_of_its_two_ends(
     lam: float, differ: float, spread: float, remaining: float
 ) -> None:
-    damage = Damage(bias=-2.0, slope=-0.8, rest=0.9)
+    damage = Damage(bias=-2.0, slope=-0.8, rest=2.2, rest_slope=0.0)
     expected = after_answer(lam, damage, np.array([differ]), np.array([spread]), np.array([remaining]))
     assert 0 <= expected[0] <= min(remaining, lam) + 1e-9
     assert 0 <= escalation(lam, damage, differ, spread, remaining) <= 1
@@ -142,58 +141,12 @@ def test_what_a_cascade_is_worth_is_the_mean_over_the_confidence_to_come() -> No
     rng = np.random.default_rng(0)
     z = rng.normal(-1.0, 1.5, 200_000)
     risk = 1 / (1 + np.exp(-z))
-    damage = Damage(bias=-2.0, slope=-0.8, rest=0.9)
+    damage = Damage(bias=-2.0, slope=-0.8, rest=2.2, rest_slope=0.0)
     expected = after_answer(4.0, damage, risk.mean(keepdims=True), np.array([1.5**2]), np.ones(1))
     losses = 4.0 * damage.of(risk)
     assert expected[0] == pytest.approx(float(np.minimum(losses, 1.0).mean()), abs=0.05)
     likely = escalation(4.0, damage, float(risk.mean()), 1.5**2, 1.0)
     assert likely == pytest.approx(float((losses > 1.0).mean()), abs=0.04)
-
-
-def test_the_surer_the_board_was_the_less_a_difference_loses() -> None:
-    learning = Learning()
-    damage = Truth(learning).damage
-    net = damage.net(np.array([0.01, 0.1, 0.3, 0.9]))
-    assert (np.diff(net) >= 0).all()
-    assert net[0] < net[2] - 0.15
-    assert net[2] == pytest.approx(learning.cloud_right - learning.board_right)
-    assert damage.one(0.3) == pytest.approx(0.3 * net[2])
-
-
-def test_feedback_on_compared_answers_tells_who_is_right_when_they_differ() -> None:
-    truth = Truth(Learning())
-    before = truth.net_variance(0.3)
-    for i in range(300):
-        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3)
-        truth.learn("local", i % 5 == 0, differed=1.0, expected=0.3)
-    assert truth.damage.net(np.array(0.3)) == pytest.approx(0.3, abs=0.1)
-    assert truth.net_variance(0.3) < before / 3
-
-
-def test_feedback_tells_sure_answers_from_others() -> None:
-    truth = Truth(Learning())
-    for i in range(200):
-        truth.learn("local", i % 2 == 0, differed=1.0, expected=0.05)
-        truth.learn("local", False, differed=1.0, expected=0.6)
-    sure, unsure = truth.damage.net(np.array([0.05, 0.6]))
-    assert sure < 0.2
-    assert unsure > 0.8
-
-
-def test_a_wrong_answer_of_the_board_makes_a_difference_likely_and_a_right_one_unlikely() -> None:
-    truth = Truth(Learning())
-    assert truth.differed("local", False, 0.3) > 0.7
-    assert truth.differed("local", True, 0.3) < 0.1
-
-
-@given(st.lists(st.tuples(st.sampled_from(["local", "cloud"]), st.booleans(), st.floats(0, 1)), max_size=100))
-def test_no_feedback_breaks_the_shares(truths: list[tuple[str, bool, float]]) -> None:
-    truth = Truth(Learning())
-    for tier, correct, differed in truths:
-        truth.learn(tier, correct, differed, differed)  # type: ignore[arg-type]
-    net = truth.damage.net(np.array([0.01, 0.3, 0.99]))
-    assert ((net >= 0.05) & (net <= 1)).all()
-    assert 0 < truth.accuracy(0.3) < 1
 
 
 def test_page_hinkley_is_quiet_on_noise_and_alarms_soon_after_a_shift() -> None:
