@@ -28,6 +28,7 @@ from agent.exporter import export
 from agent.feedback import Feedback
 from agent.intake import Intake, IntakeLimits
 from agent.job import Job
+from agent.knowledge import read_knowledge
 from agent.link import Links
 from agent.metering import Metering
 from agent.metrics import Metrics
@@ -53,6 +54,7 @@ from agent.workers import Workers
 from controller.controller import Controller
 from controller.drift import DriftEvent
 from inarvl import systemd
+from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
@@ -275,6 +277,11 @@ class Daemon:
         return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"
 
     def _restore(self) -> None:
+        if (path := self._profile.warm_start) is not None:
+            try:
+                self._controller.begin(read_knowledge(path))
+            except InarvlError as error:
+                self._events.error("warm_start_failed", f"nothing is known of the models yet: {error}")
         for aside in self._store.load(self._controller.restore):
             message = f"what was learned was no good, or of another version: see {aside}"
             self._events.error("learned_damaged", message)

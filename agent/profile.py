@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
 
 from agent.profile_sections import (
     Audit,
@@ -40,6 +42,8 @@ class Profile(Described):
     models: Models = Models()
     resolutions: tuple[Pixels, ...] = Field((448, 896), min_length=1)
     """Longest sides in pixels for models of which nobody says more."""
+    warm_start: Path | None = None
+    """File beside the profile with what is known of its models, made by `inarvl-bench warm-start`."""
     priors: Priors = Priors()
     link: LinkPrior = LinkPrior()
     weights: WeightSettings = WeightSettings()
@@ -61,6 +65,15 @@ class Profile(Described):
         if self.power.local_w == 0:
             raise ValueError("power.local_w: a model that draws nothing would always win; write its watts")
         return self
+
+    @field_validator("warm_start")
+    @classmethod
+    def _is_there(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(
+                f"there is no file {path}: make it with `inarvl-bench warm-start`, or write null"
+            )
+        return path
 
     def controller_settings(self) -> ControllerSettings:
         """The part of the profile that the decision needs."""

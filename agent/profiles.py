@@ -111,6 +111,8 @@ def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         raise ConfigError(f"{path}: extends: goes in a circle, {' -> '.join(map(str, (*seen, path)))}")
     content = read(path)
+    if isinstance(content.get("warm_start"), str):
+        content["warm_start"] = str(path.parent / content["warm_start"])
     parent = content.get("extends")
     if not isinstance(parent, str):
         return content

@@ -14,10 +14,12 @@ from bench.policies.ours import Ours, settings_for
 from bench.setting import Setting
 from bench.sim.policy import Choice, Next, Policy
 from bench.sim.signals import RecordedSignals
+from bench.warm_start import knowledge_of
 from controller.context import Context
 from controller.outcome import Confidence, Execution
 from controller.settings import ControllerSettings, Forgetting
 from controller.signals import FEATURES
+from controller.study import Example
 
 AUDITS: Final = (0.0, 0.01, 0.02, 0.1, 0.2)
 BLANK: Final = RecordedSignals(np.full(len(FEATURES), 0.3))
@@ -26,6 +28,11 @@ BLANK: Final = RecordedSignals(np.full(len(FEATURES), 0.3))
 class Unsure(Ours):
     """Is never told how sure a model was."""
 
+    @staticmethod
+    def seen(example: Example) -> Example:
+        """As if no server had told."""
+        return replace(example, confidences=(Confidence(),) * len(example.arms))
+
     def answered(self, number: int, run: Execution, *, now: float) -> Next:
         """As if the server told no probabilities."""
         return super().answered(number, replace(run, confidence=Confidence()), now=now)
@@ -33,6 +40,11 @@ class Unsure(Ours):
 
 class Blind(Ours):
     """Sees the same signals in every question."""
+
+    @staticmethod
+    def seen(example: Example) -> Example:
+        """As if all questions looked alike."""
+        return replace(example, signals=BLANK)
 
     def decide(self, number: int, context: Context, *, now: float) -> Choice | None:
         """As if all questions looked alike."""
@@ -43,10 +55,16 @@ def _changed(
     change: Callable[[ControllerSettings], ControllerSettings], kind: type[Ours] = Ours
 ) -> Callable[[Setting], Policy]:
     def make(s: Setting) -> Policy:
-        settings = change(settings_for(s.tuning, s.profile, floor=s.knob))
-        return kind(settings, seed=s.seed)
+        settings = settings_for(s.tuning, s.profile, floor=s.knob)
+        known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind.seen))
+        return kind(change(settings), seed=s.seed, knowledge=known)
 
     return make
+
+
+def _unprimed(s: Setting) -> Policy:
+    settings = settings_for(s.tuning, s.profile, floor=s.knob)
+    return Ours(replace(settings, priors={}), seed=s.seed)
 
 
 def _as_is(settings: ControllerSettings) -> ControllerSettings:
@@ -74,7 +92,8 @@ ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
             settings, learning=replace(settings.learning, exploration=0.0, probe_rate=0.0)
         )
     ),
-    "no priors": _changed(lambda settings: replace(settings, priors={})),
+    "no warm start": entry_named("inarvl-cold").make,
+    "no warm start, no priors": _unprimed,
     **{f"audits {budget:.0%}": _audits(budget) for budget in AUDITS},
 }
 

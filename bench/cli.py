@@ -10,6 +10,7 @@ from bench.load.command import load_command, soak_command
 from bench.record_command import merge_command, questions_command, record_command
 from bench.replay_command import replay_command
 from bench.report.command import report_command
+from bench.warm_start_command import warm_start_command
 
 app = typer.Typer(
     help="Record what every arm does on every question, and tell what follows from it.",
@@ -20,6 +21,7 @@ app.command("questions")(questions_command)
 app.command("record")(record_command)
 app.command("merge")(merge_command)
 app.command("grade")(grade_command)
+app.command("warm-start")(warm_start_command)
 app.command("replay")(replay_command)
 app.command("report")(report_command)
 app.command("load")(load_command)

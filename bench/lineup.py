@@ -18,9 +18,11 @@ from bench.policies.virtual_queue import VirtualQueue
 from bench.setting import Setting
 from bench.sim.dataset import Dataset
 from bench.sim.policy import Policy
+from bench.warm_start import knowledge_of
 
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
+OURS: Final = ("inarvl", "inarvl-cold")
 WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.4)  # of a unit of price, in right answers
 
 
@@ -42,6 +44,12 @@ class Entry:
 
 
 def _ours(s: Setting) -> Policy:
+    settings = settings_for(s.tuning, s.profile, floor=s.knob)
+    known = s.fitted("knowledge", lambda: knowledge_of(s.tuning, settings))
+    return Ours(settings, seed=s.seed, knowledge=known)
+
+
+def _ours_cold(s: Setting) -> Policy:
     return Ours(settings_for(s.tuning, s.profile, floor=s.knob), seed=s.seed)
 
 
@@ -97,7 +105,8 @@ def _virtual_queue(s: Setting) -> Policy:
 ENTRIES: Final = {
     entry.name: entry
     for entry in (
-        Entry("inarvl", _ours, FLOORS, "online", "the controller, from cold; knob: its floor"),
+        Entry("inarvl", _ours, FLOORS, "online", "the controller, knowing the tuning half; knob: its floor"),
+        Entry("inarvl-cold", _ours_cold, FLOORS, "online", "the same, knowing nothing of the models"),
         Entry("always-edge", lambda s: Always(s.edge), (0.0,), "nothing", "the board's most accurate arm"),
         Entry("always-cloud", lambda s: Always(s.cloud), (0.0,), "nothing", "the reference"),
         Entry(

@@ -21,7 +21,7 @@ WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"
 FLOORS: Final = (0.6, 0.72, 0.76, 0.8, 0.84, 0.88, 0.92, 0.96, 0.99)
 TOLD: Final = (0.0, 0.1, 1.0)  # shares of answers that the controller is told of
 SHARE: Final = 0.4
-UNPRIMED: Final = "no priors"
+UNPRIMED: Final = "no warm start, no priors"
 
 
 @dataclass(frozen=True)

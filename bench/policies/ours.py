@@ -14,6 +14,7 @@ from controller.decision import Decision
 from controller.errors import NoArm
 from controller.outcome import Execution, Outcome
 from controller.settings import ControllerSettings, Limits, Prior
+from controller.study import Example
 
 
 def settings_for(
@@ -36,13 +37,18 @@ def settings_for(
 
 
 class Ours:
-    """Adapts `Controller` to the simulator; `learned` is a snapshot to begin with."""
+    """Adapts `Controller` to the simulator; `knowledge` is what it begins with, nothing when left out."""
 
-    def __init__(self, settings: ControllerSettings, *, seed: int, learned: object = None) -> None:
+    def __init__(self, settings: ControllerSettings, *, seed: int, knowledge: object = None) -> None:
         self.controller = Controller(settings, rng=np.random.default_rng((seed, 1)))
-        if learned is not None:
-            self.controller.restore(learned)
+        if knowledge is not None:
+            self.controller.begin(knowledge)
         self._decisions: dict[int, Decision] = {}
+
+    @staticmethod
+    def seen(example: Example) -> Example:
+        """What it sees of a recorded question that it learns from."""
+        return example
 
     def decide(self, number: int, context: Context, *, now: float) -> Choice | None:
         """As the controller decides; the risk is that of the board's best arm."""

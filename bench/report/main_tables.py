@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.curves import curve_of
-from bench.lineup import ENTRIES
+from bench.lineup import ENTRIES, OURS
 from bench.matching import Match, match
 from bench.report.study import Findings, Key, mean_of
 from bench.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
@@ -116,7 +116,7 @@ def matches_of(findings: Findings, intervals: Intervals) -> list[Match]:
             intervals.resampler,
         )
         for name in plan.policies
-        if name not in ("inarvl", "always-edge") and ENTRIES[name].learns != "hindsight"
+        if name not in (*OURS, "always-edge") and ENTRIES[name].learns != "hindsight"
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from bench.ablations import ABLATIONS
-from bench.lineup import ENTRIES
+from bench.lineup import ENTRIES, OURS
 from bench.report.pieces import Piece, Pieces
 from bench.runner import Task, run_all
 from bench.segments import Series
@@ -61,7 +61,7 @@ class Plan:
     def knobs(self, policy: str) -> tuple[float, ...]:
         """What a policy is run at: for the controller its floor first."""
         knobs = ENTRIES[policy].knobs
-        if policy == "inarvl":
+        if policy in OURS:
             return self.floor, *(knob for knob in knobs if knob != self.floor)
         return knobs
 

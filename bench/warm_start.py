@@ -1,0 +1,47 @@
+"""What the controller can know of the models before its first question: learned from a recorded trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from bench.sim.dataset import Dataset
+from controller.controller import Controller
+from controller.settings import ControllerSettings
+from controller.study import Example
+
+PASSES: Final = 2  # a label is understood better once the others are known; it still counts once in all
+
+
+def knowledge_of(
+    dataset: Dataset,
+    settings: ControllerSettings,
+    seen: Callable[[Example], Example] = lambda example: example,
+) -> dict[str, object]:
+    """What a controller learns of the models from all that a dataset holds; see `Controller.begin`.
+
+    Nothing is forgotten meanwhile: the questions of a trace are of no particular time.
+
+    Args:
+        seen: what is seen of an example.
+    """
+    forgetting = replace(settings.forgetting, quality=1.0)
+    rng = np.random.default_rng(0)
+    controller = Controller(replace(settings, forgetting=forgetting), rng=rng)
+    for _ in range(PASSES):
+        for turn, row in enumerate(rng.permutation(len(dataset))):
+            controller.study(seen(_example(dataset, int(row))), weight=1.0 / PASSES, turn=turn)
+    return controller.knowledge()
+
+
+def _example(dataset: Dataset, row: int) -> Example:
+    return Example(
+        signals=dataset.signals[row],
+        arms=dataset.arms,
+        answers=dataset.answers[row],
+        correct=tuple(bool(right) for right in dataset.correct[row]),
+        confidences=dataset.confidences[row],
+    )
