@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -12,7 +13,9 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Rows = NDArray[np.intp]
+RECALL_EVERY: Final = 8
 CAPACITY: Final = 32  # rows kept of what may never be seen again: peers come from the network
 
 
@@ -21,9 +24,10 @@ class Beliefs:
 
     `observe` is recursive least squares with a forgetting factor (Haykin, Adaptive Filter Theory, ch. 10),
     the covariance kept by Sherman and Morrison's formula. Forgetting alone lets the covariance grow without
-    bound in directions that are not observed, so each update also recalls the prior of one weight, in turn,
-    as a pseudo-observation that restores what forgetting took of it: a direction without news returns to
-    its prior.
+    bound in directions that are not observed, so updates also recall the prior of one weight, in turn, as a
+    pseudo-observation that restores what forgetting took of it: a direction without news returns to its
+    prior. That costs as much as an observation, so only every `RECALL_EVERY`th update does it, as many times
+    as strongly.
 
     Args:
         size: number of features d.
@@ -39,6 +43,7 @@ class Beliefs:
         self._prior_mean = np.zeros((CAPACITY, size))
         self._prior_variance = np.ones((CAPACITY, size))
         self._turn = [0] * CAPACITY
+        self._buffer = np.empty((size, size))
         self._located: tuple[Sequence[str], Rows] = ((), np.zeros(0, dtype=np.intp))
 
     def __contains__(self, name: str) -> bool:
@@ -81,9 +86,10 @@ class Beliefs:
         reach = (self._covariance[:count].reshape(-1, self._size) @ x).reshape(count, self._size)
         return self._mean[:count] @ x, reach @ x
 
-    def means(self, x: Vector) -> Vector:
-        """Every row's prediction at `x`, shape (rows,)."""
-        return self._mean[: len(self._rows)] @ x
+    def mean(self, name: str) -> Vector:
+        """One row's weights, shape (d,), as they are held: not to be changed."""
+        mean: Vector = self._mean[self._rows[name]]
+        return mean
 
     def predict(self, name: str, x: Vector) -> tuple[float, float]:
         """One row's prediction at `x` and its variance."""
@@ -96,17 +102,27 @@ class Beliefs:
 
     def observe(self, name: str, x: Vector, residual: float, precision: float) -> None:
         """Learn that the prediction at `x` was short by `residual`, known with `precision` (1 / variance)."""
+        reach = self.reach(name, x)
+        self.move(name, reach, float(reach @ x), residual, precision)
+
+    def reach(self, name: str, x: Vector) -> Vector:
+        """How far each weight would move with the prediction at `x`: covariance times x, shape (d,)."""
+        reach: Vector = self._covariance[self._rows[name]] @ x
+        return reach
+
+    def move(self, name: str, reach: Vector, variance: float, residual: float, precision: float) -> None:
+        """`observe` where `reach` and the prediction's variance, reach . x, are known; `reach` is used up."""
         row = self._rows.pop(name)
         self._rows[name] = row  # the last in order is the last updated
-        mean, covariance = self._mean[row], self._covariance[row]
+        covariance = self._covariance[row]
         covariance /= self._forgetting
-        reach = covariance @ x
-        share = 1.0 / (1.0 / precision + float(reach @ x))
-        mean += reach * (share * residual)
-        # The outer product is symmetric to the last bit, so the covariance stays so for ever.
-        covariance -= np.outer(reach, reach) * share
-        if self._forgetting < 1.0:
-            self._recall(row)
+        reach /= self._forgetting
+        share = 1.0 / (1.0 / precision + variance / self._forgetting)
+        self._mean[row] += reach * (share * residual)
+        self._narrow(covariance, reach, share)
+        self._turn[row] = turn = (self._turn[row] + 1) % (self._size * RECALL_EVERY)
+        if self._forgetting < 1.0 and turn % RECALL_EVERY == 0:
+            self._recall(row, turn // RECALL_EVERY)
 
     def drift(self, name: str, feature: int, variance: float) -> None:
         """Allow that one weight has wandered by `variance` since the last observation, up to its prior's."""
@@ -149,7 +165,7 @@ class Beliefs:
             covariance = snapshot.array(kept, "covariance", (d, d))
             turn = int(snapshot.number(kept, "turn"))
             sound = np.linalg.eigvalsh(covariance)[0] >= -1e-9 and (variance > 0).all()
-            if not sound or (covariance != covariance.T).any() or not 0 <= turn < d:
+            if not sound or (covariance != covariance.T).any() or not 0 <= turn < d * RECALL_EVERY:
                 raise SnapshotError(f"what the snapshot holds of {name!r} is no belief")
             self.add(name, snapshot.array(kept, "prior_mean", (d,)), variance)
             row = self._rows[name]
@@ -164,12 +180,16 @@ class Beliefs:
         )
         self._turn += self._turn
 
-    def _recall(self, row: int) -> None:
-        i = self._turn[row]
-        self._turn[row] = (i + 1) % self._size
+    def _recall(self, row: int, i: int) -> None:
         covariance = self._covariance[row]
-        precision = self._size * (1.0 - self._forgetting) / self._prior_variance[row, i]
+        lost = RECALL_EVERY * self._size * (1.0 - self._forgetting)
         reach = covariance[i].copy()
-        share = 1.0 / (1.0 / precision + reach[i])
+        share = 1.0 / (self._prior_variance[row, i] / lost + reach[i])
         self._mean[row] += reach * (share * (self._prior_mean[row, i] - self._mean[row, i]))
-        covariance -= np.outer(reach, reach) * share
+        self._narrow(covariance, reach, share)
+
+    def _narrow(self, covariance: Matrix, reach: Vector, share: float) -> None:
+        """Take `share` * reach reach' off; it is symmetric to the last bit, so the covariance stays so."""
+        root = reach * math.sqrt(share)
+        np.multiply(root[:, None], root, out=self._buffer)
+        covariance -= self._buffer

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from controller.beliefs import Vector
 from controller.context import Context
 from controller.costs import Estimates
-from controller.damage import Damage
 from controller.guard import blocked
 from controller.learned import Learned
 from controller.quality import Guesses
@@ -45,13 +44,14 @@ class Candidates:
         home = self.roster.home
         return float(self.cost.max() if home is None else self.cost[home])
 
-    def asks(self, lam: float, damage: Damage) -> Vector:
+    def asks(self, lam: float, cautious: Vector) -> Vector:
         """What asking each cloud arm costs, with what its answer may lose; infinite where it cannot be asked.
 
-        An answer to an escalation cannot be audited, so its risk is overrated while it is little known.
+        Args:
+            cautious: right answers that each may lose. An answer to an escalation cannot be audited, so its
+                risk is overrated while it is little known.
         """
-        asked = self.cost + lam * damage.of(self.guesses.cautious)
-        return np.where(self.roster.cloud & self.able, asked, np.inf)
+        return np.where(self.roster.cloud & self.able, self.cost + lam * cautious, np.inf)
 
     def without(self, place: int, reason: str) -> Candidates:
         """The same with one arm blocked."""

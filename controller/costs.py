@@ -109,7 +109,8 @@ class Costs:
         waiting = np.array([math.log1p(option.queue) if option.queue else 0.0 for option in options])
         idle_ms = np.exp(np.minimum(base, LONGEST))
         server_ms = np.exp(np.minimum(base + beliefs.weights(1)[rows] * waiting, LONGEST))
-        stale = np.array([self._stale(name) for name in names])
+        learned_at, now = self._learned_at, self._questions
+        unused = now - np.array([learned_at.get(name, now) for name in names])
         ways = [self._way(option) for option in options]
         path, sending, stretch, payload = np.array(ways).reshape(-1, 4).T
         link = stretch * path
@@ -125,7 +126,7 @@ class Costs:
             late_ms=link + server_ms * np.exp(np.sqrt(self._noise.several(names))),
             energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
-            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + stale),
+            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + np.minimum(1.0, STALENESS * unused)),
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,

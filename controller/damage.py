@@ -9,8 +9,7 @@ import numpy as np
 from controller.beliefs import Vector
 from controller.logistic import logit, logits, sigmoid, sigmoids
 
-TYPICAL_DIFFER: Final = 0.3  # an answer that is neither sure nor a guess
-TYPICAL: Final = logit(TYPICAL_DIFFER)
+TYPICAL: Final = logit(0.3)  # an answer that is neither sure nor a guess
 LEAST: Final = 0.05
 
 
@@ -27,19 +26,28 @@ class Damage(NamedTuple):
     rest: float
     rest_slope: float
 
-    def net(self, differ: Vector) -> Vector:
+    def net(self, z: Vector) -> Vector:
         """Right answers lost by each that differs: P(cloud right | differ) - P(board right | differ).
 
-        At least `LEAST`, so that labels still matter; arguments and result of any shape.
+        At least `LEAST`, so that labels still matter.
+
+        Args:
+            z: logits of how likely each was held to differ, of any shape, which the result has too.
         """
-        z = logits(differ) - TYPICAL
-        board, rest = sigmoids(np.stack((self.bias + self.slope * z, self.rest + self.rest_slope * z)))
+        z = z - TYPICAL
+        board = 1.0 / (1.0 + np.exp(-self.bias - self.slope * z))
+        rest = 1.0 / (1.0 + np.exp(-self.rest - self.rest_slope * z))
         net: Vector = np.maximum(LEAST, rest * (1.0 - board) - board)
         return net
 
     def of(self, differ: Vector) -> Vector:
         """Right answers lost by keeping answers that differ with these probabilities."""
-        lost: Vector = differ * self.net(differ)
+        lost: Vector = differ * self.net(logits(differ))
+        return lost
+
+    def of_logits(self, z: Vector) -> Vector:
+        """`of` for the logits of the probabilities."""
+        lost: Vector = sigmoids(z) * self.net(z)
         return lost
 
     def one(self, differ: float) -> float:

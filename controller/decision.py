@@ -43,6 +43,7 @@ class Basis:
     Attributes:
         x: the quality models' features.
         score: of every arm by the route rule.
+        asks: what asking each cloud arm costs, with what its answer may lose; infinite for the others.
         ask: what asking the cloud after each arm's answer would cost; infinite where none can be asked.
         spread: variance of the logit that each arm's confidence will add.
         lam: the price of a lost right answer, in units of cost.
@@ -59,6 +60,7 @@ class Basis:
     deadline_ms: float | None
     candidates: Candidates
     score: Vector
+    asks: Vector
     ask: Vector
     spread: Vector
     lam: float

@@ -26,9 +26,8 @@ def follow_up(
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
     basis, candidates = decision.basis, decision.basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
-    damage = learned.truth.damage(basis.x, roster.standard)
-    lam = learned.floor.lam(candidates.call)
-    asks = candidates.asks(lam, damage)
+    lam, damage = basis.lam, basis.damage
+    asks = np.where(candidates.able, basis.asks, np.inf)
     if (own := roster.index.get(run.arm.id)) is not None:
         asks[own] = np.inf
     if basis.failed is not None:  # the server, or the way to it, may be what failed

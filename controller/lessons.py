@@ -146,12 +146,12 @@ def _learn_floor(
         predicted = judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
-    damage = learned.truth.damage(basis.x, roster.standard)
+    damage = basis.damage
     variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
     learned.loss.learn(predicted, estimated, variance, damage.one(predicted))
     learned.floor.learn(
         damage.one(min(1.0, predicted * learned.loss.ratio)),
-        accuracy=learned.accuracy,
+        accuracy=basis.accuracy,
         cost=float(candidates.cost[roster.home]),
         may_fall=basis.swayed,
     )

@@ -58,7 +58,8 @@ def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: fl
     the line w + Cx t and is found in one dimension: z' = z + s2 * weight * (label - sigmoid(z')) with
     s2 = x'Cx (the online form of Spiegelhalter and Lauritzen 1990).
     """
-    z, variance = beliefs.predict(name, x)
+    z, reach = float(beliefs.mean(name) @ x), beliefs.reach(name, x)
+    variance = float(reach @ x)
     step = variance * weight
     if step < 1e-12:
         return
@@ -75,8 +76,8 @@ def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: fl
             mode = (low + high) / 2
     p = sigmoid(mode)
     precision = max(weight * p * (1.0 - p), 1e-6)
-    # `observe` moves z by variance / (variance + 1 / precision) of the residual: ask for mode - z.
-    beliefs.observe(name, x, (mode - z) * (variance + 1.0 / precision) / variance, precision)
+    # `move` moves z by variance / (variance + 1 / precision) of the residual: ask for mode - z.
+    beliefs.move(name, reach, variance, (mode - z) * (variance + 1.0 / precision) / variance, precision)
 
 
 def learn_with_kin(

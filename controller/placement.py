@@ -48,9 +48,11 @@ def place(
     lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster.standard)
     learned.standard = roster.standard
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
-    ask = _ask_after(candidates.asks(lam, damage), candidates, deadline_ms)
+    lost, cautious = damage.of(candidates.guesses.both)
+    asks = candidates.asks(lam, cautious)
+    ask = _ask_after(asks, candidates, deadline_ms)
     spread = learned.judge.spreads(roster.skills)
-    score = _scores(candidates, lam, damage, ask, spread, settings)
+    score = _scores(candidates, lam, damage, lost, ask, spread, settings)
     best = int(np.argmin(np.where(able, score, np.inf)))
     chosen, propensity = _probe(best, able, count, settings.learning.probe_rate, rng)
     home = roster.home if roster.home is not None and able[roster.home] else None
@@ -61,6 +63,7 @@ def place(
         deadline_ms=context.deadline_ms,
         candidates=candidates,
         score=score,
+        asks=asks,
         ask=ask,
         spread=spread,
         lam=lam,
@@ -94,10 +97,12 @@ def next_best(decision: Decision, failed: Arm, failure: str) -> Decision | None:
 def _ask_after(asks: Vector, candidates: Candidates, deadline_ms: float) -> Vector:
     """The least cost of asking the cloud after each of the board's arms; infinite where it would be late."""
     local, late_ms = candidates.roster.local, candidates.estimates.late_ms
-    left_ms = deadline_ms - candidates.estimates.latency_ms[local]
-    in_time = late_ms <= left_ms[:, None]
-    ask = np.full(len(late_ms), np.inf)
-    ask[local] = np.where(in_time, asks, np.inf).min(axis=1, initial=np.inf)
+    ask = np.full(len(asks), np.inf)
+    if deadline_ms == math.inf:
+        ask[local] = asks.min()
+    else:
+        left_ms = deadline_ms - candidates.estimates.latency_ms[local]
+        ask[local] = np.where(late_ms <= left_ms[:, None], asks, np.inf).min(axis=1, initial=np.inf)
     return ask
 
 
@@ -105,6 +110,7 @@ def _scores(
     candidates: Candidates,
     lam: float,
     damage: Damage,
+    lost: Vector,
     ask: Vector,
     spread: Vector,
     settings: ControllerSettings,
@@ -112,7 +118,7 @@ def _scores(
     """The route rule: cost + lambda * loss - exploration, with what an escalation to come would cost."""
     cost, guesses = candidates.cost, candidates.guesses
     exploration = cost * (1.0 - np.exp(-HOPE * candidates.estimates.ignorance))
-    to_come = lam * damage.of(guesses.differ)
+    to_come = lam * lost
     cascades = np.flatnonzero(ask < np.inf)
     if cascades.size:
         asked = ask[cascades]

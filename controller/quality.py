@@ -45,17 +45,27 @@ PRIOR_VARIANCE: Final = np.square(
 
 
 class Guesses(NamedTuple):
-    """What the signals alone tell of some skills, each of shape (arms,).
+    """What the signals alone tell of some skills.
 
     Attributes:
-        differ: probability that an answer will differ from the cloud's.
-        cautious: the same, some deviations of what is not known yet above.
-        ignorance: how uncertain its logit still is, as a share of the prior's variance.
+        both: shape (2, arms); `differ`, and below it `cautious`.
+        ignorance: shape (arms,), how uncertain the logit still is, as a share of the prior's variance.
     """
 
-    differ: Vector
-    cautious: Vector
+    both: Vector
     ignorance: Vector
+
+    @property
+    def differ(self) -> Vector:
+        """Probability that an answer will differ from the cloud's, shape (arms,)."""
+        differ: Vector = self.both[0]
+        return differ
+
+    @property
+    def cautious(self) -> Vector:
+        """The same, some deviations of what is not known yet above."""
+        cautious: Vector = self.both[1]
+        return cautious
 
 
 class Quality:
@@ -76,10 +86,10 @@ class Quality:
         variance = np.maximum(variances[rows], 0.0)
         z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance)
         caution = self._settings.learning.caution * np.sqrt(variance)
-        differ, cautious = sigmoids(np.stack((z, z + caution)))
+        both = sigmoids(np.stack((z, z + caution)))
         ignorance = variance * (self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x)))
-        differ[roster.same_skill] = cautious[roster.same_skill] = ignorance[roster.same_skill] = 0.0
-        return Guesses(differ, cautious, ignorance)
+        both[:, roster.same_skill] = ignorance[roster.same_skill] = 0.0
+        return Guesses(both, ignorance)
 
     def learn(self, skill: str, x: Vector, differed: float, weight: float, *, kin: float = KIN) -> None:
         """Take in whether (or how likely) an answer differed."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from controller.beliefs import Vector
 from controller.damage import Damage
-from controller.logistic import centre, centres, sigmoid, sigmoids
+from controller.logistic import centre, centres, sigmoid
 from controller.settings import Weights
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
@@ -44,12 +44,12 @@ def after_answer(
     The escalate rule will take the lesser of lam * loss and `remaining_cost`, told apart by a confidence
     that is not known yet. Its logit is taken as normal with variance `spread` around the value at which the
     answer differs with probability `differ` on average; so the cost is
-    E[min(lam * damage.of(sigmoid(z)), remaining_cost)].
+    E[min(lam * damage.of_logits(z), remaining_cost)].
     This is what a cascade is worth before it runs: near `remaining_cost` when the answer will surely be
     escalated, so that asking the cloud at once is then cheaper by the arm's own cost.
     """
     z = centres(differ, spread)[:, None] + np.sqrt(spread)[:, None] * NODES
-    expected: Vector = np.minimum(lam * damage.of(sigmoids(z)), remaining_cost[:, None]) @ MASSES
+    expected: Vector = np.minimum(lam * damage.of_logits(z), remaining_cost[:, None]) @ MASSES
     return expected
 
 

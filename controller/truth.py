@@ -10,7 +10,7 @@ import numpy as np
 from controller import snapshot
 from controller.arm import Tier
 from controller.beliefs import Beliefs, Vector
-from controller.damage import TYPICAL, TYPICAL_DIFFER, Damage
+from controller.damage import TYPICAL, Damage
 from controller.errors import SnapshotError
 from controller.logistic import learn_label, logit, sigmoid
 from controller.settings import ControllerSettings
@@ -69,10 +69,8 @@ class Truth:
 
     def damage(self, x: Vector, reference: str) -> Damage:
         """As it is held now for a question with the quality features `x`."""
-        names = self._rows(reference)
-        biases, slopes = self._odds.means(_features(TYPICAL_DIFFER, x)), self._odds.weights(1)
-        board, rest = self._odds.rows(names).tolist()
-        return Damage(float(biases[board]), float(slopes[board]), float(biases[rest]), float(slopes[rest]))
+        (board, rest) = (self._odds.mean(name) for name in self._rows(reference))
+        return Damage(float(board[:-1] @ x), float(board[-1]), float(rest[:-1] @ x), float(rest[-1]))
 
     def net_variance(self, differ: float, reference: str) -> float:
         """Variance of `Damage.net` at a probability, for a usual question."""
@@ -150,9 +148,10 @@ class Truth:
         rest = min(0.99, learning.cloud_right / (1.0 - board))
         for name, right, slope in zip(names, (board, rest), (SLOPE, 0.0), strict=True):
             mean = np.zeros(self._signals + 1)
-            mean[:2] = logit(right), slope
+            mean[0], mean[-1] = logit(right), slope
             variance = np.full(self._signals + 1, SIGNAL_DEVIATION**2)
-            variance[:2] = 1.0 / (learning.differ_strength * right * (1.0 - right)), SLOPE_DEVIATION**2
+            variance[0] = 1.0 / (learning.differ_strength * right * (1.0 - right))
+            variance[-1] = SLOPE_DEVIATION**2
             self._odds.add(name, mean, variance, keep=names)
 
     def _belief(self, name: str, at: Vector) -> tuple[float, float]:
@@ -163,13 +162,13 @@ class Truth:
 
     def _right(self, tier: Tier, differ: float, x: Vector, reference: str) -> float:
         at = _features(differ, x)
-        board, rest = (self._belief(name, at)[0] for name in self._rows(reference))
+        board, rest = (sigmoid(float(self._odds.mean(name) @ at)) for name in self._rows(reference))
         return board if tier == "local" else (1.0 - board) * rest
 
 
 def _features(differ: float, x: Vector) -> Vector:
-    """1, the logit of `differ` above `TYPICAL`, and the signals."""
-    return np.concatenate(((1.0, logit(differ) - TYPICAL), x[1:]))
+    """The quality features, and the logit of `differ` above `TYPICAL`."""
+    return np.concatenate((x, (logit(differ) - TYPICAL,)))
 
 
 def witnessed(differ: float, witness_differ: float, agreed: bool) -> float:

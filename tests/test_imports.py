@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 COMMON = {"inarvl"}
 # bench prices and compares as the agent does, and talks to it as any client
-PURE = ("agreement", "energy", "images", "mqtt", "profile", "profiles", "reply", "sensing", "topics")
+PURE = (
+    "agreement",
+    "energy",
+    "images",
+    "knowledge",
+    "mqtt",
+    "profile",
+    "profiles",
+    "reply",
+    "sensing",
+    "topics",
+)
 MAY_IMPORT = {
     "inarvl": set(),
     "controller": set(),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.logistic import logits
 from controller.quality import features
 from controller.settings import ControllerSettings, Learning
 from controller.signals import FEATURES
@@ -17,7 +18,7 @@ REFERENCE = "cloud/large@0"
 def test_the_surer_the_board_was_the_less_a_difference_loses() -> None:
     learning = Learning()
     damage = Truth(ControllerSettings(learning=learning), len(X)).damage(X, REFERENCE)
-    net = damage.net(np.array([0.01, 0.1, 0.3, 0.9]))
+    net = damage.net(logits(np.array([0.01, 0.1, 0.3, 0.9])))
     assert (np.diff(net) >= 0).all()
     assert net[0] < net[2] - 0.15
     assert net[2] == pytest.approx(learning.cloud_right - learning.board_right)
@@ -30,7 +31,7 @@ def test_feedback_on_compared_answers_tells_who_is_right_when_they_differ() -> N
     for i in range(300):
         truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
         truth.learn("local", i % 5 == 0, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
-    assert truth.damage(X, REFERENCE).net(np.array(0.3)) == pytest.approx(0.3, abs=0.1)
+    assert truth.damage(X, REFERENCE).net(logits(np.array(0.3))) == pytest.approx(0.3, abs=0.1)
     assert truth.net_variance(0.3, REFERENCE) < before / 3
 
 
@@ -39,7 +40,7 @@ def test_feedback_tells_sure_answers_from_others() -> None:
     for i in range(200):
         truth.learn("local", i % 2 == 0, differed=1.0, expected=0.05, x=X, reference=REFERENCE)
         truth.learn("local", False, differed=1.0, expected=0.6, x=X, reference=REFERENCE)
-    sure, unsure = truth.damage(X, REFERENCE).net(np.array([0.05, 0.6]))
+    sure, unsure = truth.damage(X, REFERENCE).net(logits(np.array([0.05, 0.6])))
     assert sure < 0.2
     assert unsure > 0.8
 
@@ -55,7 +56,7 @@ def test_no_feedback_breaks_the_shares(truths: list[tuple[str, bool, float]]) ->
     truth = Truth(ControllerSettings(), len(X))
     for tier, correct, differed in truths:
         truth.learn(tier, correct, differed, differed, x=X, reference=REFERENCE)  # type: ignore[arg-type]
-    net = truth.damage(X, REFERENCE).net(np.array([0.01, 0.3, 0.99]))
+    net = truth.damage(X, REFERENCE).net(logits(np.array([0.01, 0.3, 0.99])))
     assert ((net >= 0.05) & (net <= 1)).all()
     assert 0 < truth.accuracy(0.3, REFERENCE) < 1
 
