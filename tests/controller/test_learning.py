@@ -69,10 +69,13 @@ def test_a_good_board_is_used_after_a_few_dozen_questions(live: Make, settings: 
 
 
 def test_a_lower_floor_is_cheaper(live: Make, settings: ControllerSettings) -> None:
-    strict, loose = (live(0, replace(settings, floor=floor), 1000)[0] for floor in (0.99, 0.9))
-    assert strict.kept > loose.kept
-    assert strict[300:].cost > loose[300:].cost + 0.05
-    assert loose[300:].kept > 0.88
+    strict, loose = (
+        [live(seed, replace(settings, floor=floor), 1000)[0][300:] for seed in range(8)]
+        for floor in (0.99, 0.9)
+    )
+    assert np.mean([run.kept for run in strict]) > np.mean([run.kept for run in loose])
+    assert np.mean([run.cost for run in strict]) > np.mean([run.cost for run in loose]) + 0.05
+    assert np.mean([run.kept for run in loose]) > 0.88
 
 
 def test_a_board_slower_than_the_cloud_is_found_out_and_left(
