@@ -32,6 +32,7 @@ NOISE: Final = 0.2  # deviation of log-latency that nothing explains, until it i
 OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
 WIDENING: Final = 0.5
 STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question on which the arm was not run
+STALEST: Final = 0.25
 LONGEST: Final = 16.0  # log(server_ms): two hours
 
 
@@ -126,7 +127,7 @@ class Costs:
             late_ms=link + server_ms * np.exp(np.sqrt(self._noise.several(names))),
             energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
-            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + np.minimum(1.0, STALENESS * unused)),
+            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + np.minimum(STALEST, STALENESS * unused)),
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,
@@ -214,7 +215,7 @@ class Costs:
     def _stale(self, name: str) -> float:
         """Variance gained since the arm was last run."""
         unused = self._questions - self._learned_at.get(name, self._questions)
-        return min(1.0, STALENESS * max(0, unused))
+        return min(STALEST, STALENESS * max(0, unused))
 
     def _detector(self, name: str) -> PageHinkley:
         if name not in self._detectors:
