@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.lineup import entry_named
+from bench.lineup import COLD_AUDITS, entry_named
 from bench.policies.ours import Ours, settings_for
 from bench.setting import Setting
 from bench.sim.policy import Choice, Next, Policy
@@ -21,7 +21,7 @@ from controller.settings import ControllerSettings, Forgetting
 from controller.signals import FEATURES
 from controller.study import Example
 
-AUDITS: Final = (0.0, 0.01, 0.02, 0.1, 0.2)
+AUDITS: Final = (0.0, 0.01, 0.05, 0.1, 0.2)
 BLANK: Final = RecordedSignals(np.full(len(FEATURES), 0.3))
 
 
@@ -64,7 +64,7 @@ def _changed(
 
 def _unprimed(s: Setting) -> Policy:
     settings = settings_for(s.tuning, s.profile, floor=s.knob)
-    return Ours(replace(settings, priors={}), seed=s.seed)
+    return Ours(replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=s.seed)
 
 
 def _as_is(settings: ControllerSettings) -> ControllerSettings:

@@ -23,6 +23,7 @@ from bench.warm_start import knowledge_of
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
 OURS: Final = ("inarvl", "inarvl-cold")
+COLD_AUDITS: Final = 0.05  # the default; the bundled profiles, which begin warm, spend less
 WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.4)  # of a unit of price, in right answers
 
 
@@ -50,7 +51,7 @@ def _ours(s: Setting) -> Policy:
 
 
 def _ours_cold(s: Setting) -> Policy:
-    return Ours(settings_for(s.tuning, s.profile, floor=s.knob), seed=s.seed)
+    return Ours(settings_for(s.tuning, s.profile, floor=s.knob, audit_budget=COLD_AUDITS), seed=s.seed)
 
 
 def _cascade(kind: Kind) -> Callable[[Setting], Policy]:

@@ -32,8 +32,8 @@ def knowledge_of(
     rng = np.random.default_rng(0)
     controller = Controller(replace(settings, forgetting=forgetting), rng=rng)
     for _ in range(PASSES):
-        for turn, row in enumerate(rng.permutation(len(dataset))):
-            controller.study(seen(_example(dataset, int(row))), weight=1.0 / PASSES, turn=turn)
+        for row in rng.permutation(len(dataset)):
+            controller.study(seen(_example(dataset, int(row))), weight=1.0 / PASSES)
     return controller.knowledge()
 
 

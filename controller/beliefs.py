@@ -86,6 +86,16 @@ class Beliefs:
         reach = (self._covariance[:count].reshape(-1, self._size) @ x).reshape(count, self._size)
         return self._mean[:count] @ x, reach @ x
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all rows."""
+        return tuple(self._rows)
+
+    def means(self, names: Sequence[str]) -> Matrix:
+        """The weights of some rows, shape (names, d)."""
+        means: Matrix = self._mean[self.rows(names)]
+        return means
+
     def mean(self, name: str) -> Vector:
         """One row's weights, shape (d,), as they are held: not to be changed."""
         mean: Vector = self._mean[self._rows[name]]

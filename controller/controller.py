@@ -91,9 +91,9 @@ class Controller:
         learn_truth(episode, correct, self._learned)
         return True
 
-    def study(self, example: Example, *, weight: float = 1.0, turn: int = 0) -> None:
+    def study(self, example: Example, *, weight: float = 1.0) -> None:
         """Learn from a question of which it is known what every arm answers; see `study.study`."""
-        study(example, self._learned, weight=weight, turn=turn)
+        study(example, self._learned, weight)
 
     def status(self) -> Status:
         """What the controller holds, for people."""

@@ -5,53 +5,56 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from controller.beliefs import Vector
+from controller.beliefs import Matrix
 from controller.logistic import logit, logits, sigmoid, sigmoids
 
 TYPICAL: Final = logit(0.3)  # an answer that is neither sure nor a guess
-LEAST: Final = 0.05
 
 
 class Damage(NamedTuple):
-    """What keeping an answer that differs does to accuracy, by how likely it was held to differ.
+    """What keeping an answer that differs from the reference's does to accuracy, for some arms.
+
+    The first row is of P(arm right | differ), the second of P(reference right | differ, arm wrong): logits,
+    linear in the logit of P(differ) above `TYPICAL`.
 
     Attributes:
-        bias, slope: of the logit of P(board right | differ), over the logit of P(differ) above `TYPICAL`.
-        rest, rest_slope: the same of P(cloud right | differ, board wrong).
+        bias, slope: each of shape (2, arms).
     """
 
-    bias: float
-    slope: float
-    rest: float
-    rest_slope: float
+    bias: Matrix
+    slope: Matrix
 
-    def net(self, z: Vector) -> Vector:
-        """Right answers lost by each that differs: P(cloud right | differ) - P(board right | differ).
+    def net(self, z: Matrix) -> Matrix:
+        """Right answers lost by each that differs: P(reference right | differ) - P(arm right | differ).
 
-        At least `LEAST`, so that labels still matter.
+        Below 0 where the arm knows better: its answers then make up for others.
 
         Args:
-            z: logits of how likely each was held to differ, of any shape, which the result has too.
+            z: logits of how likely each was held to differ, shape (n, arms), which the result has too.
         """
-        z = z - TYPICAL
-        board = 1.0 / (1.0 + np.exp(-self.bias - self.slope * z))
-        rest = 1.0 / (1.0 + np.exp(-self.rest - self.rest_slope * z))
-        net: Vector = np.maximum(LEAST, rest * (1.0 - board) - board)
+        right, rest = 1.0 / (1.0 + np.exp(-self.bias[:, None] - self.slope[:, None] * (z - TYPICAL)))
+        net: Matrix = rest * (1.0 - right) - right
         return net
 
-    def of(self, differ: Vector) -> Vector:
-        """Right answers lost by keeping answers that differ with these probabilities."""
-        lost: Vector = differ * self.net(logits(differ))
+    def of(self, differ: Matrix) -> Matrix:
+        """Right answers lost by keeping answers that differ with these probabilities, shape (n, arms)."""
+        lost: Matrix = differ * self.net(logits(differ))
         return lost
 
-    def of_logits(self, z: Vector) -> Vector:
+    def of_logits(self, z: Matrix) -> Matrix:
         """`of` for the logits of the probabilities."""
-        lost: Vector = sigmoids(z) * self.net(z)
+        lost: Matrix = sigmoids(z) * self.net(z)
         return lost
 
-    def one(self, differ: float) -> float:
-        """`of` for a single answer."""
+    def some(self, places: NDArray[np.intp]) -> Damage:
+        """Of some of the arms."""
+        return Damage(self.bias[:, places], self.slope[:, places])
+
+    def one(self, place: int, differ: float) -> float:
+        """`of` for a single answer of one arm."""
         z = logit(differ) - TYPICAL
-        board, rest = sigmoid(self.bias + self.slope * z), sigmoid(self.rest + self.rest_slope * z)
-        return differ * max(LEAST, rest * (1.0 - board) - board)
+        bias, slope = self.bias[:, place].tolist(), self.slope[:, place].tolist()
+        right, rest = sigmoid(bias[0] + slope[0] * z), sigmoid(bias[1] + slope[1] * z)
+        return differ * (rest * (1.0 - right) - right)

@@ -125,10 +125,10 @@ class Decision:
         return Prediction(
             latency_ms=float(candidates.estimates.latency_ms[place]),
             energy_j=float(candidates.estimates.energy_j[place]),
-            quality=1.0 - min(1.0, basis.damage.one(differ) / basis.accuracy),
+            quality=1.0 - min(1.0, basis.damage.one(place, differ) / basis.accuracy),
             score=float(basis.score[place]),
             blocked=candidates.blocked[place],
-            escalation=escalation(basis.lam, basis.damage, differ, float(basis.spread[place]), ask),
+            escalation=escalation(basis.lam, basis.damage, place, differ, float(basis.spread[place]), ask),
         )
 
 

@@ -28,19 +28,19 @@ def follow_up(
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
     lam, damage = basis.lam, basis.damage
     asks = np.where(candidates.able, basis.asks, np.inf)
-    if (own := roster.index.get(run.arm.id)) is not None:
-        asks[own] = np.inf
+    place = roster.index[run.arm.id]
+    asks[place] = np.inf
     if basis.failed is not None:  # the server, or the way to it, may be what failed
         asks[roster.beside(basis.failed)] = np.inf
     alone = not bool((asks < np.inf).any())
-    loss = damage.one(judgement.differ)
+    loss = damage.one(place, judgement.differ)
     ask = math.inf
     if run.arm.tier == "local" and not alone:
         left_ms = math.inf if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
         asks_in_time = np.where(late_ms <= left_ms, asks, np.inf)
         next_arm = int(np.argmin(asks_in_time))
         ask = float(asks_in_time[next_arm])
-        if ask < math.inf and not keeps(lam, damage.one(judgement.cautious), ask):
+        if ask < math.inf and not keeps(lam, damage.one(place, judgement.cautious), ask):
             return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
     in_time = ask < math.inf or run.arm.tier == "cloud"
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)

@@ -29,7 +29,6 @@ class Learned:
 
     Attributes:
         differ: how often the board's answers would differ from the reference's, on average.
-        standard: skill of the reference of the newest question; empty where there was none.
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
@@ -47,13 +46,12 @@ class Learned:
         self.tally = Tally()
         self.rosters = Rosters(settings)
         self.differ = 0.5
-        self.standard = ""
         self._detectors: dict[str, PageHinkley] = {}
 
     @property
     def accuracy(self) -> float:
         """The cloud's share of right answers."""
-        return self.truth.accuracy(self.differ, self.standard)
+        return self.truth.accuracy(self.differ)
 
     def learn_differ(self, differ: float) -> None:
         """Take in how likely an answer of the board was held to differ."""
@@ -70,7 +68,7 @@ class Learned:
     def status(self) -> Status:
         """What is held now, for people."""
         tally = self.tally
-        net_variance = self.truth.net_variance(self.loss.typical, self.standard)
+        net_variance = self.truth.net_variance(self.loss.typical)
         return Status(
             questions=tally["questions"],
             edge_share=tally.share("local"),
@@ -106,7 +104,6 @@ class Learned:
             "judge": self.judge.snapshot(),
             "truth": self.truth.snapshot(),
             "differ": self.differ,
-            "standard": self.standard,
         }
 
     @classmethod
@@ -126,7 +123,6 @@ class Learned:
         learned.judge.restore(snapshot.part(held, "judge"))
         learned.truth.restore(snapshot.part(held, "truth"))
         learned.differ = snapshot.share(held, "differ")
-        learned.standard = snapshot.text(held, "standard")
         return learned
 
     @classmethod

@@ -10,9 +10,10 @@ from controller.candidates import Candidates
 from controller.decision import Decision
 from controller.drift import Direction, DriftEvent
 from controller.learned import Learned
+from controller.logistic import KIN
 from controller.memory import Episode
 from controller.outcome import Execution, Outcome
-from controller.truth import witnessed
+from controller.truth import Who, witnessed
 
 HEAVIEST: Final = 10.0  # weight of a label; a rarer audit counts no more, or it would decide alone
 IMPUTED: Final = 0.5  # weight of a judgement in place of a label
@@ -38,6 +39,7 @@ def learn_outcome(
         return events
     _compare(episode, outcome, basis.candidates)
     episode.answered = answered.arm.tier
+    episode.own = answered.arm.skill == episode.skill
     audited = outcome.audited and episode.compared
     _count(answered, audited, episode, learned)
     events += _learn_quality(decision, episode, learned, audited, now)
@@ -49,16 +51,15 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     """Take in that the answer that was sent out was right or wrong."""
     if episode.answered is None:
         return
-    differed, standard = episode.differ, episode.standard
-    if not episode.compared:
-        differed = learned.truth.differed(episode.answered, correct, episode.differ, episode.x, standard)
-        if episode.answered == "local" and episode.skill is not None:
-            learned.quality.learn(episode.skill, episode.x, differed, 1.0)
-            learned.tally.add("labels")
-            if episode.judgement is not None:
-                learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
     expected = episode.differ if episode.judgement is None else episode.judgement.differ
-    learned.truth.learn(episode.answered, correct, differed, expected, episode.x, standard)
+    differed, who = episode.differ, Who(episode.skill, episode.standard, not episode.own)
+    if not episode.compared:
+        differed = learned.truth.differed(correct, episode.differ, expected, episode.x, who)
+        if episode.own and episode.skill is not None and episode.judgement is not None:
+            learned.quality.learn(episode.skill, episode.x, differed, 1.0)
+            learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
+            learned.tally.add("labels")
+    learned.truth.learn(correct, differed, expected, episode.x, who)
     learned.tally.add("feedback")
 
 
@@ -101,9 +102,8 @@ def _learn_quality(
     learned.judge.learn_spread(skill, guessed, judgement.differ)
     learned.learn_differ(judgement.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
-    learned.quality.learn(
-        skill, episode.x, episode.differ, 1.0 if episode.compared or episode.witnessed else IMPUTED
-    )
+    weight, kin = (1.0, KIN) if episode.compared or episode.witnessed else (IMPUTED, 0.0)
+    learned.quality.learn(skill, episode.x, episode.differ, weight, kin=kin)
     events = []
     if (direction := _drift(learned, "content", skill, episode.differ, guessed)) is not None:
         learned.quality.widen(skill, WIDENING)
@@ -139,18 +139,17 @@ def _learn_floor(
     roster = candidates.roster
     if not basis.contested or roster.home is None:
         return
-    judgement = episode.judgement if answered.arm.skill == episode.skill else None
-    if judgement is None:  # the reference's own differs never
-        predicted = float(candidates.guesses.differ[roster.index[answered.arm.id]])
-    else:
-        predicted = judgement.differ
+    place = roster.index[answered.arm.id]
+    judgement = episode.judgement if episode.own else None
+    # The reference's own answer differs never.
+    predicted = float(candidates.guesses.differ[place]) if judgement is None else judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
     damage = basis.damage
     variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
-    learned.loss.learn(predicted, estimated, variance, damage.one(predicted))
+    learned.loss.learn(predicted, estimated, variance, damage.one(place, predicted))
     learned.floor.learn(
-        damage.one(min(1.0, predicted * learned.loss.ratio)),
+        damage.one(place, min(1.0, predicted * learned.loss.ratio)),
         accuracy=basis.accuracy,
         cost=float(candidates.cost[roster.home]),
         may_fall=basis.swayed,

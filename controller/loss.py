@@ -48,7 +48,7 @@ class Loss:
 
     @property
     def net(self) -> float:
-        """Right answers lost by each that differed, as expected."""
+        """Right answers lost by each that differed, as expected; below 0 where they were won."""
         return self._lost / self._predicted if self._predicted else 0.0
 
     @property
@@ -72,7 +72,7 @@ class Loss:
         self._risked = keep * self._risked + (predicted > 0.0)
 
     def kept(self, net_variance: float, accuracy: float) -> Interval | None:
-        """The share of the cloud's accuracy that was kept; None before the first question.
+        """The share of the cloud's accuracy that was kept, above 1 if the board knew better; None at first.
 
         Args:
             net_variance: how little is known of `net`.
@@ -88,7 +88,7 @@ class Loss:
         variance = max(shown, self._variance) / self._weight**2
         deviation = math.sqrt(net * net * variance + mean * mean * net_variance) / accuracy
         estimate = 1.0 - net * mean / accuracy
-        return Interval(max(0.0, estimate - Z95 * deviation), estimate, min(1.0, estimate + Z95 * deviation))
+        return Interval(max(0.0, estimate - Z95 * deviation), estimate, estimate + Z95 * deviation)
 
     def snapshot(self) -> dict[str, object]:
         """Plain numbers, for JSON."""

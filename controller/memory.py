@@ -26,6 +26,7 @@ class Episode:
         compared: both answers are known, so `differ` is 0 or 1.
         witnessed: not the reference but another cloud arm answered too, and `differ` is what that tells.
         answered: tier of the answer that was sent out; None until the outcome is learned.
+        own: the judged answer was sent out.
         truth: whether that answer was right, if feedback came first.
     """
 
@@ -38,6 +39,7 @@ class Episode:
     compared: bool = False
     witnessed: bool = False
     answered: Tier | None = None
+    own: bool = False
     truth: bool | None = None
 
     @classmethod

@@ -21,7 +21,7 @@ from controller.quality import features
 from controller.rule import after_answer
 from controller.settings import ControllerSettings
 
-HOPE: Final = 2.0  # deviations of an arm's cost by which it is taken to be cheaper than believed
+HOPE: Final = 1.0  # deviations of an arm's cost by which it is taken to be cheaper than believed
 
 
 def place(
@@ -45,8 +45,7 @@ def place(
     if count == 0:
         why = "; ".join(f"{arm}: {why}" for arm, why in zip(roster.ids, candidates.blocked, strict=True))
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
-    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster.standard)
-    learned.standard = roster.standard
+    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster)
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
     lost, cautious = damage.of(candidates.guesses.both)
     asks = candidates.asks(lam, cautious)
@@ -122,7 +121,8 @@ def _scores(
     cascades = np.flatnonzero(ask < np.inf)
     if cascades.size:
         asked = ask[cascades]
-        to_come[cascades] = after_answer(lam, damage, guesses.differ[cascades], spread[cascades], asked)
+        differ = guesses.differ[cascades]
+        to_come[cascades] = after_answer(lam, damage.some(cascades), differ, spread[cascades], asked)
         unknown = np.minimum(1.0, guesses.ignorance[cascades])
         exploration[cascades] += settings.learning.exploration * asked * unknown
     score: Vector = cost + to_come - exploration

@@ -49,18 +49,21 @@ def after_answer(
     escalated, so that asking the cloud at once is then cheaper by the arm's own cost.
     """
     z = centres(differ, spread)[:, None] + np.sqrt(spread)[:, None] * NODES
-    expected: Vector = np.minimum(lam * damage.of_logits(z), remaining_cost[:, None]) @ MASSES
+    lost = damage.of_logits(z.T).T
+    expected: Vector = np.minimum(lam * lost, remaining_cost[:, None]) @ MASSES
     return expected
 
 
-def escalation(lam: float, damage: Damage, differ: float, spread: float, remaining_cost: float) -> float:
-    """How likely the escalate rule will ask the cloud after an answer; arguments as in `after_answer`."""
-    if keeps(lam, damage.one(1.0), remaining_cost):
+def escalation(
+    lam: float, damage: Damage, place: int, differ: float, spread: float, remaining_cost: float
+) -> float:
+    """How likely the escalate rule will ask the cloud after an answer of the arm at `place` of `damage`."""
+    if keeps(lam, damage.one(place, 1.0), remaining_cost):
         return 0.0
     low, high = -LOGITS, LOGITS  # the loss rises with the logit: halve to where the rule turns
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if keeps(lam, damage.one(sigmoid(middle)), remaining_cost):
+        if keeps(lam, damage.one(place, sigmoid(middle)), remaining_cost):
             low = middle
         else:
             high = middle

@@ -36,14 +36,6 @@ def number(held: object, key: str) -> float:
     return float(value)
 
 
-def text(held: object, key: str) -> str:
-    """A text under `key`."""
-    value = part(held, key)
-    if not isinstance(value, str):
-        raise SnapshotError(f"{key!r} in the snapshot is no text")
-    return value
-
-
 def share(held: object, key: str) -> float:
     """A number from 0 to 1 under `key`."""
     value = number(held, key)

@@ -9,6 +9,7 @@ from controller.learned import Learned
 from controller.outcome import Confidence
 from controller.quality import features
 from controller.signals import Signals
+from controller.truth import Who
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,20 @@ class Example:
     confidences: tuple[Confidence | None, ...]
 
 
-def study(example: Example, learned: Learned, *, weight: float, turn: int) -> None:
+def study(example: Example, learned: Learned, weight: float) -> None:
     """Take in an example; without a cloud arm it teaches nothing.
 
-    Every arm's answer tells whether it differs from the reference's, before the answer and after it. Who is
-    right is learned from one of the board's, as in service: their errors are too alike for each to count.
+    Every arm's answer tells whether it differs from the reference's, before the answer and after it, and who
+    is then right.
 
     Args:
         weight: how many labels each answer counts for.
-        turn: which of the board's arms is taken for the latter, counted round.
     """
     roster = learned.rosters.of(example.arms)
     if roster.home is None or roster.reference is None:
         return
-    learned.standard = roster.standard
     x = features(example.signals.vector())
     guesses = learned.quality.guess(roster, x)
-    chosen = roster.local[turn % len(roster.local)] if roster.local.size else None
     for place, arm in enumerate(roster.arms):
         if roster.same_skill[place]:
             continue
@@ -53,9 +51,8 @@ def study(example: Example, learned: Learned, *, weight: float, turn: int) -> No
         learned.judge.learn_spread(arm.skill, float(guesses.differ[place]), judgement.differ)
         learned.quality.learn(arm.skill, x, differed, weight, kin=0.0)
         learned.judge.learn(arm.skill, judgement, differed, weight, kin=0.0)
-        if place == chosen:
+        if arm.tier == "local":
             learned.learn_differ(judgement.differ)
-            held = judgement.differ
-            for told in (place, roster.home):
-                tier, correct = roster.arms[told].tier, example.correct[told]
-                learned.truth.learn(tier, correct, differed, held, x, roster.standard)
+        for told in (place, roster.home):
+            who = Who(arm.skill, roster.standard, told == roster.home)
+            learned.truth.learn(example.correct[told], differed, judgement.differ, x, who, weight=weight)

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from controller import snapshot
-from controller.arm import Tier
 from controller.beliefs import Beliefs, Vector
 from controller.damage import TYPICAL, Damage
 from controller.errors import SnapshotError
 from controller.logistic import learn_label, logit, sigmoid
+from controller.roster import Roster
 from controller.settings import ControllerSettings
 
 AGREED_RIGHT: Final = 0.9
+MEMORY: Final = 1000.0
 SLOPE, SLOPE_DEVIATION = -0.2, 0.5
+RIGHT, REST = "right ", "rest "
 SIGNAL_DEVIATION: Final = 0.3
 USUAL_RATE: Final = 0.02
 COINCIDENCE: Final = 0.3  # two answers that both differ from a third are the same
 
 
+class Who(NamedTuple):
+    """Whose answer a truth is about.
+
+    Attributes:
+        skill: that judged beside the reference; None when only the reference answered.
+        reference: skill of the reference; empty where there was none.
+        told_of_reference: it is the reference's answer of which it is known whether it is right.
+    """
+
+    skill: str | None
+    reference: str
+    told_of_reference: bool
+
+
 @dataclass
 class _Share:
-    """A discounted Beta posterior of a share."""
+    """A Beta posterior of a share that remembers as much as `MEMORY` truths."""
 
     right: float
     wrong: float
-    forgetting: float
 
     @property
     def mean(self) -> float:
         return min(0.999, max(0.001, self.right / (self.right + self.wrong)))
 
     def learn(self, correct: bool, weight: float) -> None:
-        kept = self.forgetting**weight
-        self.right = kept * self.right + (weight if correct else 0.0)
-        self.wrong = kept * self.wrong + (0.0 if correct else weight)
-        # Forgetting must not leave less than one truth, or the next would decide alone.
-        lack = 1.0 / min(1.0, self.right + self.wrong)
-        self.right, self.wrong = self.right * lack, self.wrong * lack
+        self.right += weight if correct else 0.0
+        self.wrong += 0.0 if correct else weight
+        kept = min(1.0, MEMORY / (self.right + self.wrong))
+        self.right, self.wrong = kept * self.right, kept * self.wrong
 
 
 class Truth:
     """Who is right, learned from feedback.
 
-    Disagreement is not error. Where counting is hard the cloud errs too, and when an answer of which the
-    board was sure differs from the cloud's, it is more often the cloud that errs than when it was unsure. So
-    P(board right | differ), and P(cloud right | differ, board wrong), are logistics of the question's signals
-    and of how likely the answer was held to differ. A share completes them: how often both are right where
-    they agree. All is kept by the reference, the cloud's arm that answers are compared with.
+    Disagreement is not error. Where counting is hard the reference errs too, and when an answer of which an
+    arm was sure differs from the reference's, it is more often the reference that errs than when it was
+    unsure. So P(arm right | differ), and P(reference right | differ, arm wrong), are logistics of the
+    question's signals and of how likely the answer was held to differ, for each skill beside each reference.
+    Two shares complete them: how often the reference is right where they differ, and where they agree.
 
     Args:
         settings: priors, and how fast they are forgotten.
@@ -59,100 +73,119 @@ class Truth:
 
     def __init__(self, settings: ControllerSettings, signals: int) -> None:
         self._learning, self._signals = settings.learning, signals
-        self._forgetting = settings.forgetting.quality
-        self._odds = Beliefs(signals + 1, self._forgetting)
-        self._names = ("", "")
-        strength = settings.learning.differ_strength
-        self._agree = _Share(strength * AGREED_RIGHT, strength * (1.0 - AGREED_RIGHT), self._forgetting)
+        self._odds = Beliefs(signals + 1, settings.forgetting.quality)
+        self._names: tuple[Roster | None, tuple[str, ...]] = (None, ())
+        self._differ = self._share(settings.learning.cloud_right)
+        self._agree = self._share(AGREED_RIGHT)
         self._usual = np.zeros(signals)
         self._usual[0] = 1.0
 
-    def damage(self, x: Vector, reference: str) -> Damage:
+    def damage(self, x: Vector, roster: Roster) -> Damage:
         """As it is held now for a question with the quality features `x`."""
-        (board, rest) = (self._odds.mean(name) for name in self._rows(reference))
-        return Damage(float(board[:-1] @ x), float(board[-1]), float(rest[:-1] @ x), float(rest[-1]))
+        known, names = self._names
+        if known is not roster:
+            pairs = [_names(skill, roster.standard) for skill in roster.skills]
+            names = tuple(name for pair in zip(*pairs, strict=True) for name in pair)
+            for pair in pairs:
+                self._meet(pair, keep=names)
+            self._names = roster, names
+        weights = self._odds.means(names)
+        return Damage((weights[:, :-1] @ x).reshape(2, -1), weights[:, -1].reshape(2, -1))
 
-    def net_variance(self, differ: float, reference: str) -> float:
-        """Variance of `Damage.net` at a probability, for a usual question."""
+    def net_variance(self, differ: float) -> float:
+        """Variance of `Damage.net` at a probability, for a usual question and a usual skill."""
         at = _features(differ, self._usual)
-        (board, board_variance), (rest, rest_variance) = (
-            self._belief(name, at) for name in self._rows(reference)
-        )
-        return (1.0 + rest) ** 2 * board_variance + (1.0 - board) ** 2 * rest_variance
+        variances = []
+        for right_name, rest_name in _pairs(self._odds.names) or [self._meet(_names("", ""))]:
+            right, right_variance = self._belief(right_name, at)
+            rest, rest_variance = self._belief(rest_name, at)
+            variances.append((1.0 + rest) ** 2 * right_variance + (1.0 - right) ** 2 * rest_variance)
+        return float(np.mean(variances))
 
-    def accuracy(self, differ: float, reference: str) -> float:
-        """The reference's share of right answers, where the board's differ with probability `differ`."""
-        right = self._right("cloud", differ, self._usual, reference)
-        return differ * right + (1.0 - differ) * self._agree.mean
+    def accuracy(self, differ: float) -> float:
+        """The reference's share of right answers, where others differ from it with probability `differ`."""
+        return differ * self._differ.mean + (1.0 - differ) * self._agree.mean
 
-    def differed(self, tier: Tier, correct: bool, differ: float, x: Vector, reference: str) -> float:
-        """P(the answers differ | a tier's answer is right or wrong), by Bayes' rule from `differ` before."""
-        given_differ, given_agree = self._right(tier, differ, x, reference), self._agree.mean
+    def differed(self, correct: bool, differ: float, expected: float, x: Vector, who: Who) -> float:
+        """P(the answers differ | one of them is right or wrong), by Bayes' rule from `differ` before.
+
+        Args:
+            expected: what the judged answer was held for when it was given.
+        """
+        given_differ, given_agree = self._differ.mean, self._agree.mean
+        if who.skill is not None:
+            at, (right, rest) = _features(expected, x), self._meet(_names(who.skill, who.reference))
+            given_differ = self._belief(right, at)[0]
+            if who.told_of_reference:
+                given_differ = (1.0 - given_differ) * self._belief(rest, at)[0]
         if not correct:
             given_differ, given_agree = 1.0 - given_differ, 1.0 - given_agree
         differs, agrees = differ * given_differ, (1.0 - differ) * given_agree
         return differs / (differs + agrees)
 
     def learn(
-        self, tier: Tier, correct: bool, differed: float, expected: float, x: Vector, reference: str
+        self, correct: bool, differed: float, expected: float, x: Vector, who: Who, *, weight: float = 1.0
     ) -> None:
-        """Take in that a tier's answer to a question with the quality features `x` was right or wrong.
+        """Take in that an answer to a question with the quality features `x` was right or wrong.
 
         Args:
             differed: probability that the two differed, after all that is known.
-            expected: what it was held for when the board had answered.
+            expected: what the judged answer was held for when it was given.
+            weight: how many truths it counts for.
         """
         self._usual += USUAL_RATE * (x - self._usual)
-        self._agree.learn(correct, 1.0 - differed)
-        if differed <= 0.0:
+        self._agree.learn(correct, weight * (1.0 - differed))
+        if who.told_of_reference:
+            self._differ.learn(correct, weight * differed)
+        if differed <= 0.0 or who.skill is None:
             return
-        at, (board, rest) = _features(expected, x), self._rows(reference)
-        board_right = float(correct and tier == "local")
-        if tier == "cloud" and not correct:  # the board may be right, or neither
-            right, others = self._belief(board, at)[0], self._belief(rest, at)[0]
-            board_right = right / (right + (1.0 - right) * (1.0 - others))
-        learn_label(self._odds, board, at, board_right, differed)
-        if tier == "cloud":
-            learn_label(self._odds, rest, at, float(correct), differed * (1.0 - board_right))
+        at, (right, rest) = _features(expected, x), self._meet(_names(who.skill, who.reference))
+        judged_right = float(correct and not who.told_of_reference)
+        if who.told_of_reference and not correct:  # the judged answer may be right, or neither
+            before, others = self._belief(right, at)[0], self._belief(rest, at)[0]
+            judged_right = before / (before + (1.0 - before) * (1.0 - others))
+        learn_label(self._odds, right, at, judged_right, weight * differed)
+        if who.told_of_reference:
+            learn_label(self._odds, rest, at, float(correct), weight * differed * (1.0 - judged_right))
 
     def snapshot(self) -> dict[str, object]:
         """Plain lists, for JSON."""
         return {
             "odds": self._odds.snapshot(),
+            "differ": [self._differ.right, self._differ.wrong],
             "agree": [self._agree.right, self._agree.wrong],
             "usual": self._usual.tolist(),
         }
 
     def restore(self, held: object) -> None:
-        """Take over a snapshot, or raise SnapshotError."""
-        right, wrong = snapshot.array(held, "agree", (2,)).tolist()
-        if right < 0 or wrong < 0 or right + wrong <= 0:
-            raise SnapshotError("what the snapshot holds of 'agree' is no share")
-        odds = Beliefs(self._signals + 1, self._forgetting)
-        odds.restore(snapshot.part(held, "odds"))
+        """Take over a snapshot, or raise SnapshotError; to be called on a new object."""
+        for name, share in (("differ", self._differ), ("agree", self._agree)):
+            right, wrong = snapshot.array(held, name, (2,)).tolist()
+            if right < 0 or wrong < 0 or right + wrong <= 0:
+                raise SnapshotError(f"what the snapshot holds of {name!r} is no share")
+            share.right, share.wrong = right, wrong
         self._usual = snapshot.array(held, "usual", (self._signals,))
-        self._odds, self._agree = odds, _Share(right, wrong, self._forgetting)
+        self._odds.restore(snapshot.part(held, "odds"))
 
-    def _rows(self, reference: str) -> tuple[str, str]:
-        """Names of the two beliefs about a reference, begun at their priors where it is new."""
-        board, rest = f"board {reference}", f"rest {reference}"
-        if self._names[0] != board:
-            self._names = board, rest
-        if board not in self._odds or rest not in self._odds:
-            self._begin(self._names)
-        return self._names
+    def _share(self, mean: float) -> _Share:
+        strength = self._learning.differ_strength
+        return _Share(strength * mean, strength * (1.0 - mean))
 
-    def _begin(self, names: tuple[str, str]) -> None:
+    def _meet(self, names: tuple[str, str], keep: Collection[str] = ()) -> tuple[str, str]:
+        """The beliefs of these names, begun at their priors where they are new."""
         learning = self._learning
-        board = learning.board_right
-        rest = min(0.99, learning.cloud_right / (1.0 - board))
-        for name, right, slope in zip(names, (board, rest), (SLOPE, 0.0), strict=True):
+        right = learning.board_right
+        rest = min(0.99, learning.cloud_right / (1.0 - right))
+        for name, share, slope in zip(names, (right, rest), (SLOPE, 0.0), strict=True):
+            if name in self._odds:
+                continue
             mean = np.zeros(self._signals + 1)
-            mean[0], mean[-1] = logit(right), slope
+            mean[0], mean[-1] = logit(share), slope
             variance = np.full(self._signals + 1, SIGNAL_DEVIATION**2)
-            variance[0] = 1.0 / (learning.differ_strength * right * (1.0 - right))
+            variance[0] = 1.0 / (learning.differ_strength * share * (1.0 - share))
             variance[-1] = SLOPE_DEVIATION**2
-            self._odds.add(name, mean, variance, keep=names)
+            self._odds.add(name, mean, variance, keep=(*names, *keep))
+        return names
 
     def _belief(self, name: str, at: Vector) -> tuple[float, float]:
         """Mean and variance of a probability."""
@@ -160,10 +193,15 @@ class Truth:
         mean = sigmoid(z)
         return mean, (mean * (1.0 - mean)) ** 2 * max(0.0, variance)
 
-    def _right(self, tier: Tier, differ: float, x: Vector, reference: str) -> float:
-        at = _features(differ, x)
-        board, rest = (sigmoid(float(self._odds.mean(name) @ at)) for name in self._rows(reference))
-        return board if tier == "local" else (1.0 - board) * rest
+
+def _names(skill: str, reference: str) -> tuple[str, str]:
+    return f"{RIGHT}{skill} {reference}", f"{REST}{skill} {reference}"
+
+
+def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    held = set(names)
+    found = [(name, REST + name[len(RIGHT) :]) for name in names if name.startswith(RIGHT)]
+    return [pair for pair in found if pair[1] in held]
 
 
 def _features(differ: float, x: Vector) -> Vector:

@@ -18,7 +18,7 @@ from controller.study import Example
 
 
 def settings_for(
-    tuning: Dataset, profile: CostProfile, *, floor: float = 0.97, audit_budget: float = 0.05
+    tuning: Dataset, profile: CostProfile, *, floor: float = 0.97, audit_budget: float = 0.03
 ) -> ControllerSettings:
     """What a profile's YAML would say: accuracies to the nearest 5%, times to one figure, powers, weights."""
     priors = {}

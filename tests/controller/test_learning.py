@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.arm import Arm
 from controller.quality import features
+from controller.roster import Roster
 from controller.settings import ControllerSettings
 from controller.signals import FEATURES
+from controller.truth import Who
 
 Make = Callable[..., object]
 X = features(np.zeros(len(FEATURES)))
-REFERENCE = "cloud/large@0"
+ROSTER = Roster((Arm("local", "small", 96, "board"), Arm("cloud", "large", 0, "peer")), ControllerSettings())
 EASY = ("existence", "colour", "shape")
 HARD = ("count", "compare", "spatial", "read")
 
@@ -167,11 +170,11 @@ def test_truth_from_feedback_lets_it_use_a_board_as_good_as_the_cloud(
     """When the two differ and the board is right as often, disagreement costs nothing."""
     told = make_controller(0, settings)
     truth = told._learned.truth
-    before = truth.damage(X, REFERENCE).one(0.3)
+    before = truth.damage(X, ROSTER).one(0, 0.3)
     for i in range(400):
-        truth.learn("cloud", i % 2 == 0, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
-        truth.learn("local", i % 2 == 1, differed=1.0, expected=0.3, x=X, reference=REFERENCE)
-    assert truth.damage(X, REFERENCE).one(0.3) < before / 3
+        truth.learn(i % 2 == 0, 1.0, 0.3, X, Who(ROSTER.skills[0], ROSTER.standard, True))
+        truth.learn(i % 2 == 1, 1.0, 0.3, X, Who(ROSTER.skills[0], ROSTER.standard, False))
+    assert truth.damage(X, ROSTER).one(0, 0.3) < before / 3
 
 
 def test_audits_stay_within_the_budget(live: Make, settings: ControllerSettings) -> None:

@@ -47,7 +47,7 @@ def example(reads: bool) -> Example:
 def schooled() -> Controller:
     controller = Controller(SETTINGS, rng=np.random.default_rng(0))
     for turn in range(200):
-        controller.study(example(turn % 2 == 0), turn=turn)
+        controller.study(example(turn % 2 == 0))
     return controller
 
 
