@@ -10,7 +10,7 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 Z95: Final = 1.96
-MISJUDGED: Final = 0.3  # deviation of the ratio below, before any audit
+MISJUDGED: Final = 0.4  # deviation of the ratio below, before any audit
 RATIO: Final = (0.5, 3.0)
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 

@@ -98,10 +98,10 @@ class Learning:
     """
 
     prior_strength: float = 1.0
-    exploration: float = 0.8
+    exploration: float = 1.2
     probe_rate: float = 0.005
     opening_audits: float = 15.0
-    caution: float = 1.0
+    caution: float = 1.2
     price_step: float = 0.01
     cloud_right: float = 0.8
     board_right: float = 0.13
