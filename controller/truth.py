@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -74,7 +74,8 @@ class Truth:
     def __init__(self, settings: ControllerSettings, signals: int) -> None:
         self._learning, self._signals = settings.learning, signals
         self._odds = Beliefs(signals + 1, settings.forgetting.quality)
-        self._names: tuple[Roster | None, tuple[str, ...]] = (None, ())
+        self._roster: Roster | None = None
+        self._asked: tuple[str, ...] = ()  # names of what is held of its arms, `RIGHT` of all, then `REST`
         self._differ = self._share(settings.learning.cloud_right)
         self._agree = self._share(AGREED_RIGHT)
         self._usual = np.zeros(signals)
@@ -82,25 +83,20 @@ class Truth:
 
     def damage(self, x: Vector, roster: Roster) -> Damage:
         """As it is held now for a question with the quality features `x`."""
-        known, names = self._names
-        if known is not roster:
-            pairs = [_names(skill, roster.standard) for skill in roster.skills]
-            names = tuple(name for pair in zip(*pairs, strict=True) for name in pair)
-            for pair in pairs:
-                self._meet(pair, keep=names)
-            self._names = roster, names
-        weights = self._odds.means(names)
+        if self._roster is not roster:
+            self._meet_all(roster)
+        weights = self._odds.means(self._asked)
         return Damage((weights[:, :-1] @ x).reshape(2, -1), weights[:, -1].reshape(2, -1))
 
     def net_variance(self, differ: float) -> float:
-        """Variance of `Damage.net` at a probability, for a usual question and a usual skill."""
+        """Variance of `Damage.net` at a probability, for a usual question and skill; 0 without a skill."""
         at = _features(differ, self._usual)
         variances = []
-        for right_name, rest_name in _pairs(self._odds.names) or [self._meet(_names("", ""))]:
+        for right_name, rest_name in _pairs(self._odds.names):
             right, right_variance = self._belief(right_name, at)
             rest, rest_variance = self._belief(rest_name, at)
             variances.append((1.0 + rest) ** 2 * right_variance + (1.0 - right) ** 2 * rest_variance)
-        return float(np.mean(variances))
+        return float(np.mean(variances)) if variances else 0.0
 
     def accuracy(self, differ: float) -> float:
         """The reference's share of right answers, where others differ from it with probability `differ`."""
@@ -115,9 +111,9 @@ class Truth:
         given_differ, given_agree = self._differ.mean, self._agree.mean
         if who.skill is not None:
             at, (right, rest) = _features(expected, x), self._meet(_names(who.skill, who.reference))
-            given_differ = self._belief(right, at)[0]
+            given_differ = self._chance(right, at)
             if who.told_of_reference:
-                given_differ = (1.0 - given_differ) * self._belief(rest, at)[0]
+                given_differ = (1.0 - given_differ) * self._chance(rest, at)
         if not correct:
             given_differ, given_agree = 1.0 - given_differ, 1.0 - given_agree
         differs, agrees = differ * given_differ, (1.0 - differ) * given_agree
@@ -142,7 +138,7 @@ class Truth:
         at, (right, rest) = _features(expected, x), self._meet(_names(who.skill, who.reference))
         judged_right = float(correct and not who.told_of_reference)
         if who.told_of_reference and not correct:  # the judged answer may be right, or neither
-            before, others = self._belief(right, at)[0], self._belief(rest, at)[0]
+            before, others = self._chance(right, at), self._chance(rest, at)
             judged_right = before / (before + (1.0 - before) * (1.0 - others))
         learn_label(self._odds, right, at, judged_right, weight * differed)
         if who.told_of_reference:
@@ -171,8 +167,19 @@ class Truth:
         strength = self._learning.differ_strength
         return _Share(strength * mean, strength * (1.0 - mean))
 
-    def _meet(self, names: tuple[str, str], keep: Collection[str] = ()) -> tuple[str, str]:
-        """The beliefs of these names, begun at their priors where they are new."""
+    def _meet_all(self, roster: Roster) -> None:
+        standard = roster.standard
+        judged = [skill for skill in roster.skills if skill != standard] or [standard]
+        # The reference never differs from itself: what stands in its place is not used.
+        skills = [judged[0] if skill == standard else skill for skill in roster.skills]
+        pairs = [_names(skill, standard) for skill in skills]
+        self._asked = tuple(name for pair in zip(*pairs, strict=True) for name in pair)
+        for pair in pairs:
+            self._meet(pair)
+        self._roster = roster
+
+    def _meet(self, names: tuple[str, str]) -> tuple[str, str]:
+        """The beliefs of these names, begun at their priors where they are new; what is asked now stays."""
         learning = self._learning
         right = learning.board_right
         rest = min(0.99, learning.cloud_right / (1.0 - right))
@@ -184,8 +191,11 @@ class Truth:
             variance = np.full(self._signals + 1, SIGNAL_DEVIATION**2)
             variance[0] = 1.0 / (learning.differ_strength * share * (1.0 - share))
             variance[-1] = SLOPE_DEVIATION**2
-            self._odds.add(name, mean, variance, keep=(*names, *keep))
+            self._odds.add(name, mean, variance, keep=(*names, *self._asked))
         return names
+
+    def _chance(self, name: str, at: Vector) -> float:
+        return sigmoid(float(self._odds.mean(name) @ at))
 
     def _belief(self, name: str, at: Vector) -> tuple[float, float]:
         """Mean and variance of a probability."""

@@ -49,7 +49,7 @@ def test_feedback_on_compared_answers_tells_who_is_right_when_they_differ(truth:
         truth.learn(i % 2 == 0, 1.0, 0.3, X, OTHER)
         truth.learn(i % 5 == 0, 1.0, 0.3, X, OWN)
     assert net(truth, 0.3)[0] == pytest.approx(0.3, abs=0.1)
-    assert truth.net_variance(0.3) < before
+    assert truth.net_variance(0.3) < before / 3
 
 
 def test_a_board_that_knows_better_wins_answers(truth: Truth) -> None:
@@ -97,6 +97,19 @@ def test_what_is_known_beside_one_reference_is_not_taken_for_another(truth: Trut
     found, fresh = truth.damage(X, other), Truth(SETTINGS, len(X)).damage(X, other)
     assert (found.bias == fresh.bias).all()
     assert (truth.damage(X, ROSTER).bias != fresh.bias).any()
+
+
+def test_feedback_about_many_others_does_not_cost_what_is_asked_now(truth: Truth) -> None:
+    truth.damage(X, ROSTER)
+    for number in range(40):
+        truth.learn(True, 1.0, 0.3, X, Who(SMALL.skill, f"cloud/model-{number}@0", True))
+    assert net(truth, 0.3).shape == (1,)
+
+
+def test_telling_how_little_is_known_learns_nothing(truth: Truth) -> None:
+    before = truth.snapshot()
+    assert truth.net_variance(0.3) == 0.0
+    assert truth.snapshot() == before
 
 
 def test_the_accuracy_of_the_reference_is_that_where_they_agree_and_where_they_differ(truth: Truth) -> None:
