@@ -37,7 +37,7 @@ class Judgement:
 
     Attributes:
         differ: calibrated probability that it differs from the cloud's answer.
-        cautious: the same, one deviation of what is not known yet above.
+        cautious: the same, `caution` deviations of what is not known yet above.
         score: `differ` before calibration.
         x: the features it was told from.
     """

@@ -72,7 +72,7 @@ class Controller:
         """Learn from all that ran for a decision; returns the alarms that it raised."""
         episode = self._episode(decision)
         events = learn_outcome(decision, outcome, episode, self._learned, now)
-        if episode.answered is None:
+        if episode.own is None:
             self._memory.forget(decision.id)
         elif episode.truth is not None:
             self.feedback(decision.id, episode.truth, now=now)
@@ -84,7 +84,7 @@ class Controller:
         episode = self._memory.get(decision_id)
         if episode is None:
             return False
-        if episode.answered is None:
+        if episode.own is None:
             episode.truth = correct  # it came before the outcome: an audit may still be under way
             return True
         self._memory.forget(decision_id)

@@ -38,7 +38,6 @@ def learn_outcome(
     if answered is None:
         return events
     _compare(episode, outcome, basis.candidates)
-    episode.answered = answered.arm.tier
     episode.own = answered.arm.skill == episode.skill
     audited = outcome.audited and episode.compared
     _count(answered, audited, episode, learned)
@@ -49,7 +48,7 @@ def learn_outcome(
 
 def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     """Take in that the answer that was sent out was right or wrong."""
-    if episode.answered is None:
+    if episode.own is None:
         return
     expected = episode.differ if episode.judgement is None else episode.judgement.differ
     differed, who = episode.differ, Who(episode.skill, episode.standard, not episode.own)

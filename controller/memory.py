@@ -6,7 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from controller.arm import Tier
 from controller.beliefs import Vector
 from controller.confidence import Judgement
 from controller.decision import Decision
@@ -25,9 +24,8 @@ class Episode:
         audit: propensity of an audit of the kept answer; 0 when none could be drawn.
         compared: both answers are known, so `differ` is 0 or 1.
         witnessed: not the reference but another cloud arm answered too, and `differ` is what that tells.
-        answered: tier of the answer that was sent out; None until the outcome is learned.
-        own: the judged answer was sent out.
-        truth: whether that answer was right, if feedback came first.
+        own: whether the judged answer was sent out; None until the outcome is learned.
+        truth: whether the answer that was sent out was right, if feedback came first.
     """
 
     x: Vector
@@ -38,8 +36,7 @@ class Episode:
     audit: float = 0.0
     compared: bool = False
     witnessed: bool = False
-    answered: Tier | None = None
-    own: bool = False
+    own: bool | None = None
     truth: bool | None = None
 
     @classmethod

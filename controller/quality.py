@@ -48,7 +48,7 @@ class Guesses(NamedTuple):
     """What the signals alone tell of some skills.
 
     Attributes:
-        both: shape (2, arms); `differ`, and below it `cautious`.
+        both: shape (2, arms): `differ`, and below it the same some deviations of what is not known yet above.
         ignorance: shape (arms,), how uncertain the logit still is, as a share of the prior's variance.
     """
 
@@ -60,12 +60,6 @@ class Guesses(NamedTuple):
         """Probability that an answer will differ from the cloud's, shape (arms,)."""
         differ: Vector = self.both[0]
         return differ
-
-    @property
-    def cautious(self) -> Vector:
-        """The same, some deviations of what is not known yet above."""
-        cautious: Vector = self.both[1]
-        return cautious
 
 
 class Quality:
