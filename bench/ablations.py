@@ -9,12 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from bench.lineup import COLD_AUDITS, entry_named
+from bench.lineup import COLD_AUDITS, Change, entry_named, warm
 from bench.policies.ours import Ours, settings_for
 from bench.setting import Setting
 from bench.sim.policy import Choice, Next, Policy
 from bench.sim.signals import RecordedSignals
-from bench.warm_start import knowledge_of
 from controller.context import Context
 from controller.outcome import Confidence, Execution
 from controller.settings import ControllerSettings, Forgetting
@@ -51,15 +50,8 @@ class Blind(Ours):
         return super().decide(number, replace(context, signals=BLANK), now=now)
 
 
-def _changed(
-    change: Callable[[ControllerSettings], ControllerSettings], kind: type[Ours] = Ours
-) -> Callable[[Setting], Policy]:
-    def make(s: Setting) -> Policy:
-        settings = settings_for(s.tuning, s.profile, floor=s.knob)
-        known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind.seen))
-        return kind(change(settings), seed=s.seed, knowledge=known)
-
-    return make
+def _changed(change: Change, kind: type[Ours] = Ours) -> Callable[[Setting], Policy]:
+    return lambda s: warm(s, kind, change)
 
 
 def _unprimed(s: Setting) -> Policy:

@@ -19,11 +19,13 @@ from bench.setting import Setting
 from bench.sim.dataset import Dataset
 from bench.sim.policy import Policy
 from bench.warm_start import knowledge_of
+from controller.settings import ControllerSettings
 
+Change = Callable[[ControllerSettings], ControllerSettings]
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
 OURS: Final = ("inarvl", "inarvl-cold")
-COLD_AUDITS: Final = 0.05  # the default; the bundled profiles, which begin warm, spend less
+COLD_AUDITS: Final = ControllerSettings().audit_budget  # the bundled profiles begin warm, and spend less
 WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.4)  # of a unit of price, in right answers
 
 
@@ -44,10 +46,11 @@ class Entry:
     about: str
 
 
-def _ours(s: Setting) -> Policy:
+def warm(s: Setting, kind: type[Ours] = Ours, change: Change = lambda settings: settings) -> Policy:
+    """The controller, or one like it, with other settings; knowing of the tuning half what that kind sees."""
     settings = settings_for(s.tuning, s.profile, floor=s.knob)
-    known = s.fitted("knowledge", lambda: knowledge_of(s.tuning, settings))
-    return Ours(settings, seed=s.seed, knowledge=known)
+    known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind.seen))
+    return kind(change(settings), seed=s.seed, knowledge=known)
 
 
 def _ours_cold(s: Setting) -> Policy:
@@ -106,7 +109,7 @@ def _virtual_queue(s: Setting) -> Policy:
 ENTRIES: Final = {
     entry.name: entry
     for entry in (
-        Entry("inarvl", _ours, FLOORS, "online", "the controller, knowing the tuning half; knob: its floor"),
+        Entry("inarvl", warm, FLOORS, "online", "the controller, knowing the tuning half; knob: its floor"),
         Entry("inarvl-cold", _ours_cold, FLOORS, "online", "the same, knowing nothing of the models"),
         Entry("always-edge", lambda s: Always(s.edge), (0.0,), "nothing", "the board's most accurate arm"),
         Entry("always-cloud", lambda s: Always(s.cloud), (0.0,), "nothing", "the reference"),
