@@ -1,10 +1,9 @@
 """A warm start: what other controllers, or a trace, have learned of the models."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
+from bench.sim.signals import RecordedSignals
 from controller.arm import Arm
 from controller.context import Context, Option
 from controller.controller import Controller
@@ -14,7 +13,6 @@ from controller.settings import ControllerSettings, Prior
 from controller.signals import FEATURES, Signals
 from controller.study import Example
 
-Make = Callable[..., object]
 ARMS = (
     Arm("local", "small", 96, "board"),
     Arm("cloud", "mid", 96, "peer"),
@@ -24,23 +22,18 @@ SETTINGS = ControllerSettings(priors={"cloud/large@96": Prior(300.0, 0.95)})
 READ = FEATURES.index("read")
 
 
-class Asked(Signals):
-    """A question that is about reading, or not."""
-
-    def __init__(self, reads: bool) -> None:
-        vector = np.zeros(len(FEATURES))
-        vector[READ] = reads
-        object.__setattr__(self, "_vector", vector)
-
-    def vector(self) -> np.ndarray:
-        return object.__getattribute__(self, "_vector")
+def asked(reads: bool) -> Signals:
+    """Of a question that is about reading, or not."""
+    vector = np.zeros(len(FEATURES))
+    vector[READ] = reads
+    return RecordedSignals(vector)
 
 
 def example(reads: bool) -> Example:
     """The board cannot read, and does all else; it is surer of what it can."""
     answers = ("?" if reads else "red", "red", "red")
     confidences = (Confidence(0.3 if reads else 0.95, -0.1, 1), *(Confidence(0.9, -0.1, 1),) * 2)
-    return Example(Asked(reads), ARMS, answers, (not reads, True, True), confidences)
+    return Example(asked(reads), ARMS, answers, (not reads, True, True), confidences)
 
 
 @pytest.fixture
@@ -52,7 +45,7 @@ def schooled() -> Controller:
 
 
 def quality(controller: Controller, reads: bool) -> float:
-    decision = controller.decide(Context(Asked(reads), tuple(Option(arm) for arm in ARMS)), now=0.0)
+    decision = controller.decide(Context(asked(reads), tuple(Option(arm) for arm in ARMS)), now=0.0)
     return decision.predictions[ARMS[0].id].quality
 
 
@@ -83,5 +76,5 @@ def test_only_whole_knowledge_of_the_same_version_is_taken_over(schooled: Contro
 def test_without_a_cloud_arm_nothing_can_be_compared() -> None:
     controller = Controller(SETTINGS, rng=np.random.default_rng(0))
     before = controller.knowledge()
-    controller.study(Example(Asked(True), ARMS[:1], ("red",), (True,), (None,)))
+    controller.study(Example(asked(True), ARMS[:1], ("red",), (True,), (None,)))
     assert controller.knowledge() == before
