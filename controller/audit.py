@@ -9,7 +9,8 @@ from controller import snapshot
 
 LEAST: Final = 0.01  # propensity where there is room: an answer that cannot be audited cannot be vouched for
 MOST: Final = 0.5
-EVEN_RATE: Final = 0.02  # of the running averages
+EVEN_RATE: Final = 0.02  # of the running average
+TELLING: Final = 0.17  # deviation of a kept answer's loss at which an audit is worth the whole budget
 
 
 def aipw(predicted: float, observed: float | None, propensity: float) -> float:
@@ -27,35 +28,37 @@ def aipw(predicted: float, observed: float | None, propensity: float) -> float:
 class Audit:
     """Spreads a budget of audits over the kept answers.
 
-    Each answer's propensity is in proportion to the deviation of its label, sqrt(d (1 - d)), which gives the
-    estimate of the loss its least variance (Neyman 1934), and to how much of the budget is unspent. The purse
-    gains `budget` with each question, pays 1 for each audit, and opens with `opening`.
+    Each answer's propensity is in proportion to the deviation of its loss, |net| sqrt(d (1 - d)), which gives
+    the estimate of the loss its least variance (Neyman 1934): an answer that surely agrees, or of which both
+    are right as often where they differ, has little to tell. The purse pays 1 for each audit and gains
+    `budget` with each question, up to half of `opening`, with which it begins: what is not spent is saved.
     """
 
     def __init__(self, budget: float, opening: float) -> None:
         self._budget, self._opening = budget, max(1.0, opening)
         self._purse = opening
-        self._deviation = 0.3  # of a kept answer's label, on average
         self._kept = 0.5  # share of questions whose answer was kept
 
-    def propensity(self, differ: float) -> float:
-        """How likely an answer should be audited that differs from the cloud's with probability `differ`."""
+    def propensity(self, differ: float, loss: float) -> float:
+        """How likely an answer should be audited.
+
+        Args:
+            differ: probability that it differs from the cloud's.
+            loss: right answers that keeping it is expected to lose, `differ` times what differing loses.
+        """
         if self._budget <= 0:
             return 0.0
         half = self._opening / 2
         thrift = math.pow(2.0, 2.0 * (self._purse - half) / half)
-        deviation = math.sqrt(differ * (1.0 - differ))
+        deviation = abs(loss) * math.sqrt((1.0 - differ) / differ)
         even = self._budget / max(0.05, self._kept)
-        return min(MOST, max(LEAST, even * thrift * deviation / max(0.02, self._deviation)))
+        return min(MOST, max(LEAST, even * thrift * deviation / TELLING))
 
-    def learn(self, kept_differ: float | None, audited: bool) -> None:
-        """Take in how likely a question's kept answer differs (None if not kept), and if it was audited."""
-        self._purse = min(2 * self._opening, self._purse + self._budget) - audited
+    def learn(self, kept: bool, audited: bool) -> None:
+        """Take in whether a question's answer was kept, and if it was audited."""
+        self._purse = max(self._purse, min(self._opening / 2, self._purse + self._budget)) - audited
         self._purse = max(-self._opening, self._purse)
-        self._kept += EVEN_RATE * ((kept_differ is not None) - self._kept)
-        if kept_differ is not None:
-            deviation = math.sqrt(kept_differ * (1.0 - kept_differ))
-            self._deviation += EVEN_RATE * (deviation - self._deviation)
+        self._kept += EVEN_RATE * (kept - self._kept)
 
     def raise_alarm(self) -> None:
         """Allow the opening audits once more."""
@@ -63,11 +66,10 @@ class Audit:
 
     def snapshot(self) -> dict[str, object]:
         """Plain numbers, for JSON."""
-        return {"purse": self._purse, "deviation": self._deviation, "kept": self._kept}
+        return {"purse": self._purse, "kept": self._kept}
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
         purse = snapshot.number(held, "purse")
         self._purse = max(-self._opening, min(2 * self._opening, purse))  # the opening may be set anew
-        self._deviation = snapshot.share(held, "deviation")
         self._kept = snapshot.share(held, "kept")

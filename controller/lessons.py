@@ -153,4 +153,4 @@ def _learn_floor(
         cost=float(candidates.cost[roster.home]),
         may_fall=basis.swayed,
     )
-    learned.audit.learn(None if judgement is None else judgement.differ, audited)
+    learned.audit.learn(judgement is not None, audited)

@@ -38,9 +38,9 @@ def test_the_estimate_is_unbiased_when_propensities_follow_the_risk(bias: float)
         risk = float(rng.beta(1.0, 6.0))
         label = float(rng.random() < risk)
         predicted = min(0.95, bias * risk)
-        propensity = audit.propensity(predicted)
+        propensity = audit.propensity(predicted, predicted)
         drawn = rng.random() < propensity
-        audit.learn(predicted, drawn)
+        audit.learn(True, drawn)
         estimates.append(aipw(predicted, label if drawn else None, propensity))
         loss.learn(predicted, estimates[-1], predicted * (1 - predicted) / propensity, predicted)
         labels.append(label)
@@ -58,19 +58,35 @@ def test_audits_keep_to_their_budget_after_a_bolder_opening() -> None:
     audit, drawn = Audit(0.05, 15.0), []
     for _ in range(4000):
         risk = float(rng.beta(1.0, 5.0))
-        drawn.append(bool(rng.random() < audit.propensity(risk)))
-        audit.learn(risk, drawn[-1])
+        drawn.append(bool(rng.random() < audit.propensity(risk, risk)))
+        audit.learn(True, drawn[-1])
     assert np.mean(drawn[:100]) > 0.08
     assert np.mean(drawn[1000:]) == pytest.approx(0.05, abs=0.01)
 
 
 def test_riskier_answers_are_audited_more_and_all_of_them_sometimes() -> None:
     audit = Audit(0.05, 15.0)
-    assert 0 < audit.propensity(0.005) < audit.propensity(0.1) < audit.propensity(0.4) < 1
+    risks = (0.005, 0.1, 0.4)
+    propensities = [audit.propensity(risk, 0.7 * risk) for risk in risks]
+    assert 0 < propensities[0] < propensities[1] < propensities[2] < 1
+
+
+def test_answers_that_differ_at_no_loss_are_audited_less() -> None:
+    audit = Audit(0.05, 15.0)
+    assert 0 < audit.propensity(0.2, -0.01) < audit.propensity(0.2, -0.1) == audit.propensity(0.2, 0.1)
+
+
+def test_what_is_not_needed_of_the_budget_is_saved() -> None:
+    rng = np.random.default_rng(1)
+    audit, drawn = Audit(0.05, 15.0), []
+    for _ in range(6000):
+        drawn.append(bool(rng.random() < audit.propensity(0.04, 0.02)))
+        audit.learn(True, drawn[-1])
+    assert np.mean(drawn[2000:]) < 0.04
 
 
 def test_without_a_budget_nothing_is_audited() -> None:
-    assert Audit(0.0, 15.0).propensity(0.5) == 0.0
+    assert Audit(0.0, 15.0).propensity(0.5, 0.3) == 0.0
 
 
 def test_before_an_audit_the_interval_is_wide() -> None:

@@ -88,9 +88,9 @@ def test_audits_estimate_the_loss_without_bias_however_wrong_the_predictions(
     for _ in range(6000):
         risk = float(rng.beta(2 * share, 2 * (1 - share)))
         label, predicted = float(rng.random() < risk), min(0.95, bias * risk)
-        propensity = audit.propensity(predicted)
+        propensity = audit.propensity(predicted, predicted)
         drawn = rng.random() < propensity
-        audit.learn(predicted, drawn)
+        audit.learn(True, drawn)
         errors.append(aipw(predicted, label if drawn else None, propensity) - label)
     assert abs(np.mean(errors)) < 4 * np.std(errors) / len(errors) ** 0.5
 
