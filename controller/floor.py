@@ -9,7 +9,7 @@ from controller import snapshot
 from controller.errors import SnapshotError
 
 CAREFUL: Final = 2.0  # the price opens at this over 4 allowances, and an alarm multiplies it so
-RANGE: Final = 40.0  # the price stays within this times one allowance, and one over it
+RANGE: Final = 80.0  # the price stays within this times one allowance, and one over it
 LARGEST_STEP: Final = 0.3  # of the price's logarithm, at one question
 HASTE, SETTLING = 5.0, 40.0  # the first steps are 1 + HASTE times larger, which halves in SETTLING questions
 
