@@ -33,11 +33,12 @@ def knowledge_of(
     controller = Controller(replace(settings, forgetting=forgetting), rng=rng)
     for _ in range(PASSES):
         for row in rng.permutation(len(dataset)):
-            controller.study(seen(_example(dataset, int(row))), weight=1.0 / PASSES)
+            controller.study(seen(example_of(dataset, int(row))), weight=1.0 / PASSES)
     return controller.knowledge()
 
 
-def _example(dataset: Dataset, row: int) -> Example:
+def example_of(dataset: Dataset, row: int) -> Example:
+    """A recorded question, with what every arm answered."""
     return Example(
         signals=dataset.signals[row],
         arms=dataset.arms,

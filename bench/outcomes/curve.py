@@ -11,9 +11,11 @@ from typing import Final
 import numpy as np
 
 from bench import trace
+from bench.outcomes.foresight import foresight
 from bench.outcomes.loader import read_outcomes
 from bench.report.table import Table, number, text
 from bench.runner import Task, dataset_of, run_all, summary_of
+from bench.sim.profile import CALLS_ONLY
 from bench.sim.stream import Telling
 from bench.summary import Summary
 
@@ -37,10 +39,16 @@ class Point:
 
 @dataclass(frozen=True)
 class OutcomeCurve:
-    """All points, and for each share told the accuracy above a coin's at SHARE of strong calls, by seed."""
+    """All points, and accuracies above a coin's at SHARE of strong calls, by seed.
+
+    Attributes:
+        above: the controller's, for each share told.
+        foresight: those of its learners, were they told all; see `foresight`.
+    """
 
     points: tuple[Point, ...]
     above: dict[float, tuple[float, ...]]
+    foresight: tuple[float, ...]
 
 
 def curve_of_outcomes(
@@ -48,7 +56,7 @@ def curve_of_outcomes(
 ) -> OutcomeCurve:
     """Replay the controller without priors on the reported half, at several floors.
 
-    Latency and energy are the cost profile's. Calls count escalations and audits.
+    Nothing but calls has a cost; they count escalations and audits.
 
     Raises:
         TraceError: the folder cannot be read.
@@ -56,7 +64,7 @@ def curve_of_outcomes(
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "outcomes.csv.gz"
         trace.write(path, read_outcomes(folder, weak, strong))
-        reported = dataset_of(path, "jetson-wan", "report")
+        reported = dataset_of(path, CALLS_ONLY.name, "report")
         low, high = reported.correct[:, 0].mean(), reported.correct[:, 1].mean()
         tasks = [
             Task(
@@ -64,6 +72,7 @@ def curve_of_outcomes(
                 UNPRIMED,
                 floor,
                 seed,
+                profile=CALLS_ONLY.name,
                 count=len(reported),
                 telling=Telling(share=told, mean_delay_s=30.0),
             )
@@ -82,7 +91,8 @@ def curve_of_outcomes(
             points.append(_point(told, floor, found, float(low), float(high)))
         coin = float(low + SHARE * (high - low))
         above[told] = tuple(accuracy_at(SHARE, pairs, float(low), float(high)) - coin for pairs in by_seed)
-    return OutcomeCurve(tuple(points), above)
+    foreseen = tuple(foresight(reported, SHARE, seed) for seed in range(seeds))
+    return OutcomeCurve(tuple(points), above, foreseen)
 
 
 def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float, high: float) -> float:
@@ -107,8 +117,9 @@ def outcomes_table(curve: OutcomeCurve) -> Table:
         title="Real outcomes of two models",
         note=(
             f"Accuracy above a coin's at {SHARE:.0%} strong calls: {gains}. Online and from nothing: no "
-            f"priors, no training, no confidence. Calls count escalations and audits. Outcomes are real; "
-            f"costs are simulated."
+            f"priors, no training, no confidence; only calls cost, audits included. The same learners, told "
+            f"both models' outcomes after every question and the threshold in hindsight, would reach "
+            f"{100 * np.mean(curve.foresight):+.1f}. Outcomes are real."
         ),
         columns=("told of", "floor", "strong calls", "accuracy", "a coin's", "gain"),
         rows=tuple(

@@ -107,7 +107,12 @@ FAST_LAN: Final = replace(
 )
 SLOW_WAN: Final = replace(JETSON_WAN, name="slow-wan", path=Path(rtt_ms=300.0, uplink_mbps=1.0, loss=0.002))
 OFFLINE: Final = replace(JETSON_WAN, name="offline", offline=True)
-PROFILES: Final = {profile.name: profile for profile in (JETSON_WAN, FAST_LAN, SLOW_WAN, OFFLINE)}
+CALLS_ONLY: Final = replace(  # where nothing but the cloud's calls is to be spared
+    JETSON_WAN,
+    name="calls-only",
+    weights=Weights(latency_per_s=0.0, energy_per_j=0.0, money_per_call=1.0),
+)
+PROFILES: Final = {profile.name: profile for profile in (JETSON_WAN, FAST_LAN, SLOW_WAN, OFFLINE, CALLS_ONLY)}
 
 
 def profile_named(name: str) -> CostProfile:
