@@ -26,7 +26,7 @@ Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
 OURS: Final = ("inarvl", "inarvl-cold")
 COLD_AUDITS: Final = ControllerSettings().audit_budget  # the bundled profiles begin warm, and spend less
-WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.4)  # of a unit of price, in right answers
+WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.5, 1.0)  # of a unit of price, in right answers
 
 
 @dataclass(frozen=True)

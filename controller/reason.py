@@ -27,6 +27,8 @@ def why_placed(chosen: int, candidates: Candidates, score: Vector, escalated: fl
     if here == "cloud":
         if saved_ms > 0:
             return f"cloud: {speed}"
+        if candidates.cost[chosen] < candidates.cost[rival]:
+            return f"cloud: it costs less, though it is {speed}"
         return f"cloud: the board would likely be wrong ({guesses.differ[rival]:.0%} risk)"
     if guesses.ignorance[chosen] > 0.5:
         return "board: to learn how good it is"

@@ -13,7 +13,7 @@ from controller.context import Context, DeviceState, LinkState, Mode, Option
 from controller.controller import Controller
 from controller.errors import NoArm
 from controller.outcome import Confidence, Execution, Outcome
-from controller.settings import ControllerSettings, Learning, Limits, Prior
+from controller.settings import ControllerSettings, Learning, Limits, Prior, Weights
 from controller.signals import ImageSignals, Signals, text_signals
 
 SMALL = Arm("local", "small", 64, "board")
@@ -291,6 +291,13 @@ def test_labels_that_agree_let_sure_answers_be_kept_and_labels_that_differ_do_no
         assert policy.escalate(decision, answered(SMALL, confidence=SURE), now=99.0).action == action
     assert decision.arm == STRONG
     assert "likely be wrong" in decision.reason
+
+
+def test_a_cloud_that_is_slower_but_costs_less_is_asked_for_that() -> None:
+    saving = replace(SETTINGS, weights=Weights(latency_per_s=0.0, energy_per_j=1.0))
+    decision = controller(saving).decide(context(SMALL, STRONG), now=0.0)
+    assert decision.arm == STRONG
+    assert "costs less" in decision.reason
 
 
 def test_the_references_answer_is_always_kept_and_a_lesser_clouds_may_be_audited() -> None:
