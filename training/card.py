@@ -9,7 +9,7 @@ from pathlib import Path
 from scenes.question import TYPES
 from scenes.scene import FAULTS
 from training.evaluate import Graded, accuracy, chance
-from training.recipes import Recipe
+from training.recipes import RECIPES, Recipe
 
 CARD = """\
 ---
@@ -52,7 +52,7 @@ Operations are counted, not timed: the time of a model this small is that of Pyt
 
 ```
 {before}
-python -m training train {name} {steps}
+{again}
 python -m training export {name}
 ```
 
@@ -98,6 +98,7 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
             max_tokens=recipe.max_tokens,
             origin=_origin(trained),
             before=_before(trained),
+            again=_again(trained),
             minutes=trained.seconds / 60,
             steps=trained.steps,
             count=len(first),
@@ -121,9 +122,16 @@ def _origin(trained: Trained) -> str:
 
 
 def _before(trained: Trained) -> str:
-    if trained.recipe.pruned_from is not None:
-        return f"# after the same for {trained.recipe.pruned_from}"
+    larger = trained.recipe.pruned_from
+    if larger is not None:
+        first = "".join(f" up to step {steps}" for steps in RECIPES[larger].goes[:1])
+        return f"# after the same for {larger}{first}"
     return f"python -m training render\npython -m training reason {trained.recipe.name} {trained.told_steps}"
+
+
+def _again(trained: Trained) -> str:
+    goes = (*trained.recipe.goes, trained.steps)
+    return "\n".join(f"python -m training train {trained.recipe.name} {steps}" for steps in goes)
 
 
 def _rows(names: Sequence[str], *columns: Mapping[str, float]) -> str:

@@ -29,6 +29,7 @@ class Recipe:
         rate: peak learning rate.
         fine: share of batches at the larger resolution, in the first and in the second half of a training.
         pruned_from: the recipe whose trained model it begins as, with every so many layers of its tower.
+        goes: steps after which earlier goes at its training ended, each to have the rate raised anew.
         asked: how often a type of question is asked against the others, which count 1.
     """
 
@@ -42,6 +43,7 @@ class Recipe:
     rate: float
     fine: tuple[float, float] = (0.6, 0.7)
     pruned_from: str | None = None
+    goes: tuple[int, ...] = ()
     asked: dict[str, int] = field(default_factory=dict)
     questions: int = 8
     max_tokens: int = 8
@@ -65,7 +67,9 @@ RECIPES = {
     for recipe in (
         Recipe("inarvl-edge-swift", (48, 96), 12, 64, 3, 4, batch=16, rate=2e-3, asked=PERCEIVING),
         Recipe("inarvl-edge-reader", (64, 128), 16, 64, 4, 4, batch=16, rate=2e-3, asked=EXACT),
-        Recipe("inarvl-cloud-strong", (64, 128), 16, 128, 6, 4, batch=12, rate=1e-3, asked=HARD),
+        Recipe(
+            "inarvl-cloud-strong", (64, 128), 16, 128, 6, 4, batch=12, rate=1e-3, goes=(5600,), asked=HARD
+        ),
         Recipe(
             "inarvl-cloud-mid",
             (64, 128),
