@@ -10,7 +10,7 @@ from controller import snapshot
 LEAST: Final = 0.01  # propensity where there is room: an answer that cannot be audited cannot be vouched for
 MOST: Final = 0.5
 EVEN_RATE: Final = 0.02  # of the running average
-TELLING: Final = 0.17  # deviation of a kept answer's loss at which an audit is worth the whole budget
+TELLING: Final = 0.14  # deviation of a kept answer's loss at which an audit is worth the whole budget
 
 
 def aipw(predicted: float, observed: float | None, propensity: float) -> float:

@@ -11,6 +11,7 @@ from controller.errors import SnapshotError
 
 Z95: Final = 1.96
 MISJUDGED: Final = 0.4  # deviation of the ratio below, before any audit
+DOUBT: Final = 0.7  # deviations of what is not known of it by which it is overrated
 RATIO: Final = (0.5, 3.0)
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 
@@ -35,16 +36,18 @@ class Loss:
 
     @property
     def ratio(self) -> float:
-        """How many answers differed for each that was predicted to.
+        """How many answers differed for each that was predicted to, as far as audits can rule out.
 
-        What audits tell of it is drawn towards 1 by as much as it is noise: the posterior mean of a normal
-        with deviation `MISJUDGED` around 1, or few audits would move the price at random.
+        What audits tell of it is drawn towards 1 by as much as it is noise, or few would move the price at
+        random: the posterior of a normal with deviation `MISJUDGED` around 1. The floor is to be held without
+        luck, so this is its mean and `DOUBT` of its deviations.
         """
         if self._predicted == 0.0:
             return 1.0
         noise = self._variance / self._predicted**2
         told = MISJUDGED**2 / (MISJUDGED**2 + noise)
-        return max(RATIO[0], min(RATIO[1], 1.0 + told * (self._estimated / self._predicted - 1.0)))
+        mean = 1.0 + told * (self._estimated / self._predicted - 1.0)
+        return max(RATIO[0], min(RATIO[1], mean + DOUBT * MISJUDGED * math.sqrt(1.0 - told)))
 
     @property
     def net(self) -> float:

@@ -66,6 +66,8 @@ def test_audits_keep_to_their_budget_after_a_bolder_opening() -> None:
 
 def test_riskier_answers_are_audited_more_and_all_of_them_sometimes() -> None:
     audit = Audit(0.05, 15.0)
+    for _ in range(10):
+        audit.learn(True, True)
     risks = (0.005, 0.1, 0.4)
     propensities = [audit.propensity(risk, 0.7 * risk) for risk in risks]
     assert 0 < propensities[0] < propensities[1] < propensities[2] < 1
