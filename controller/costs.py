@@ -125,7 +125,7 @@ class Costs:
             late_ms=link + server_ms * np.exp(np.sqrt(self._noise.several(names))),
             energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
-            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + self._stale(names)),
+            ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + [self._stale(name) for name in names]),
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,
@@ -196,7 +196,7 @@ class Costs:
         name = estimate.arm.id
         x = np.array((1.0, estimate.waiting, *device_features(device)))
         residual = log_server_ms - self._beliefs.predict(name, x)[0]
-        wandered = float(self._stale((name,))[0])
+        wandered = self._stale(name)
         self._beliefs.drift(name, 0, wandered)
         self._learned_at[name] = self._questions
         variance = self._noise[name]
@@ -210,12 +210,10 @@ class Costs:
         self._beliefs.widen(name, WIDENING)
         return DriftEvent("latency", name, direction, now)
 
-    def _stale(self, names: Sequence[str]) -> Vector:
-        """Variance that each arm gained since it was last run, shape (names,)."""
-        learned_at, now = self._learned_at, self._questions
-        unused = now - np.array([learned_at.get(name, now) for name in names])
-        stale: Vector = np.minimum(STALEST, STALENESS * np.maximum(unused, 0))
-        return stale
+    def _stale(self, name: str) -> float:
+        """Variance gained since the arm was last run."""
+        unused = self._questions - self._learned_at.get(name, self._questions)
+        return min(STALEST, STALENESS * max(0, unused))
 
     def _detector(self, name: str) -> PageHinkley:
         if name not in self._detectors:
