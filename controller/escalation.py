@@ -27,25 +27,28 @@ def follow_up(
     basis, candidates = decision.basis, decision.basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
     lam, damage = basis.lam, basis.damage
-    asks = np.where(candidates.able, basis.asks, np.inf)
+    asks: list[float] = np.where(candidates.able, basis.asks, np.inf).tolist()
     place = roster.index[run.arm.id]
-    asks[place] = np.inf
+    asks[place] = math.inf
     if basis.failed is not None:  # the server, or the way to it, may be what failed
-        asks[roster.beside(basis.failed)] = np.inf
-    alone = not bool((asks < np.inf).any())
+        for beside in np.flatnonzero(roster.beside(basis.failed)):
+            asks[beside] = math.inf
+    alone = min(asks) == math.inf
     loss = damage.one(place, judgement.differ)
     ask = math.inf
     if run.arm.tier == "local" and not alone:
-        left_ms = math.inf if basis.deadline_ms is None else basis.deadline_ms - (run.latency_ms or 0.0)
-        asks_in_time = np.where(late_ms <= left_ms, asks, np.inf)
-        next_arm = int(np.argmin(asks_in_time))
-        ask = float(asks_in_time[next_arm])
+        timely = asks
+        if basis.deadline_ms is not None:
+            left_ms = basis.deadline_ms - (run.latency_ms or 0.0)
+            timely = [cost if late <= left_ms else math.inf for cost, late in zip(asks, late_ms, strict=True)]
+        ask = min(timely)
+        next_arm = timely.index(ask)
         if ask < math.inf and not keeps(lam, damage.one(place, judgement.cautious), ask):
             return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
     in_time = ask < math.inf or run.arm.tier == "cloud"
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)
     home = roster.home
-    if home is None or not asks[home] < np.inf:
+    if home is None or asks[home] == math.inf:
         return FollowUp("keep", None, 1.0, reason, loss), 0.0
     if candidates.estimates.latency_ms[home] > settings.audit_room_ms:
         return FollowUp("keep", None, 1.0, reason, loss), 0.0

@@ -79,8 +79,10 @@ class Quality:
         rows = beliefs.rows(skills)
         variance = np.maximum(variances[rows], 0.0)
         z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance)
-        caution = self._settings.learning.caution * np.sqrt(variance)
-        both = sigmoids(np.stack((z, z + caution)))
+        both = np.empty((2, len(z)))
+        both[0] = z
+        both[1] = z + self._settings.learning.caution * np.sqrt(variance)
+        both = sigmoids(both)
         ignorance = variance * (self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x)))
         both[:, roster.same_skill] = ignorance[roster.same_skill] = 0.0
         return Guesses(both, ignorance)
