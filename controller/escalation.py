@@ -8,6 +8,7 @@ import numpy as np
 
 from controller.confidence import Judgement
 from controller.decision import Decision, FollowUp
+from controller.difficulty import harder
 from controller.learned import Learned
 from controller.outcome import Execution
 from controller.reason import why_escalated, why_kept
@@ -42,9 +43,14 @@ def follow_up(
             left_ms = basis.deadline_ms - (run.latency_ms or 0.0)
             timely = [cost if late <= left_ms else math.inf for cost, late in zip(asks, late_ms, strict=True)]
         ask = min(timely)
-        next_arm = timely.index(ask)
-        if ask < math.inf and not keeps(lam, damage.one(place, judgement.cautious), ask):
-            return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
+        risky = damage.one(place, judgement.cautious)
+        if ask < math.inf and not keeps(lam, risky, ask):
+            differ, cautious = candidates.guesses.both
+            risk = harder(cautious, judgement.differ, float(differ[place]))
+            harder_asks = candidates.cost + lam * damage.of(risk[None])[0]
+            next_arm = int(np.argmin(np.where(np.isfinite(timely), harder_asks, np.inf)))
+            if not keeps(lam, risky, float(harder_asks[next_arm])):
+                return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
     in_time = ask < math.inf or run.arm.tier == "cloud"
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)
     home = roster.home

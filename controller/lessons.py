@@ -8,6 +8,7 @@ from typing import Final
 from controller.audit import aipw
 from controller.candidates import Candidates
 from controller.decision import Decision
+from controller.difficulty import harder
 from controller.drift import Direction, DriftEvent
 from controller.learned import Learned
 from controller.logistic import KIN
@@ -130,6 +131,15 @@ def _drift(learned: Learned, kind: str, skill: str, differed: float, expected: f
     return learned.detector(f"{kind} {skill}").test((differed - expected) / deviation)
 
 
+def _differs(place: int, episode: Episode, candidates: Candidates) -> float:
+    """How likely the answer of an arm differs that was not judged itself; the reference's own never does."""
+    differ = candidates.guesses.differ
+    if episode.judgement is None or episode.skill is None:
+        return float(differ[place])
+    guessed = float(differ[candidates.roster.skills.index(episode.skill)])
+    return float(harder(differ[place : place + 1], episode.judgement.differ, guessed)[0])
+
+
 def _learn_floor(
     decision: Decision, answered: Execution, episode: Episode, learned: Learned, audited: bool
 ) -> None:
@@ -140,8 +150,7 @@ def _learn_floor(
         return
     place = roster.index[answered.arm.id]
     judgement = episode.judgement if episode.own else None
-    # The reference's own answer differs never.
-    predicted = float(candidates.guesses.differ[place]) if judgement is None else judgement.differ
+    predicted = _differs(place, episode, candidates) if judgement is None else judgement.differ
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
     damage = basis.damage
