@@ -11,7 +11,7 @@ from controller.errors import SnapshotError
 
 Z95: Final = 1.96
 MISJUDGED: Final = 0.4  # deviation of the ratio below, before any audit
-DOUBT: Final = 0.7  # deviations of what is not known of it by which it is overrated
+DOUBT: Final = 1.0  # deviations of what is not known of it by which it is overrated
 RATIO: Final = (0.5, 3.0)
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 
