@@ -32,7 +32,7 @@ NOISE: Final = 0.2  # deviation of log-latency that nothing explains, until it i
 OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
 WIDENING: Final = 0.5
 STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question on which the arm was not run
-STALEST: Final = 0.1
+STALEST: Final = 0.25
 LONGEST: Final = 16.0  # log(server_ms): two hours
 
 
