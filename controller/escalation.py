@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from controller.arm import Arm
 from controller.confidence import Judgement
-from controller.decision import Decision, FollowUp
+from controller.decision import Basis, Decision, FollowUp
 from controller.difficulty import harder
 from controller.learned import Learned
 from controller.outcome import Execution
@@ -27,7 +28,7 @@ def follow_up(
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
     basis, candidates = decision.basis, decision.basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
-    lam, damage = basis.lam, basis.damage
+    damage = basis.damage
     asks: list[float] = np.where(candidates.able, basis.asks, np.inf).tolist()
     place = roster.index[run.arm.id]
     asks[place] = math.inf
@@ -36,22 +37,16 @@ def follow_up(
             asks[beside] = math.inf
     alone = min(asks) == math.inf
     loss = damage.one(place, judgement.differ)
-    ask = math.inf
+    in_time = True
     if run.arm.tier == "local" and not alone:
         timely = asks
         if basis.deadline_ms is not None:
             left_ms = basis.deadline_ms - (run.latency_ms or 0.0)
             timely = [cost if late <= left_ms else math.inf for cost, late in zip(asks, late_ms, strict=True)]
-        ask = min(timely)
-        risky = damage.one(place, judgement.cautious)
-        if ask < math.inf and not keeps(lam, risky, ask):
-            differ, cautious = candidates.guesses.both
-            risk = harder(cautious, judgement.differ, float(differ[place]))
-            harder_asks = candidates.cost + lam * damage.of(risk[None])[0]
-            next_arm = int(np.argmin(np.where(np.isfinite(timely), harder_asks, np.inf)))
-            if not keeps(lam, risky, float(harder_asks[next_arm])):
-                return FollowUp("escalate", roster.arms[next_arm], 1.0, why_escalated(judgement), loss), 0.0
-    in_time = ask < math.inf or run.arm.tier == "cloud"
+        in_time = min(timely) < math.inf
+        next_arm = _worth_asking(timely, place, judgement, basis)
+        if next_arm is not None:
+            return FollowUp("escalate", next_arm, 1.0, why_escalated(judgement), loss), 0.0
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)
     home = roster.home
     if home is None or asks[home] == math.inf:
@@ -62,3 +57,20 @@ def follow_up(
     if rng.random() < propensity:
         return FollowUp("audit", roster.arms[home], propensity, reason, loss), propensity
     return FollowUp("keep", None, 1.0 - propensity, reason, loss), propensity
+
+
+def _worth_asking(asks: list[float], place: int, judgement: Judgement, basis: Basis) -> Arm | None:
+    """The cloud arm to ask after the answer of the arm at `place`; None when keeping it costs no more.
+
+    Args:
+        asks: what asking each arm costs, as it was expected before the answer; infinite where it cannot be.
+    """
+    candidates, lam, damage = basis.candidates, basis.lam, basis.damage
+    risk = damage.one(place, judgement.cautious)
+    if keeps(lam, risk, min(asks)):
+        return None
+    differ, cautious = candidates.guesses.both
+    lost = damage.of(harder(cautious, judgement.differ, float(differ[place]))[None])[0]
+    now = np.where(np.isfinite(asks), candidates.cost + lam * lost, np.inf)
+    best = int(np.argmin(now))
+    return None if keeps(lam, risk, float(now[best])) else candidates.roster.arms[best]
