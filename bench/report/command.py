@@ -36,7 +36,7 @@ def report_command(
     seeds: Annotated[int, typer.Option(min=2, help="Replays of each policy at each knob.")] = 20,
     count: Annotated[int, typer.Option(min=200, help="Questions in a steady replay.")] = 3000,
     drift_count: Annotated[int, typer.Option(min=300, help="Questions in a drifting replay.")] = 1800,
-    floor: Annotated[float, typer.Option(min=0.5, max=1, help="The controller's floor.")] = 0.98,
+    floor: Annotated[float, typer.Option(min=0.5, max=1, help="The controller's floor.")] = 0.99,
     profile: Annotated[str, typer.Option(help="Cost profile of all but the regimes.")] = "jetson-wan",
     outcomes: Annotated[
         Path | None, typer.Option(help="Folder with outcomes.csv and images/, to route between two models.")

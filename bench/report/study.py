@@ -45,7 +45,7 @@ class Plan:
     seeds: int = 20
     count: int = 3000
     drift_count: int = 1800
-    floor: float = 0.98
+    floor: float = 0.99
     profile: str = "jetson-wan"
     processes: int | None = None
     policies: tuple[str, ...] = tuple(ENTRIES)
