@@ -79,10 +79,13 @@ def gather(
     if context.deadline_ms is not None:
         _block_late(estimates.late_ms, reasons, able, context.deadline_ms)
     chances = {server: learned.failures.chance(server, now) for server in set(roster.servers)}
-    failing = np.array([chances[server] for server in roster.servers])
+    expected_ms = estimates.latency_ms
+    if any(chances.values()):
+        failing = np.array([chances[server] for server in roster.servers])
+        expected_ms = expected_ms + failing * (settings.learning.failure_s * 1e3)
     cost = weighted(
         settings.weights,
-        latency_ms=estimates.latency_ms + failing * (settings.learning.failure_s * 1e3),
+        latency_ms=expected_ms,
         energy_j=estimates.energy_j,
         calls=roster.calls,
     )

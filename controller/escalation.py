@@ -29,11 +29,11 @@ def follow_up(
     basis, candidates = decision.basis, decision.basis.candidates
     roster, late_ms = candidates.roster, candidates.estimates.late_ms
     damage = basis.damage
-    asks: list[float] = np.where(candidates.able, basis.asks, np.inf).tolist()
+    asks: list[float] = basis.asks.tolist()
     place = roster.index[run.arm.id]
     asks[place] = math.inf
     if basis.failed is not None:  # the server, or the way to it, may be what failed
-        for beside in np.flatnonzero(roster.beside(basis.failed)):
+        for beside in np.flatnonzero(roster.beside(basis.failed) | ~candidates.able):
             asks[beside] = math.inf
     alone = min(asks) == math.inf
     loss = damage.one(place, judgement.differ)
