@@ -44,6 +44,10 @@ class Candidates:
         home = self.roster.home
         return float(self.cost.max() if home is None else self.cost[home])
 
+    def guessed(self, skill: str) -> float:
+        """How likely the signals alone hold an answer of one of the skills to differ."""
+        return float(self.guesses.differ[self.roster.skills.index(skill)])
+
     def asks(self, lam: float, cautious: Vector) -> Vector:
         """What asking each cloud arm costs, with what its answer may lose; infinite where it cannot be asked.
 

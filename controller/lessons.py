@@ -97,8 +97,7 @@ def _learn_quality(
     skill, judgement = episode.skill, episode.judgement
     if skill is None or judgement is None:
         return []
-    candidates = decision.basis.candidates
-    guessed = float(candidates.guesses.differ[candidates.roster.skills.index(skill)])
+    guessed = decision.basis.candidates.guessed(skill)
     learned.judge.learn_spread(skill, guessed, judgement.differ)
     learned.learn_differ(judgement.differ)
     # Without a label the judgement stands in for it, or guesses would learn from hard questions only.
@@ -136,7 +135,7 @@ def _differs(place: int, episode: Episode, candidates: Candidates) -> float:
     differ = candidates.guesses.differ
     if episode.judgement is None or episode.skill is None:
         return float(differ[place])
-    guessed = float(differ[candidates.roster.skills.index(episode.skill)])
+    guessed = candidates.guessed(episode.skill)
     return float(harder(differ[place : place + 1], episode.judgement.differ, guessed)[0])
 
 
