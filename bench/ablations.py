@@ -16,7 +16,7 @@ from bench.sim.policy import Choice, Next, Policy
 from bench.sim.signals import RecordedSignals
 from controller.context import Context
 from controller.outcome import Confidence, Execution
-from controller.settings import ControllerSettings, Forgetting
+from controller.settings import Forgetting
 from controller.signals import FEATURES
 from controller.study import Example
 
@@ -50,8 +50,8 @@ class Blind(Ours):
         return super().decide(number, replace(context, signals=BLANK), now=now)
 
 
-def _changed(change: Change, kind: type[Ours] = Ours) -> Callable[[Setting], Policy]:
-    return lambda s: warm(s, kind, change)
+def _changed(change: Change) -> Callable[[Setting], Policy]:
+    return lambda s: warm(s, change=change)
 
 
 def _unprimed(s: Setting) -> Policy:
@@ -59,17 +59,13 @@ def _unprimed(s: Setting) -> Policy:
     return Ours(replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=s.seed)
 
 
-def _as_is(settings: ControllerSettings) -> ControllerSettings:
-    return settings
-
-
 def _audits(budget: float) -> Callable[[Setting], Policy]:
     return _changed(lambda settings: replace(settings, audit_budget=budget))
 
 
 ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
-    "no confidence": _changed(_as_is, Unsure),
-    "no complexity": _changed(_as_is, Blind),
+    "no confidence": lambda s: warm(s, Unsure),
+    "no complexity": lambda s: warm(s, Blind),
     "no forgetting": _changed(
         lambda settings: replace(settings, forgetting=Forgetting(cost=1.0, quality=1.0, floor=1.0))
     ),
