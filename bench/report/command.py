@@ -33,11 +33,13 @@ NEEDED = ("inarvl", "always-edge", "always-cloud", "oracle")
 def report_command(
     trace: Annotated[Path, typer.Argument(help="A recorded trace (.csv.gz).", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder for the page and the CSV files.")] = Path("report"),
-    seeds: Annotated[int, typer.Option(min=2, help="Replays of each policy at each knob.")] = 20,
-    count: Annotated[int, typer.Option(min=200, help="Questions in a steady replay.")] = 3000,
-    drift_count: Annotated[int, typer.Option(min=300, help="Questions in a drifting replay.")] = 1800,
-    floor: Annotated[float, typer.Option(min=0.5, max=1, help="The controller's floor.")] = 0.99,
-    profile: Annotated[str, typer.Option(help="Cost profile of all but the regimes.")] = "jetson-wan",
+    seeds: Annotated[int, typer.Option(min=2, help="Replays of each policy at each knob.")] = Plan.seeds,
+    count: Annotated[int, typer.Option(min=200, help="Questions in a steady replay.")] = Plan.count,
+    drift_count: Annotated[
+        int, typer.Option(min=300, help="Questions in a drifting replay.")
+    ] = Plan.drift_count,
+    floor: Annotated[float, typer.Option(min=0.5, max=1, help="The controller's floor.")] = Plan.floor,
+    profile: Annotated[str, typer.Option(help="Cost profile of all but the regimes.")] = Plan.profile,
     outcomes: Annotated[
         Path | None, typer.Option(help="Folder with outcomes.csv and images/, to route between two models.")
     ] = None,
