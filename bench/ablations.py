@@ -50,13 +50,25 @@ class Blind(Ours):
         return super().decide(number, replace(context, signals=BLANK), now=now)
 
 
+class Unfamiliar(Ours):
+    """Meets every picture as if for the first time."""
+
+    def decide(self, number: int, context: Context, *, now: float) -> Choice | None:
+        """As if nothing like it had been met before."""
+        signals = RecordedSignals(context.signals.vector())
+        return super().decide(number, replace(context, signals=signals), now=now)
+
+
 def _changed(change: Change) -> Callable[[Setting], Policy]:
     return lambda s: warm(s, change=change)
 
 
-def _unprimed(s: Setting) -> Policy:
-    settings = settings_for(s.tuning, s.profile, floor=s.knob)
-    return Ours(replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=s.seed)
+def _unprimed(kind: type[Ours]) -> Callable[[Setting], Policy]:
+    def make(s: Setting) -> Policy:
+        settings = settings_for(s.tuning, s.profile, floor=s.knob)
+        return kind(replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=s.seed)
+
+    return make
 
 
 def _audits(budget: float) -> Callable[[Setting], Policy]:
@@ -66,6 +78,7 @@ def _audits(budget: float) -> Callable[[Setting], Policy]:
 ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
     "no confidence": lambda s: warm(s, Unsure),
     "no complexity": lambda s: warm(s, Blind),
+    "no familiarity": lambda s: warm(s, Unfamiliar),
     "no forgetting": _changed(
         lambda settings: replace(settings, forgetting=Forgetting(cost=1.0, quality=1.0, floor=1.0))
     ),
@@ -81,7 +94,8 @@ ABLATIONS: Final[dict[str, Callable[[Setting], Policy]]] = {
         )
     ),
     "no warm start": entry_named("inarvl-cold").make,
-    "no warm start, no priors": _unprimed,
+    "no warm start, no priors": _unprimed(Ours),
+    "no warm start, no priors, no familiarity": _unprimed(Unfamiliar),
     **{f"audits {budget:.0%}": _audits(budget) for budget in AUDITS},
 }
 

@@ -203,14 +203,9 @@ async def _complete(
 
 
 def _traced(questions: QuestionSet) -> tuple[TracedQuestion, ...]:
-    return tuple(
-        TracedQuestion(
-            q.id,
-            q.group,
-            q.type,
-            q.question,
-            q.truth,
-            Signals(image_signals(q.image.read_bytes()), text_signals(q.question)).vector(),
-        )
-        for q in questions.questions
-    )
+    return tuple(map(_traced_question, questions.questions))
+
+
+def _traced_question(q: PosedQuestion) -> TracedQuestion:
+    signals = Signals(image_signals(q.image.read_bytes()), text_signals(q.question))
+    return TracedQuestion(q.id, q.group, q.type, q.question, q.truth, signals.vector(), signals.looks)

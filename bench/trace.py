@@ -7,6 +7,8 @@ One line per question. The columns, empty where nothing is known:
                           a group between fitting and testing
     type                  kind of question, such as "counting"; may be empty
     question, truth       as asked, and the right answer; several right answers are separated by "|"
+    looks                 names under which image and question may be met again, of controller.looks.SORTS,
+                          in hexadecimal digits with blanks between; empty, or no column, where not recorded
     signal.<name>         for each of controller.signals.FEATURES, in [-1, 1], of the image as it was taken
                           and of the question
 
@@ -43,9 +45,11 @@ from numpy.typing import NDArray
 from agent.energy import Source
 from bench.errors import TraceError
 from controller.arm import Arm, Tier
+from controller.looks import SORTS, Looks
 from controller.signals import FEATURES
 
 QUESTION_COLUMNS = ("id", "group", "type", "question", "truth")
+LOOKS_COLUMN = "looks"
 SIGNAL_COLUMNS = tuple(f"signal.{name}" for name in FEATURES)
 RUN_COLUMNS = (
     "answer",
@@ -71,6 +75,7 @@ class TracedQuestion:
     question: str
     truth: str
     signals: NDArray[np.float64] = field(compare=False)
+    looks: Looks = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def merged(parts: Sequence[Trace]) -> Trace:
 
 def write(path: Path, trace: Trace) -> None:
     """Write `trace` to `path`, all of it or nothing; the same trace always gives the same bytes."""
-    columns = [*QUESTION_COLUMNS, *SIGNAL_COLUMNS]
+    columns = [*QUESTION_COLUMNS, LOOKS_COLUMN, *SIGNAL_COLUMNS]
     columns += [f"{arm}.{column}" for arm in trace.runs for column in RUN_COLUMNS]
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -148,6 +153,7 @@ def write(path: Path, trace: Trace) -> None:
             rows.writerow(columns)
             for number, question in enumerate(trace.questions):
                 told = [question.id, question.group, question.type, question.question, question.truth]
+                told.append(" ".join(question.looks))
                 told += [f"{signal:.6g}" for signal in question.signals]
                 for runs in trace.runs.values():
                     told += _written(runs[number])
@@ -210,7 +216,8 @@ class _Line:
 
     def question(self) -> TracedQuestion:
         told = {column: self._text(column) for column in QUESTION_COLUMNS}
-        return TracedQuestion(**told, signals=np.array([self._known(column) for column in SIGNAL_COLUMNS]))
+        signals = np.array([self._known(column) for column in SIGNAL_COLUMNS])
+        return TracedQuestion(**told, signals=signals, looks=self._looks())
 
     def run(self, arm: str) -> Run | None:
         if not self._text(f"{arm}.latency_ms"):
@@ -233,6 +240,12 @@ class _Line:
             energy_source="measured" if source == "measured" else "modelled",
             payload_bytes=int(self._known(f"{arm}.payload_bytes")),
         )
+
+    def _looks(self) -> Looks:
+        looks = tuple((self._cells.get(LOOKS_COLUMN) or "").split())
+        if looks and len(looks) != len(SORTS):
+            raise self._wrong(LOOKS_COLUMN, f"{len(SORTS)} names or none")
+        return looks
 
     def _text(self, column: str) -> str:
         cell = self._cells[column]

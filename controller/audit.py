@@ -32,12 +32,14 @@ class Audit:
     the estimate of the loss its least variance (Neyman 1934): an answer that surely agrees, or of which both
     are right as often where they differ, has little to tell. The purse pays 1 for each audit and gains
     `budget` with each question, up to half of `opening`, with which it begins: what is not spent is saved.
+    What users tell of an answer need not be bought: propensities shrink with the share that they tell of.
     """
 
     def __init__(self, budget: float, opening: float) -> None:
         self._budget, self._opening = budget, max(1.0, opening)
         self._purse = opening
         self._kept = 0.5  # share of questions whose answer was kept
+        self._told = 0.0  # share of kept answers of which somebody tells anyway whether they were right
 
     def propensity(self, differ: float, loss: float) -> float:
         """How likely an answer should be audited.
@@ -51,7 +53,7 @@ class Audit:
         half = self._opening / 2
         thrift = math.pow(2.0, 2.0 * (self._purse - half) / half)
         deviation = abs(loss) * math.sqrt((1.0 - differ) / differ)
-        even = self._budget / max(0.05, self._kept)
+        even = (1.0 - self._told) * self._budget / max(0.05, self._kept)
         return min(MOST, max(LEAST, even * thrift * deviation / TELLING))
 
     def learn(self, kept: bool, audited: bool) -> None:
@@ -59,6 +61,11 @@ class Audit:
         self._purse = max(self._purse, min(self._opening / 2, self._purse + self._budget)) - audited
         self._purse = max(-self._opening, self._purse)
         self._kept += EVEN_RATE * (kept - self._kept)
+        self._told -= EVEN_RATE * self._told * kept
+
+    def learn_told(self) -> None:
+        """Take in that somebody told whether a kept answer was right."""
+        self._told = min(1.0, self._told + EVEN_RATE)
 
     def raise_alarm(self) -> None:
         """Allow the opening audits once more."""
@@ -66,10 +73,11 @@ class Audit:
 
     def snapshot(self) -> dict[str, object]:
         """Plain numbers, for JSON."""
-        return {"purse": self._purse, "kept": self._kept}
+        return {"purse": self._purse, "kept": self._kept, "told": self._told}
 
     def restore(self, held: object) -> None:
         """Take over a snapshot, or raise SnapshotError."""
         purse = snapshot.number(held, "purse")
         self._purse = max(-self._opening, min(2 * self._opening, purse))  # the opening may be set anew
         self._kept = snapshot.share(held, "kept")
+        self._told = snapshot.share(held, "told")

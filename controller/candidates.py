@@ -13,6 +13,7 @@ from controller.context import Context
 from controller.costs import Estimates
 from controller.guard import blocked
 from controller.learned import Learned
+from controller.looks import Looks
 from controller.quality import Guesses
 from controller.roster import Roster
 from controller.rule import weighted
@@ -26,6 +27,8 @@ class Candidates:
     """The arms as they stand for one question; every array has shape (arms,).
 
     Attributes:
+        looks: names under which the question may be met again.
+        shifts: what questions that looked so add to the logits of differing.
         cost: of one call, weighted, with what its failing would cost.
         blocked: why an arm cannot be used, in words; None when it can.
         able: which can be used.
@@ -33,6 +36,8 @@ class Candidates:
 
     roster: Roster
     estimates: Estimates
+    looks: Looks
+    shifts: Vector
     guesses: Guesses
     cost: Vector
     blocked: tuple[str | None, ...]
@@ -77,7 +82,9 @@ def gather(
     options = context.options
     roster = learned.rosters.of(tuple([option.arm for option in options]))
     estimates = learned.costs.predict(roster, options, context.device)
-    guesses = learned.quality.guess(roster, x)
+    looks = context.signals.looks
+    shifts = learned.familiarity.shifts(looks, roster.differing)
+    guesses = learned.quality.guess(roster, x, shifts)
     reasons = [blocked(option, context, settings.limits) for option in options]
     able = np.array([reason is None for reason in reasons], dtype=np.bool_)
     if context.deadline_ms is not None:
@@ -93,7 +100,7 @@ def gather(
         energy_j=estimates.energy_j,
         calls=roster.calls,
     )
-    return Candidates(roster, estimates, guesses, cost, tuple(reasons), able)
+    return Candidates(roster, estimates, looks, shifts, guesses, cost, tuple(reasons), able)
 
 
 def _block_late(

@@ -61,8 +61,14 @@ class Judge:
         self._maps: dict[str, Isotonic] = {}
         self._spread = Scales(initial=SPREAD**2, low=0.05, high=9.0)
 
-    def judge(self, arm: Arm, reference: Arm | None, x: Vector, confidence: Confidence | None) -> Judgement:
-        """Judge an answer of `arm` to a question with the quality features `x`."""
+    def judge(
+        self, arm: Arm, reference: Arm | None, x: Vector, confidence: Confidence | None, shift: float = 0.0
+    ) -> Judgement:
+        """Judge an answer of `arm` to a question with the quality features `x`.
+
+        Args:
+            shift: what is known beyond features and confidence, to be added to the calibrated logit.
+        """
         skill = arm.skill
         if skill not in self._beliefs:
             mean, variance = first_belief(arm, reference, self._settings)
@@ -74,7 +80,7 @@ class Judge:
         x = np.concatenate((x, confidence_features(confidence)))
         z, variance_now = self._beliefs.predict(skill, x)
         score = sigmoid(averaged(z, variance_now))
-        differ = max(LEAST, self._map(skill)(score))
+        differ = max(LEAST, sigmoid(logit(self._map(skill)(score)) + shift))
         caution = self._settings.learning.caution * math.sqrt(max(0.0, variance_now))
         return Judgement(differ, sigmoid(logit(differ) + caution), score, x)
 

@@ -57,9 +57,16 @@ class Controller:
     def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
         """Say what to do with the first answer. The reference's own is always kept."""
         basis, arm = decision.basis, execution.arm
+        candidates = basis.candidates
         if basis.reference is not None and arm.skill == basis.reference.skill:
             return FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
-        judgement = self._learned.judge.judge(arm, basis.reference, basis.x, execution.confidence)
+        judgement = self._learned.judge.judge(
+            arm,
+            basis.reference,
+            basis.x,
+            execution.confidence,
+            float(candidates.shifts[candidates.roster.index[arm.id]]),
+        )
         found, audit = follow_up(decision, execution, judgement, self._learned, self._settings, self._rng)
         self._episode(decision).judged(arm.skill, judgement, audit)
         return found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from controller.errors import SignalsError
+from controller.looks import average_hash, digest
 
 SIDE: Final = 256  # pixels of the longer side that the signals are read from
 MAX_PIXELS: Final = 100_000_000
@@ -46,6 +47,7 @@ class ImageSignals:
         noise: standard deviation of the noise in grey levels (Immerkaer 1996).
         edges: share of pixels with a strong gradient.
         entropy: of the grey levels' histogram, in bits, 0 to 8.
+        picture, scene: a digest of its bytes and its average hash; empty where no image was read.
     """
 
     width: int
@@ -61,6 +63,8 @@ class ImageSignals:
     noise: float
     edges: float
     entropy: float
+    picture: str = ""
+    scene: str = ""
 
     @property
     def bits_per_pixel(self) -> float:
@@ -80,21 +84,30 @@ def image_signals(data: bytes) -> ImageSignals:
             if width * height > MAX_PIXELS:
                 raise SignalsError(f"the image has {width}x{height} pixels: send at most 100 million")
             quality = _jpeg_quality(image)
-            grey = _reduced_grey(image)
+            reduced = _reduced_grey(image)
             kind = "PNG" if image.format == "PNG" else "JPEG"
     except UNREADABLE as error:
         raise SignalsError(f"the image cannot be decoded ({error}): send a whole JPEG or PNG") from error
-    return ImageSignals(width, height, len(data), kind, quality, *_measure(grey))
+    return ImageSignals(
+        width,
+        height,
+        len(data),
+        kind,
+        quality,
+        *_measure(np.asarray(reduced, dtype=np.float32)),
+        picture=digest(data),
+        scene=average_hash(reduced),
+    )
 
 
-def _reduced_grey(image: Image.Image) -> NDArray[np.float32]:
+def _reduced_grey(image: Image.Image) -> Image.Image:
     image.draft("L", (SIDE, SIDE))
     reduced = image.convert("L")
     scale = SIDE / max(reduced.size)
     if scale < 1:
         size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
         reduced = reduced.resize(size, Image.Resampling.BOX)
-    return np.asarray(reduced, dtype=np.float32)
+    return reduced
 
 
 def _measure(grey: NDArray[np.float32]) -> tuple[float, float, float, float, float, float, float, float]:

@@ -11,6 +11,7 @@ from controller.costs import Costs
 from controller.drift import PageHinkley
 from controller.errors import SnapshotError
 from controller.failures import Failures
+from controller.familiarity import Familiarity
 from controller.floor import Floor
 from controller.loss import Loss
 from controller.quality import PRIOR_MEAN, Quality
@@ -19,7 +20,7 @@ from controller.settings import ControllerSettings
 from controller.status import Status, Tally
 from controller.truth import Truth
 
-VERSION: Final = 3
+VERSION: Final = 4
 CAPACITY: Final = 64
 DIFFER_RATE: Final = 0.02
 
@@ -38,7 +39,8 @@ class Learned:
         self.costs = Costs(settings)
         self.quality = Quality(settings)
         self.judge = Judge(settings)
-        self.truth = Truth(settings, len(PRIOR_MEAN))
+        self.familiarity = Familiarity(forgetting.quality)
+        self.truth = Truth(settings, len(PRIOR_MEAN), self.familiarity)
         self.floor = Floor(settings.floor, learning.price_step, settings.cloud_prior.quality)
         self.loss = Loss(forgetting.floor)
         self.audit = Audit(settings.audit_budget, learning.opening_audits)
@@ -88,6 +90,7 @@ class Learned:
         """Plain lists and numbers, for JSON. Which servers failed lately is not among them."""
         return {
             **self.knowledge(),
+            "familiarity": self.familiarity.snapshot(),
             "costs": self.costs.snapshot(),
             "floor": self.floor.snapshot(),
             "loss": self.loss.snapshot(),
@@ -133,6 +136,7 @@ class Learned:
             SnapshotError: it is of another version or shape.
         """
         learned = cls.knowing(settings, held)
+        learned.familiarity.restore(snapshot.part(held, "familiarity"))
         learned.costs.restore(snapshot.part(held, "costs"))
         learned.floor.restore(snapshot.part(held, "floor"))
         learned.loss.restore(snapshot.part(held, "loss"))

@@ -14,6 +14,7 @@ from controller.learned import Learned
 from controller.logistic import KIN
 from controller.memory import Episode
 from controller.outcome import Execution, Outcome
+from controller.roster import differing
 from controller.truth import Who, witnessed
 
 HEAVIEST: Final = 10.0  # weight of a label; a rarer audit counts no more, or it would decide alone
@@ -51,6 +52,8 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
     """Take in that the answer that was sent out was right or wrong."""
     if episode.own is None:
         return
+    if episode.own:
+        learned.audit.learn_told()
     expected = episode.differ if episode.judgement is None else episode.judgement.differ
     differed, who = episode.differ, Who(episode.skill, episode.standard, not episode.own)
     if not episode.compared:
@@ -58,8 +61,9 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
         if episode.own and episode.skill is not None and episode.judgement is not None:
             learned.quality.learn(episode.skill, episode.x, differed, 1.0)
             learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
+            learned.familiarity.learn(episode.looks, differing(episode.skill), expected, differed)
             learned.tally.add("labels")
-    learned.truth.learn(correct, differed, expected, episode.x, who)
+    learned.truth.learn(correct, differed, expected, episode.x, who, episode.looks)
     learned.tally.add("feedback")
 
 
@@ -112,6 +116,7 @@ def _learn_quality(
         learned.judge.learn(skill, judgement, episode.differ, 1.0)
     if not episode.compared:
         return events
+    learned.familiarity.learn(episode.looks, differing(skill), judgement.differ, episode.differ)
     weight = min(HEAVIEST, 1.0 / episode.audit) if audited and episode.audit > 0 else 1.0
     learned.judge.learn(skill, judgement, episode.differ, weight)
     if (direction := _drift(learned, "quality", skill, episode.differ, judgement.differ)) is not None:

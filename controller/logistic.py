@@ -51,14 +51,16 @@ def centres(p: Vector, variance: Vector) -> Vector:
     return logits(p) * np.sqrt(1.0 + math.pi / 8.0 * variance)
 
 
-def learn_label(beliefs: Beliefs, name: str, x: Vector, label: float, weight: float) -> None:
+def learn_label(
+    beliefs: Beliefs, name: str, x: Vector, label: float, weight: float, shift: float = 0.0
+) -> None:
     """Move a row to the Laplace approximation of its posterior after one label.
 
     The label, in [0, 1], counts `weight` times and speaks of z = w . x alone, so the posterior's mode lies on
     the line w + Cx t and is found in one dimension: z' = z + s2 * weight * (label - sigmoid(z')) with
-    s2 = x'Cx (the online form of Spiegelhalter and Lauritzen 1990).
+    s2 = x'Cx (the online form of Spiegelhalter and Lauritzen 1990). `shift` is added to z.
     """
-    z, reach = float(beliefs.mean(name) @ x), beliefs.reach(name, x)
+    z, reach = float(beliefs.mean(name) @ x) + shift, beliefs.reach(name, x)
     variance = float(reach @ x)
     step = variance * weight
     if step < 1e-12:

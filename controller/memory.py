@@ -9,6 +9,7 @@ from typing import Final
 from controller.beliefs import Vector
 from controller.confidence import Judgement
 from controller.decision import Decision
+from controller.looks import Looks
 
 CAPACITY: Final = 2000
 
@@ -18,6 +19,7 @@ class Episode:
     """One question.
 
     Attributes:
+        looks: names under which it may be met again.
         differ: how likely the board's answer differs from the cloud's, as far as is known.
         standard: skill of the reference when it was decided; empty where there was none.
         skill: whose answer was judged; None when only the reference answered.
@@ -29,6 +31,7 @@ class Episode:
     """
 
     x: Vector
+    looks: Looks
     differ: float
     standard: str
     skill: str | None = None
@@ -45,7 +48,7 @@ class Episode:
         candidates = decision.basis.candidates
         local = candidates.guesses.differ[candidates.roster.local]
         differ = float(local.min()) if local.size else 0.5
-        return cls(decision.basis.x, differ, candidates.roster.standard)
+        return cls(decision.basis.x, candidates.looks, differ, candidates.roster.standard)
 
     def judged(self, skill: str, judgement: Judgement, audit: float) -> None:
         """Take in what the answer of a skill was held for."""

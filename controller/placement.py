@@ -45,7 +45,7 @@ def place(
     if count == 0:
         why = "; ".join(f"{arm}: {why}" for arm, why in zip(roster.ids, candidates.blocked, strict=True))
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
-    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster)
+    lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster, candidates.looks)
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
     lost, cautious = damage.of(candidates.guesses.both)
     asks = candidates.asks(lam, cautious)
@@ -116,7 +116,8 @@ def _scores(
 ) -> Vector:
     """The route rule: cost + lambda * loss - exploration, with what an escalation to come would cost."""
     cost, guesses = candidates.cost, candidates.guesses
-    exploration = cost * (1.0 - np.exp(-HOPE * candidates.estimates.ignorance))
+    estimated = cost - settings.weights.money_per_call * candidates.roster.calls
+    exploration = estimated * (1.0 - np.exp(-HOPE * candidates.estimates.ignorance))
     to_come = lam * lost
     cascades = np.flatnonzero(ask < np.inf)
     if cascades.size:

@@ -69,8 +69,12 @@ class Quality:
         self._settings = settings
         self._beliefs = Beliefs(len(PRIOR_MEAN), settings.forgetting.quality)
 
-    def guess(self, roster: Roster, x: Vector) -> Guesses:
-        """What to expect of the arms at features `x`; the reference never differs."""
+    def guess(self, roster: Roster, x: Vector, shifts: Vector) -> Guesses:
+        """What to expect of the arms at features `x`; the reference never differs.
+
+        Args:
+            shifts: what is known beyond the features, to be added to the logits; shape (arms,).
+        """
         skills, beliefs = roster.skills, self._beliefs
         for arm, skill in zip(roster.arms, skills, strict=True):
             if skill not in beliefs:
@@ -78,7 +82,7 @@ class Quality:
         means, variances = beliefs.predictions(x)
         rows = beliefs.rows(skills)
         variance = np.maximum(variances[rows], 0.0)
-        z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance)
+        z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance) + shifts
         both = np.empty((2, len(z)))
         both[0] = z
         both[1] = z + self._settings.learning.caution * np.sqrt(variance)

@@ -21,6 +21,7 @@ class Roster:
         cloud: shape (arms,), whether the arm is in the cloud.
         calls: the same as a number, 1 or 0.
         local: places of the board's arms.
+        differing: names of what is learned of how often each differs from the reference.
         home: place of the reference; None when there is no cloud.
         reference: the cloud arm that all others are measured by; None when there is none.
         standard: its skill; empty when there is none.
@@ -30,6 +31,7 @@ class Roster:
         self.arms = arms
         self.ids = tuple(arm.id for arm in arms)
         self.skills = tuple(arm.skill for arm in arms)
+        self.differing = tuple(map(differing, self.skills))
         self.servers = tuple(arm.server for arm in arms)
         self.index = {name: place for place, name in enumerate(self.ids)}
         self.cloud: NDArray[np.bool_] = np.array([arm.tier == "cloud" for arm in arms], dtype=np.bool_)
@@ -60,6 +62,11 @@ class Rosters:
         if arms != self._last.arms:
             self._last = Roster(arms, self._settings)
         return self._last
+
+
+def differing(skill: str) -> str:
+    """Name of what is learned of how often answers of a skill differ from the reference's."""
+    return f"differ {skill}"
 
 
 def reference_of(arms: Iterable[Arm], settings: ControllerSettings) -> Arm | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from controller.errors import SignalsError
 from controller.image_signals import ImageSignals, image_signals
+from controller.looks import Looks, looks_of
 from controller.text_signals import TextSignals, text_signals
 from controller.wording import PLACES
 
@@ -67,6 +68,11 @@ class Signals:
         Each is within [0, 1], those of the wording within [-1, 1].
         """
         return self._vector
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Names under which the same may have been met before; none where no image was read."""
+        return looks_of(self.image.picture, self.image.scene, self.text.wording) if self.image.picture else ()
 
     @cached_property
     def _vector(self) -> NDArray[np.float64]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from controller.arm import Arm
 from controller.learned import Learned
 from controller.outcome import Confidence
@@ -42,7 +44,7 @@ def study(example: Example, learned: Learned, weight: float) -> None:
     if roster.home is None or roster.reference is None:
         return
     x = features(example.signals.vector())
-    guesses = learned.quality.guess(roster, x)
+    guesses = learned.quality.guess(roster, x, np.zeros(len(roster.arms)))
     for place, arm in enumerate(roster.arms):
         if roster.same_skill[place]:
             continue

@@ -12,7 +12,9 @@ from controller import snapshot
 from controller.beliefs import Beliefs, Vector
 from controller.damage import TYPICAL, Damage
 from controller.errors import SnapshotError
+from controller.familiarity import Familiarity
 from controller.logistic import learn_label, logit, sigmoid
+from controller.looks import Looks
 from controller.roster import Roster
 from controller.settings import ControllerSettings
 
@@ -69,9 +71,11 @@ class Truth:
     Args:
         settings: priors, and how fast they are forgotten.
         signals: number of quality features, the leading 1 included.
+        familiarity: of what was met before.
     """
 
-    def __init__(self, settings: ControllerSettings, signals: int) -> None:
+    def __init__(self, settings: ControllerSettings, signals: int, familiarity: Familiarity) -> None:
+        self._familiarity = familiarity
         self._learning, self._signals = settings.learning, signals
         self._odds = Beliefs(signals + 1, settings.forgetting.quality)
         self._roster: Roster | None = None
@@ -81,12 +85,13 @@ class Truth:
         self._usual = np.zeros(signals)
         self._usual[0] = 1.0
 
-    def damage(self, x: Vector, roster: Roster) -> Damage:
+    def damage(self, x: Vector, roster: Roster, looks: Looks = ()) -> Damage:
         """As it is held now for a question with the quality features `x`."""
         if self._roster is not roster:
             self._meet_all(roster)
         weights = self._odds.means(self._asked)
-        return Damage((weights[:, :-1] @ x).reshape(2, -1), weights[:, -1].reshape(2, -1))
+        bias = weights[:, :-1] @ x + self._familiarity.shifts(looks, self._asked)
+        return Damage(bias.reshape(2, -1), weights[:, -1].reshape(2, -1))
 
     def net_variance(self, differ: float) -> float:
         """Variance of `Damage.net` at a probability, for a usual question and skill; 0 without a skill."""
@@ -120,7 +125,15 @@ class Truth:
         return differs / (differs + agrees)
 
     def learn(
-        self, correct: bool, differed: float, expected: float, x: Vector, who: Who, *, weight: float = 1.0
+        self,
+        correct: bool,
+        differed: float,
+        expected: float,
+        x: Vector,
+        who: Who,
+        looks: Looks = (),
+        *,
+        weight: float = 1.0,
     ) -> None:
         """Take in that an answer to a question with the quality features `x` was right or wrong.
 
@@ -140,9 +153,9 @@ class Truth:
         if who.told_of_reference and not correct:  # the judged answer may be right, or neither
             before, others = self._chance(right, at), self._chance(rest, at)
             judged_right = before / (before + (1.0 - before) * (1.0 - others))
-        learn_label(self._odds, right, at, judged_right, weight * differed)
+        self._learn_odds(right, at, looks, judged_right, weight * differed)
         if who.told_of_reference:
-            learn_label(self._odds, rest, at, float(correct), weight * differed * (1.0 - judged_right))
+            self._learn_odds(rest, at, looks, float(correct), weight * differed * (1.0 - judged_right))
 
     def snapshot(self) -> dict[str, object]:
         """Plain lists, for JSON."""
@@ -196,6 +209,11 @@ class Truth:
 
     def _chance(self, name: str, at: Vector) -> float:
         return sigmoid(float(self._odds.mean(name) @ at))
+
+    def _learn_odds(self, name: str, at: Vector, looks: Looks, label: float, weight: float) -> None:
+        z = float(self._odds.mean(name) @ at) + self._familiarity.shift(looks, name)
+        self._familiarity.learn(looks, name, sigmoid(z), label, weight)
+        learn_label(self._odds, name, at, label, weight)
 
     def _belief(self, name: str, at: Vector) -> tuple[float, float]:
         """Mean and variance of a probability."""

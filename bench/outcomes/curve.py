@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 
 from bench import trace
-from bench.outcomes.foresight import foresight
 from bench.outcomes.loader import read_outcomes
 from bench.report.table import Table, number, text
 from bench.runner import Task, dataset_of, run_all, summary_of
@@ -20,10 +19,11 @@ from bench.sim.stream import Telling
 from bench.summary import Summary
 
 WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"
-FLOORS: Final = (0.6, 0.72, 0.76, 0.8, 0.84, 0.88, 0.92, 0.96, 0.99)
+FLOORS: Final = (0.6, 0.72, 0.8, 0.84, 0.88, 0.9, 0.92, 0.94, 0.96, 0.99)
 TOLD: Final = (0.0, 0.1, 1.0)  # shares of answers that the controller is told of
 SHARE: Final = 0.4
 UNPRIMED: Final = "no warm start, no priors"
+UNFAMILIAR: Final = "no warm start, no priors, no familiarity"
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class OutcomeCurve:
 
     Attributes:
         above: the controller's, for each share told.
-        foresight: those of its learners, were they told all; see `foresight`.
+        unfamiliar: the same, told of all, were every image met for the first time.
     """
 
     points: tuple[Point, ...]
     above: dict[float, tuple[float, ...]]
-    foresight: tuple[float, ...]
+    unfamiliar: tuple[float, ...]
 
 
 def curve_of_outcomes(
@@ -66,33 +66,35 @@ def curve_of_outcomes(
         trace.write(path, read_outcomes(folder, weak, strong))
         reported = dataset_of(path, CALLS_ONLY.name, "report")
         low, high = reported.correct[:, 0].mean(), reported.correct[:, 1].mean()
+        runs = [*((UNPRIMED, told) for told in TOLD), (UNFAMILIAR, max(TOLD))]
         tasks = [
             Task(
                 path,
-                UNPRIMED,
+                policy,
                 floor,
                 seed,
                 profile=CALLS_ONLY.name,
                 count=len(reported),
                 telling=Telling(share=told, mean_delay_s=30.0),
             )
-            for told in TOLD
+            for policy, told in runs
             for floor in FLOORS
             for seed in range(seeds)
         ]
         summaries = iter(list(run_all(tasks, summary_of, processes=processes)))
-    points, above = [], {}
-    for told in TOLD:
+    points, gains = [], []
+    coin = float(low + SHARE * (high - low))
+    for policy, told in runs:
         by_seed: list[list[tuple[float, float]]] = [[] for _ in range(seeds)]
         for floor in FLOORS:
             found = [next(summaries) for _ in range(seeds)]
             for seed, summary in enumerate(found):
                 by_seed[seed].append((min(1.0, summary.calls), summary.accuracy))
-            points.append(_point(told, floor, found, float(low), float(high)))
-        coin = float(low + SHARE * (high - low))
-        above[told] = tuple(accuracy_at(SHARE, pairs, float(low), float(high)) - coin for pairs in by_seed)
-    foreseen = tuple(foresight(reported, SHARE, seed) for seed in range(seeds))
-    return OutcomeCurve(tuple(points), above, foreseen)
+            if policy == UNPRIMED:
+                points.append(_point(told, floor, found, float(low), float(high)))
+        gains.append(tuple(accuracy_at(SHARE, pairs, float(low), float(high)) - coin for pairs in by_seed))
+    *above, unfamiliar = gains
+    return OutcomeCurve(tuple(points), dict(zip(TOLD, above, strict=True)), unfamiliar)
 
 
 def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float, high: float) -> float:
@@ -117,9 +119,9 @@ def outcomes_table(curve: OutcomeCurve) -> Table:
         title="Real outcomes of two models",
         note=(
             f"Accuracy above a coin's at {SHARE:.0%} strong calls: {gains}. Online and from nothing: no "
-            f"priors, no training, no confidence; only calls cost, audits included. The same learners, told "
-            f"both models' outcomes after every question and the threshold in hindsight, would reach "
-            f"{100 * np.mean(curve.foresight):+.1f}. Outcomes are real."
+            f"priors, no training, no confidence; only calls cost, audits included. Were every image met for "
+            f"the first time, being told of all would bring {100 * np.mean(curve.unfamiliar):+.1f}. "
+            f"Outcomes are real."
         ),
         columns=("told of", "floor", "strong calls", "accuracy", "a coin's", "gain"),
         rows=tuple(

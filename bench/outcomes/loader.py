@@ -56,6 +56,7 @@ def read_outcomes(
                 question=row["question"],
                 truth="right",
                 signals=signals.vector(),
+                looks=signals.looks,
             )
         )
         for (_, kept), model in zip(runs.items(), (weak, strong), strict=True):

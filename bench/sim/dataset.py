@@ -124,7 +124,7 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
         payload[:, column] = mean_bytes * sizes[:, column] / sizes[:, column].mean()
     return Dataset(
         arms=arms,
-        signals=tuple(RecordedSignals(question.signals) for question in questions),
+        signals=tuple(RecordedSignals(question.signals, question.looks) for question in questions),
         types=tuple(question.type for question in questions),
         groups=tuple(question.group for question in questions),
         answers=tuple(zip(*([normalise(run.answer) for run in column] for column in runs), strict=True)),

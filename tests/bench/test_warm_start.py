@@ -29,7 +29,7 @@ def surprise(policy: Ours, dataset: Dataset) -> float:
     roster = learned.rosters.of(dataset.arms)
     assert roster.home is not None
     for signals, answers in zip(dataset.signals, dataset.answers, strict=True):
-        differ = learned.quality.guess(roster, features(signals.vector())).differ
+        differ = learned.quality.guess(roster, features(signals.vector()), np.zeros(len(roster.arms))).differ
         found += [
             -np.log(differ[place] if answers[place] != answers[roster.home] else 1.0 - differ[place])
             for place in roster.local

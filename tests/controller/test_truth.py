@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from controller.arm import Arm
 from controller.beliefs import Vector
+from controller.familiarity import Familiarity
 from controller.logistic import logits
 from controller.quality import features
 from controller.roster import Roster
@@ -25,7 +26,7 @@ OWN, OTHER = Who(SMALL.skill, LARGE.skill, False), Who(SMALL.skill, LARGE.skill,
 
 @pytest.fixture
 def truth() -> Truth:
-    return Truth(SETTINGS, len(X))
+    return Truth(SETTINGS, len(X), Familiarity(1.0))
 
 
 def net(truth: Truth, *differ: float, x: Vector = X) -> Vector:
@@ -75,7 +76,7 @@ def test_a_wrong_answer_of_the_board_makes_a_difference_likely_and_a_right_one_u
 
 @given(st.lists(st.tuples(st.sampled_from([OWN, OTHER]), st.booleans(), st.floats(0, 1)), max_size=100))
 def test_no_feedback_breaks_the_shares(truths: list[tuple[Who, bool, float]]) -> None:
-    truth = Truth(SETTINGS, len(X))
+    truth = Truth(SETTINGS, len(X), Familiarity(1.0))
     for who, correct, differed in truths:
         truth.learn(correct, differed, differed, X, who)
     found = net(truth, 0.01, 0.3, 0.99)
@@ -94,7 +95,7 @@ def test_what_is_known_beside_one_reference_is_not_taken_for_another(truth: Trut
     other = Roster((SMALL, Arm("cloud", "other", 0, "peer")), SETTINGS)
     for _ in range(100):
         truth.learn(False, 1.0, 0.3, X, OTHER)
-    found, fresh = truth.damage(X, other), Truth(SETTINGS, len(X)).damage(X, other)
+    found, fresh = truth.damage(X, other), Truth(SETTINGS, len(X), Familiarity(1.0)).damage(X, other)
     assert (found.bias == fresh.bias).all()
     assert (truth.damage(X, ROSTER).bias != fresh.bias).any()
 
