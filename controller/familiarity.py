@@ -41,13 +41,15 @@ class Familiarity:
             OrderedDict()
         )  # the last in order is the last learned
         self._trust = Beliefs(len(SORTS), forgetting)
+        self._trusts: dict[str, list[float]] = {}  # their means, until the next label
 
     def shifts(self, looks: Looks, names: Sequence[str]) -> Vector:
         """What to add to the logits of some regressions for a question with these looks, shape (names,)."""
-        met = [self._held.get(look) for look in looks]
-        if not any(met):
-            return np.zeros(len(names))
-        return np.array([self._trusted(name) @ _means(met, name) for name in names])
+        added: dict[str, float] = {}
+        for sort, look in enumerate(looks):
+            for name, (mean, _) in self._held.get(look, {}).items():
+                added[name] = added.get(name, 0.0) + self._trusted(_subject(name))[sort] * mean
+        return np.array([added.get(name, 0.0) for name in names]) if added else np.zeros(len(names))
 
     def shift(self, looks: Looks, name: str) -> float:
         """The same for one."""
@@ -60,8 +62,10 @@ class Familiarity:
         p = min(1.0 - SURE, max(SURE, p))
         means = _means([self._held.get(look) for look in looks], name)
         if means.any():
-            others = logit(p) - float(self._trusted(name) @ means)
-            learn_label(self._trust, _subject(name), means, label, weight, shift=others)
+            subject = _subject(name)
+            others = logit(p) - float(np.dot(self._trusted(subject), means))
+            learn_label(self._trust, subject, means, label, weight, shift=others)
+            self._trusts.pop(subject, None)
         for look in looks:
             shifts = self._held.setdefault(look, {})
             self._held.move_to_end(look)
@@ -90,13 +94,14 @@ class Familiarity:
                 kept[name] = (mean, variance)
             self._held[look] = kept
 
-    def _trusted(self, name: str) -> Vector:
-        """How far each sort of look is believed, shape (sorts,)."""
-        subject = _subject(name)
-        if subject not in self._trust:
-            sorts = len(SORTS)
-            self._trust.add(subject, np.full(sorts, TRUST), np.full(sorts, TRUST_DEVIATION**2))
-        return self._trust.mean(subject)
+    def _trusted(self, subject: str) -> list[float]:
+        """How far each sort of look is believed."""
+        if subject not in self._trusts:
+            if subject not in self._trust:
+                sorts = len(SORTS)
+                self._trust.add(subject, np.full(sorts, TRUST), np.full(sorts, TRUST_DEVIATION**2))
+            self._trusts[subject] = self._trust.mean(subject).tolist()
+        return self._trusts[subject]
 
 
 def _subject(name: str) -> str:
