@@ -21,6 +21,7 @@ CAPACITY: Final = 4096
 SURE: Final = 0.01  # no label is taken to be surer
 
 Shift = tuple[float, float]  # its mean and variance
+UNMET: Final[Shift] = (0.0, DEVIATION**2)
 
 
 class Familiarity:
@@ -37,9 +38,8 @@ class Familiarity:
     """
 
     def __init__(self, forgetting: float) -> None:
-        self._held: OrderedDict[str, dict[str, Shift]] = (
-            OrderedDict()
-        )  # the last in order is the last learned
+        # By look and name; the last in order is the last learned.
+        self._held: OrderedDict[str, dict[str, Shift]] = OrderedDict()
         self._trust = Beliefs(len(SORTS), forgetting)
         self._trusts: dict[str, list[float]] = {}  # their means, until the next label
 
@@ -60,7 +60,7 @@ class Familiarity:
         if not looks:
             return
         p = min(1.0 - SURE, max(SURE, p))
-        means = _means([self._held.get(look) for look in looks], name)
+        means = np.array([self._held.get(look, {}).get(name, UNMET)[0] for look in looks])
         if means.any():
             subject = _subject(name)
             others = logit(p) - float(np.dot(self._trusted(subject), means))
@@ -69,7 +69,7 @@ class Familiarity:
         for look in looks:
             shifts = self._held.setdefault(look, {})
             self._held.move_to_end(look)
-            mean, variance = shifts.get(name, (0.0, DEVIATION**2))
+            mean, variance = shifts.get(name, UNMET)
             variance = 1.0 / (1.0 / min(DEVIATION**2, variance / KEPT) + weight * p * (1.0 - p))
             shifts[name] = (mean + variance * weight * (label - p), variance)
         while len(self._held) > CAPACITY:
@@ -106,7 +106,3 @@ class Familiarity:
 
 def _subject(name: str) -> str:
     return name.partition(" ")[0]
-
-
-def _means(met: Sequence[dict[str, Shift] | None], name: str) -> Vector:
-    return np.array([shifts[name][0] if shifts and name in shifts else 0.0 for shifts in met])
