@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -141,12 +140,9 @@ class Asking:
 
 
 def p95_s(decision: Decision, arm: Arm) -> float:
-    """What 19 in 20 calls stay below: log(server_ms) is taken as normal, `late_ms` is one deviation above."""
+    """What 19 in 20 calls stay below: log(server_ms) is taken as normal."""
     candidates = decision.basis.candidates
-    estimate = candidates.estimates.of(candidates.roster.ids.index(arm.id))
-    server_ms = estimate.latency_ms - estimate.link_ms
-    deviation = math.log((estimate.late_ms - estimate.link_ms) / server_ms)
-    return (estimate.link_ms + server_ms * math.exp(P95 * deviation)) / 1e3
+    return float(candidates.estimates.below_ms(P95)[candidates.roster.index[arm.id]]) / 1e3
 
 
 def _settled(

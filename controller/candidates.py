@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ from controller.settings import ControllerSettings
 LATE: Final = "it would miss the deadline"
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The arms as they stand for one question; every array has shape (arms,).
 
     Attributes:
@@ -68,7 +66,7 @@ class Candidates:
         reasons[place] = reason
         able = self.able.copy()
         able[place] = False
-        return replace(self, blocked=tuple(reasons), able=able)
+        return self._replace(blocked=tuple(reasons), able=able)
 
 
 def gather(

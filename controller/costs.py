@@ -33,6 +33,7 @@ OUTLIER: Final = 4.0  # deviations beyond which a residual counts no further
 WIDENING: Final = 0.5
 STALENESS: Final = 0.004  # variance of log(server_ms) gained with each question on which the arm was not run
 STALEST: Final = 0.25
+LATE: Final = 1.0  # deviations of log(server_ms)
 LONGEST: Final = 16.0  # log(server_ms): two hours
 
 
@@ -41,19 +42,19 @@ class Estimate(NamedTuple):
 
     Attributes:
         latency_ms, energy_j: of the whole call.
-        late_ms: a latency that few calls exceed, one deviation of its logarithm above.
         link_ms: the link's part of it; 0 on the board.
         ignorance: deviation of the mean of log(server_ms), which trying the arm would take away.
+        variance: of log(server_ms) around what is expected.
         waiting: log(1 + requests already waiting).
         path_model_ms, energy_model_j: the computed link part and energy, without what was learned of them.
     """
 
     arm: Arm
     latency_ms: float
-    late_ms: float
     energy_j: float
     link_ms: float
     ignorance: float
+    variance: float
     waiting: float
     path_model_ms: float
     energy_model_j: float
@@ -64,17 +65,27 @@ class Estimates(NamedTuple):
 
     arms: tuple[Arm, ...]
     latency_ms: Vector
-    late_ms: Vector
     energy_j: Vector
     link_ms: Vector
     ignorance: Vector
+    variance: Vector
     waiting: Vector
     path_model_ms: Vector
     energy_model_j: Vector
 
     def of(self, place: int) -> Estimate:
         """The estimate of one arm."""
-        return Estimate(self.arms[place], *(float(column[place]) for column in self[1:]))
+        return Estimate(self.arms[place], *[column.item(place) for column in self[1:]])
+
+    @property
+    def late_ms(self) -> Vector:
+        """Latencies that few calls exceed."""
+        return self.below_ms(LATE)
+
+    def below_ms(self, deviations: float) -> Vector:
+        """Latencies that calls stay below, so many deviations of log(server_ms) above what is expected."""
+        server_ms = self.latency_ms - self.link_ms
+        return self.link_ms + server_ms * np.exp(deviations * np.sqrt(self.variance))
 
 
 class Costs:
@@ -108,8 +119,9 @@ class Costs:
         base = means[rows]
         self._questions += 1
         waiting = np.array([math.log1p(option.queue) if option.queue else 0.0 for option in options])
-        idle_ms = np.exp(np.minimum(base, LONGEST))
-        server_ms = np.exp(np.minimum(base + beliefs.weights(1)[rows] * waiting, LONGEST))
+        server_ms = idle_ms = np.exp(np.minimum(base, LONGEST))
+        if np.count_nonzero(waiting):
+            server_ms = np.exp(np.minimum(base + beliefs.weights(1)[rows] * waiting, LONGEST))
         ways = [self._way(option) for option in options]
         path, sending, stretch, payload = np.array(ways).reshape(-1, 4).T
         link = stretch * path
@@ -122,10 +134,10 @@ class Costs:
         return Estimates(
             roster.arms,
             latency_ms=latency,
-            late_ms=link + server_ms * np.exp(np.sqrt(self._noise.several(names))),
             energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
             ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + [self._stale(name) for name in names]),
+            variance=self._noise.several(names),
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,
@@ -195,7 +207,7 @@ class Costs:
     ) -> DriftEvent | None:
         name = estimate.arm.id
         x = np.array((1.0, estimate.waiting, *device_features(device)))
-        residual = log_server_ms - self._beliefs.predict(name, x)[0]
+        residual = log_server_ms - float(self._beliefs.mean(name) @ x)
         wandered = self._stale(name)
         self._beliefs.drift(name, 0, wandered)
         self._learned_at[name] = self._questions

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controller.beliefs import Matrix
 from controller.logistic import logit, logits, sigmoid, sigmoids
@@ -47,10 +46,6 @@ class Damage(NamedTuple):
         """`of` for the logits of the probabilities."""
         lost: Matrix = sigmoids(z) * self.net(z)
         return lost
-
-    def some(self, places: NDArray[np.intp]) -> Damage:
-        """Of some of the arms."""
-        return Damage(self.bias[:, places], self.slope[:, places])
 
     def one(self, place: int, differ: float) -> float:
         """`of` for a single answer of one arm."""

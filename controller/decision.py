@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from controller.arm import Arm
 from controller.beliefs import Vector
@@ -36,8 +36,7 @@ class Prediction:
     escalation: float = 0.0
 
 
-@dataclass(frozen=True)
-class Basis:
+class Basis(NamedTuple):
     """What a decision was made from, for the controller's own use; the arrays have shape (arms,).
 
     Attributes:
@@ -102,8 +101,7 @@ class Decision:
     def risk(self) -> float:
         """How likely even the board's best answer would differ from the cloud's; 0 without a board's arm."""
         candidates = self.basis.candidates
-        differ = candidates.guesses.differ[candidates.roster.local]
-        return float(differ.min()) if differ.size else 0.0
+        return min(candidates.guesses.differ[candidates.roster.local].tolist(), default=0.0)
 
     @cached_property
     def reason(self) -> str:

@@ -8,7 +8,7 @@ from controller.settings import PowerModel
 
 def local_energy_j(power: PowerModel, computing_ms: Vector) -> Vector:
     """Of the board's own model; waiting in its queue costs nothing beyond idle."""
-    return power.local_w * computing_ms / 1e3
+    return power.local_w / 1e3 * computing_ms
 
 
 def cloud_energy_j(
@@ -20,5 +20,5 @@ def cloud_energy_j(
     >>> round(cloud_energy_j(power, latency_ms=500.0, sending_ms=100.0, payload_bytes=50_000), 3)
     0.9
     """
-    waiting_j = power.wait_w * latency_ms / 1e3
-    return waiting_j + power.radio_w * sending_ms / 1e3 + power.radio_j_per_mb * payload_bytes / 1e6
+    waiting_j = power.wait_w / 1e3 * latency_ms
+    return waiting_j + power.radio_w / 1e3 * sending_ms + power.radio_j_per_mb / 1e6 * payload_bytes

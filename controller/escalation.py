@@ -27,7 +27,7 @@ def follow_up(
 ) -> tuple[FollowUp, float]:
     """What to do with an answer that is not the reference's, and how likely an audit of it was."""
     basis, candidates = decision.basis, decision.basis.candidates
-    roster, late_ms = candidates.roster, candidates.estimates.late_ms
+    roster = candidates.roster
     damage = basis.damage
     asks: list[float] = basis.asks.tolist()
     place = roster.index[run.arm.id]
@@ -42,7 +42,7 @@ def follow_up(
         timely = asks
         if basis.deadline_ms is not None:
             left_ms = basis.deadline_ms - (run.latency_ms or 0.0)
-            timely = [cost if late <= left_ms else math.inf for cost, late in zip(asks, late_ms, strict=True)]
+            timely = np.where(candidates.estimates.late_ms <= left_ms, asks, math.inf).tolist()
         in_time = min(timely) < math.inf
         next_arm = _worth_asking(timely, place, judgement, basis)
         if next_arm is not None:

@@ -12,6 +12,8 @@ from controller.beliefs import Beliefs, Vector
 KIN: Final = 0.3  # of a label: what an answer tells of the same model at another resolution
 STEPS: Final = 20  # of Newton's method, halved into its bracket where it overshoots; two or three do
 CLOSE: Final = 1e-3  # logits
+SUREST: Final = 1e-4  # probability
+FARTHEST: Final = math.log(1.0 / SUREST - 1.0)
 
 
 def sigmoid(z: float) -> float:
@@ -20,20 +22,25 @@ def sigmoid(z: float) -> float:
 
 
 def sigmoids(z: Vector) -> Vector:
-    """`sigmoid` of each."""
-    return 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(z, -60.0), 60.0)))
+    """`sigmoid` of each, for z above -700."""
+    return 1.0 / (1.0 + np.exp(-z))
 
 
 def logit(p: float) -> float:
     """The inverse of `sigmoid`, with p held off 0 and 1."""
-    p = max(1e-4, min(1.0 - 1e-4, p))
+    p = max(SUREST, min(1.0 - SUREST, p))
     return math.log(p / (1.0 - p))
 
 
 def logits(p: Vector) -> Vector:
     """`logit` of each."""
-    held = np.minimum(np.maximum(p, 1e-4), 1.0 - 1e-4)
+    held = np.minimum(np.maximum(p, SUREST), 1.0 - SUREST)
     return np.log(held / (1.0 - held))
+
+
+def bounded(z: Vector) -> Vector:
+    """Logits as `logits` would return them of their `sigmoids`."""
+    return np.minimum(np.maximum(z, -FARTHEST), FARTHEST)
 
 
 def averaged(z: float, variance: float) -> float:
@@ -44,11 +51,6 @@ def averaged(z: float, variance: float) -> float:
 def centre(p: float, variance: float) -> float:
     """The z for which E[sigmoid(N(z, variance))] is `p`: the inverse of `averaged`."""
     return logit(p) * math.sqrt(1.0 + math.pi * variance / 8.0)
-
-
-def centres(p: Vector, variance: Vector) -> Vector:
-    """`centre` of each."""
-    return logits(p) * np.sqrt(1.0 + math.pi / 8.0 * variance)
 
 
 def learn_label(

@@ -46,8 +46,7 @@ class Episode:
     def of(cls, decision: Decision) -> Episode:
         """An episode of which nothing but the decision is known."""
         candidates = decision.basis.candidates
-        local = candidates.guesses.differ[candidates.roster.local]
-        differ = float(local.min()) if local.size else 0.5
+        differ = min(candidates.guesses.differ[candidates.roster.local].tolist(), default=0.5)
         return cls(decision.basis.x, candidates.looks, differ, candidates.roster.standard)
 
     def judged(self, skill: str, judgement: Judgement, audit: float) -> None:

@@ -47,12 +47,12 @@ def place(
         raise NoArm(f"nothing can answer this question now: {why or 'there is no model server'}")
     lam, damage = learned.floor.lam(candidates.call), learned.truth.damage(x, roster, candidates.looks)
     deadline_ms = math.inf if context.deadline_ms is None else context.deadline_ms
-    lost, cautious = damage.of(candidates.guesses.both)
+    lost, cautious = candidates.guesses.both * damage.net(candidates.guesses.z)
     asks = candidates.asks(lam, cautious)
     ask = _ask_after(asks, candidates, deadline_ms)
     spread = learned.judge.spreads(roster.skills)
     score = _scores(candidates, lam, damage, lost, ask, spread, settings)
-    best = int(np.argmin(np.where(able, score, np.inf)))
+    best = int(np.where(able, score, np.inf).argmin())
     chosen, propensity = _probe(best, able, count, settings.learning.probe_rate, rng)
     home = roster.home if roster.home is not None and able[roster.home] else None
     contested = home is not None and count > 1
@@ -89,20 +89,18 @@ def next_best(decision: Decision, failed: Arm, failure: str) -> Decision | None:
     elsewhere = able & ~roster.beside(failed)
     best = int(np.argmin(np.where(elsewhere if elsewhere.any() else able, basis.score, np.inf)))
     contested = basis.contested and roster.home is not None and bool(able[roster.home] and able.sum() > 1)
-    left = replace(basis, candidates=candidates, best=best, contested=contested, failed=failed)
+    left = basis._replace(candidates=candidates, best=best, contested=contested, failed=failed)
     return replace(decision, arm=roster.arms[best], basis=left)
 
 
 def _ask_after(asks: Vector, candidates: Candidates, deadline_ms: float) -> Vector:
     """The least cost of asking the cloud after each of the board's arms; infinite where it would be late."""
-    local, late_ms = candidates.roster.local, candidates.estimates.late_ms
-    ask = np.full(len(asks), np.inf)
-    if deadline_ms == math.inf:
-        ask[local] = asks.min()
-    else:
-        left_ms = deadline_ms - candidates.estimates.latency_ms[local]
-        ask[local] = np.where(late_ms <= left_ms[:, None], asks, np.inf).min(axis=1, initial=np.inf)
-    return ask
+    least: float | Vector = asks.min()
+    if deadline_ms < math.inf:
+        left_ms = deadline_ms - candidates.estimates.latency_ms
+        in_time = candidates.estimates.late_ms <= left_ms[:, None]
+        least = np.where(in_time, asks, np.inf).min(axis=1)
+    return np.where(candidates.roster.cloud, np.inf, least)
 
 
 def _scores(
@@ -117,15 +115,13 @@ def _scores(
     """The route rule: cost + lambda * loss - exploration, with what an escalation to come would cost."""
     cost, guesses = candidates.cost, candidates.guesses
     estimated = cost - settings.weights.money_per_call * candidates.roster.calls
-    exploration = estimated * (1.0 - np.exp(-HOPE * candidates.estimates.ignorance))
+    exploration = estimated * -np.expm1(-HOPE * candidates.estimates.ignorance)
     to_come = lam * lost
-    cascades = np.flatnonzero(ask < np.inf)
-    if cascades.size:
-        asked = ask[cascades]
-        differ = guesses.differ[cascades]
-        to_come[cascades] = after_answer(lam, damage.some(cascades), differ, spread[cascades], asked)
-        unknown = np.minimum(1.0, guesses.ignorance[cascades])
-        exploration[cascades] += settings.learning.exploration * asked * unknown
+    cascades = ask < np.inf
+    if cascades.any():
+        to_come = np.where(cascades, after_answer(lam, damage, guesses.z[0], spread, ask), to_come)
+        unknown = np.minimum(1.0, guesses.ignorance)
+        exploration += settings.learning.exploration * np.where(cascades, ask, 0.0) * unknown
     score: Vector = cost + to_come - exploration
     return score
 

@@ -11,7 +11,7 @@ from controller import snapshot
 from controller.arm import Arm
 from controller.beliefs import Beliefs, Vector
 from controller.errors import SnapshotError
-from controller.logistic import KIN, learn_with_kin, logit, sigmoids
+from controller.logistic import KIN, bounded, learn_with_kin, logit, sigmoids
 from controller.roster import Roster
 from controller.settings import ControllerSettings
 from controller.signals import FEATURES
@@ -31,6 +31,7 @@ LEANINGS: Final = {
 }
 TYPICAL: Final = {"blur": 0.4, "darkness": 0.3, "noise": 0.2, "clauses": 0.2, "yes_no": 0.3}
 TYPICAL_FLAG: Final = 0.2
+ONE: Final = np.ones(1)
 BIAS_DEVIATION: Final = 0.8
 WEIGHT_DEVIATION: Final = 0.5
 WORDING_DEVIATION: Final = 0.3  # many words say nothing
@@ -49,10 +50,12 @@ class Guesses(NamedTuple):
 
     Attributes:
         both: shape (2, arms): `differ`, and below it the same some deviations of what is not known yet above.
+        z: their logits, but for arms that cannot differ.
         ignorance: shape (arms,), how uncertain the logit still is, as a share of the prior's variance.
     """
 
     both: Vector
+    z: Vector
     ignorance: Vector
 
     @property
@@ -82,14 +85,12 @@ class Quality:
         means, variances = beliefs.predictions(x)
         rows = beliefs.rows(skills)
         variance = np.maximum(variances[rows], 0.0)
-        z = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance) + shifts
-        both = np.empty((2, len(z)))
-        both[0] = z
-        both[1] = z + self._settings.learning.caution * np.sqrt(variance)
-        both = sigmoids(both)
-        ignorance = variance * (self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x)))
-        both[:, roster.same_skill] = ignorance[roster.same_skill] = 0.0
-        return Guesses(both, ignorance)
+        z = np.empty((2, len(skills)))
+        z[0] = means[rows] / np.sqrt(1.0 + math.pi / 8.0 * variance) + shifts
+        z[1] = z[0] + self._settings.learning.caution * np.sqrt(variance)
+        z = bounded(z)
+        known = self._settings.learning.prior_strength / float(PRIOR_VARIANCE @ (x * x))
+        return Guesses(sigmoids(z) * roster.judged, z, variance * known * roster.judged)
 
     def learn(self, skill: str, x: Vector, differed: float, weight: float, *, kin: float = KIN) -> None:
         """Take in whether (or how likely) an answer differed."""
@@ -125,4 +126,4 @@ def first_belief(arm: Arm, reference: Arm | None, settings: ControllerSettings) 
 
 def features(signals: Vector) -> Vector:
     """The signals with a leading 1, shape (1 + len(FEATURES),)."""
-    return np.concatenate(([1.0], signals))
+    return np.concatenate((ONE, signals))

@@ -22,6 +22,7 @@ class Roster:
         calls: the same as a number, 1 or 0.
         local: places of the board's arms.
         differing: names of what is learned of how often each differs from the reference.
+        judged: shape (arms,), 0 for the skill of the reference, which never differs, else 1.
         home: place of the reference; None when there is no cloud.
         reference: the cloud arm that all others are measured by; None when there is none.
         standard: its skill; empty when there is none.
@@ -40,10 +41,7 @@ class Roster:
         self.reference = reference_of(arms, settings)
         self.standard = "" if self.reference is None else self.reference.skill
         self.home = None if self.reference is None else self.index[self.reference.id]
-        self.same_skill: NDArray[np.bool_] = np.array(
-            [self.reference is not None and skill == self.reference.skill for skill in self.skills],
-            dtype=np.bool_,
-        )
+        self.judged = np.array([float(skill != self.standard) for skill in self.skills])
 
     def beside(self, arm: Arm) -> NDArray[np.bool_]:
         """Which arms are on the server of `arm`, itself included; shape (arms,)."""

@@ -9,11 +9,13 @@ import numpy as np
 
 from controller.beliefs import Vector
 from controller.damage import Damage
-from controller.logistic import centre, centres, sigmoid
+from controller.logistic import centre, sigmoid
 from controller.settings import Weights
 
 # Nodes and weights of 7-point Gauss-Hermite quadrature for a standard normal.
-NODES: Final = np.array((-3.7504397, -2.3667594, -1.1544054, 0.0, 1.1544054, 2.3667594, 3.7504397))
+NODES: Final = np.array(
+    [[-3.7504397], [-2.3667594], [-1.1544054], [0.0], [1.1544054], [2.3667594], [3.7504397]]
+)
 MASSES: Final = np.array(
     (0.0005482689, 0.0307571240, 0.2401231786, 0.4571428571, 0.2401231786, 0.0307571240, 0.0005482689)
 )
@@ -36,21 +38,18 @@ def keeps(lam: float, loss: float, remaining_cost: float) -> bool:
     return lam * loss <= remaining_cost
 
 
-def after_answer(
-    lam: float, damage: Damage, differ: Vector, spread: Vector, remaining_cost: Vector
-) -> Vector:
-    """What is still to come once each of some arms has answered; all of shape (arms,).
+def after_answer(lam: float, damage: Damage, z: Vector, spread: Vector, remaining_cost: Vector) -> Vector:
+    """What is still to come once each arm has answered; all of shape (arms,).
 
     The escalate rule will take the lesser of lam * loss and `remaining_cost`, told apart by a confidence
     that is not known yet. Its logit is taken as normal with variance `spread` around the value at which the
-    answer differs with probability `differ` on average; so the cost is
-    E[min(lam * damage.of_logits(z), remaining_cost)].
+    answer differs on average with the probability whose logit is `z`; so the cost is
+    E[min(lam * damage.of_logits(its logit), remaining_cost)].
     This is what a cascade is worth before it runs: near `remaining_cost` when the answer will surely be
     escalated, so that asking the cloud at once is then cheaper by the arm's own cost.
     """
-    z = centres(differ, spread)[:, None] + np.sqrt(spread)[:, None] * NODES
-    lost = damage.of_logits(z.T).T
-    expected: Vector = np.minimum(lam * lost, remaining_cost[:, None]) @ MASSES
+    told = z * np.sqrt(1.0 + math.pi / 8.0 * spread) + np.sqrt(spread) * NODES
+    expected: Vector = MASSES @ np.minimum(lam * damage.of_logits(told), remaining_cost)
     return expected
 
 

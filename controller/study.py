@@ -46,7 +46,7 @@ def study(example: Example, learned: Learned, weight: float) -> None:
     x = features(example.signals.vector())
     guesses = learned.quality.guess(roster, x, np.zeros(len(roster.arms)))
     for place, arm in enumerate(roster.arms):
-        if roster.same_skill[place]:
+        if not roster.judged[place]:
             continue
         differed = float(example.answers[place] != example.answers[roster.home])
         judgement = learned.judge.judge(arm, roster.reference, x, example.confidences[place])

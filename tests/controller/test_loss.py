@@ -9,6 +9,7 @@ from controller.audit import Audit, aipw
 from controller.damage import Damage
 from controller.drift import PageHinkley
 from controller.floor import RANGE, Floor
+from controller.logistic import logits
 from controller.loss import Loss
 from controller.rule import after_answer, escalation, keeps
 
@@ -150,7 +151,9 @@ def test_a_cascade_costs_no_more_than_the_worse_of_its_two_ends(
     lam: float, differ: float, spread: float, remaining: float
 ) -> None:
     damage = Damage(np.array([[-2.0], [2.2]]), np.array([[-0.8], [0.0]]))
-    expected = after_answer(lam, damage, np.array([differ]), np.array([spread]), np.array([remaining]))
+    expected = after_answer(
+        lam, damage, logits(np.array([differ])), np.array([spread]), np.array([remaining])
+    )
     assert -lam <= expected[0] <= min(remaining, lam) + 1e-9  # below 0 where the board knows better
     assert 0 <= escalation(lam, damage, 0, differ, spread, remaining) <= 1
 
@@ -160,7 +163,7 @@ def test_what_a_cascade_is_worth_is_the_mean_over_the_confidence_to_come() -> No
     z = rng.normal(-1.0, 1.5, 200_000)
     risk = 1 / (1 + np.exp(-z))
     damage = Damage(np.array([[-2.0], [2.2]]), np.array([[-0.8], [0.0]]))
-    expected = after_answer(4.0, damage, risk.mean(keepdims=True), np.array([1.5**2]), np.ones(1))
+    expected = after_answer(4.0, damage, logits(risk.mean(keepdims=True)), np.array([1.5**2]), np.ones(1))
     losses = 4.0 * damage.of(risk[:, None])[:, 0]
     assert expected[0] == pytest.approx(float(np.minimum(losses, 1.0).mean()), abs=0.05)
     likely = escalation(4.0, damage, 0, float(risk.mean()), 1.5**2, 1.0)
