@@ -5,18 +5,20 @@ from dataclasses import replace
 
 import pytest
 
-from bench.ablations import ABLATIONS, Blind, maker_named
+from bench.ablations import ABLATIONS, Blind, Unfamiliar, maker_named
 from bench.policies.ours import Ours, settings_for
 from bench.result import Result, result_of
 from bench.setting import Setting
 from bench.sim.dataset import Dataset, prepare
 from bench.sim.drifts import DRIFTS
 from bench.sim.profile import JETSON_WAN
+from bench.sim.signals import RecordedSignals
 from bench.sim.simulator import replay
 from bench.sim.stream import Stream
 from constructed import constructed_trace
 from controller.context import Context, Option
 from controller.learned import Learned
+from controller.roster import differing
 from controller.settings import ControllerSettings
 
 
@@ -52,6 +54,20 @@ def test_without_audits_none_is_made_and_with_more_more_are(dataset: Dataset) ->
     audited = [play(dataset, name)["audited"].sum() for name in ("audits 0%", "audits 20%")]
     assert audited[0] == 0
     assert audited[1] > 0
+
+
+def test_without_familiarity_what_was_met_before_tells_nothing(dataset: Dataset) -> None:
+    settings = settings_for(dataset, JETSON_WAN)
+    looks = ("picture", "scene", "scene asked so")
+    signals = RecordedSignals(dataset.signals[0].vector(), looks)
+    asked = Context(signals, tuple(Option(arm) for arm in dataset.arms))
+    for kind, alike in ((Unfamiliar, True), (Ours, False)):
+        policy = kind(settings, seed=0)
+        before = policy.decide(0, asked, now=0.0)
+        for arm in dataset.arms:
+            policy.controller._learned.familiarity.learn(looks, differing(arm.skill), 0.5, 1.0)
+        after = policy.decide(1, asked, now=0.0)
+        assert (before.risk == after.risk) == alike
 
 
 def test_without_complexity_all_questions_look_alike(dataset: Dataset) -> None:

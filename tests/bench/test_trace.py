@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,22 @@ def test_what_is_written_is_read_again(tmp_path: Path, trace: Build, count: int)
     assert again == kept
     assert np.array_equal(again.signals(), kept.signals())
     assert [entry.name for entry in tmp_path.iterdir()] == ["trace.csv.gz"]
+
+
+def test_the_names_under_which_a_question_may_be_met_again_are_read_too(tmp_path: Path, trace: Build) -> None:
+    path = tmp_path / "trace.csv.gz"
+    kept = trace(2)
+    looks = ("0f", "a1", "a1b2")
+    kept = replace(kept, questions=(replace(kept.questions[0], looks=looks), kept.questions[1]))
+    write(path, kept)
+    assert [question.looks for question in read(path).questions] == [looks, ()]
+    write(path, replace(kept, questions=(replace(kept.questions[0], looks=looks[:2]), kept.questions[1])))
+    with pytest.raises(TraceError, match=r"line \d+: looks must be 3 names or none"):
+        read(path)
+
+
+def test_a_trace_without_such_names_is_read(damage: Callable[[str, str], Path], trace: Build) -> None:
+    assert read(damage(",looks,", ",once,")) == trace(3)
 
 
 def test_the_same_trace_gives_the_same_bytes(tmp_path: Path, trace: Build) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -70,6 +70,7 @@ class World:
     cloud_skill: float = 2.6
     payload_bytes: int = 30_000
     tells_confidence: bool = True
+    pictures: int = 0  # how many are asked about again and again; 0 for a new one each time
 
     def question(self) -> Question:
         rng = self.rng
@@ -86,8 +87,12 @@ class World:
             mean_logprob=-0.3 * _sigmoid(-shown),
             tokens=int(rng.integers(1, 4)),
         )
+        image = _image(blur, rng)
+        if self.pictures:
+            number = int(rng.integers(self.pictures))
+            image = replace(image, picture=f"picture {number}", scene=f"scene {number // 2}")
         return Question(
-            Signals(_image(blur, rng), TEXTS[kind]),
+            Signals(image, TEXTS[kind]),
             self._run(BOARD, board, confidence if self.tells_confidence else None),
             self._run(CLOUD, cloud, None),
             truth,

@@ -51,12 +51,13 @@ def answered(arm: Arm, answer: str = "2", confidence: Confidence | None = None) 
     return Execution(arm, latency_ms, 90.0, 0.0, 0.5, answer, confidence)
 
 
-def taught(settings: ControllerSettings, count: int, cloud_agrees: bool) -> Controller:
-    """A controller that has seen the cloud agree, or differ, with every answer of the board that was sure."""
+def taught(settings: ControllerSettings, count: int, cloud_agrees: bool, *, but_every: int = 0) -> Controller:
+    """A controller that has seen the cloud agree, or differ, with all sure answers but every n-th."""
     taught = controller(settings)
     for i in range(count):
         decision = taught.decide(context(SMALL, STRONG), now=float(i))
-        runs = [answered(SMALL, "2", SURE), answered(STRONG, "2" if cloud_agrees else "3")]
+        agrees = cloud_agrees != bool(but_every and i % but_every == 0)
+        runs = [answered(SMALL, "2", SURE), answered(STRONG, "2" if agrees else "3")]
         taught.escalate(decision, runs[0], now=float(i))
         taught.learn(decision, Outcome(tuple(runs), 1), now=float(i))
     return taught
@@ -298,6 +299,17 @@ def test_a_cloud_that_is_slower_but_costs_less_is_asked_for_that() -> None:
     decision = controller(saving).decide(context(SMALL, STRONG), now=0.0)
     assert decision.arm == STRONG
     assert "costs less" in decision.reason
+
+
+def test_hope_for_a_quicker_cloud_does_not_pay_for_its_calls() -> None:
+    learning = Learning(probe_rate=0.0, exploration=0.0)
+    paid = Weights(latency_per_s=0.0, energy_per_j=0.0, money_per_call=1.0)
+    policy = taught(
+        replace(SETTINGS, floor=0.98, weights=paid, learning=learning), 60, cloud_agrees=True, but_every=2
+    )
+    asked = [policy.decide(context(SMALL, STRONG), now=99.0) for _ in range(60)]
+    assert asked[-1].basis.candidates.estimates.ignorance[1] > 0.4  # nobody has asked the cloud for long
+    assert {decision.arm for decision in asked} == {SMALL}  # free to ask first, whatever is asked after it
 
 
 def test_the_references_answer_is_always_kept_and_a_lesser_clouds_may_be_audited() -> None:

@@ -88,6 +88,21 @@ def test_what_is_not_needed_of_the_budget_is_saved() -> None:
     assert np.mean(drawn[2000:]) < 0.04
 
 
+def test_what_users_tell_of_is_not_audited_as_well() -> None:
+    def propensity(told_every: int, then_untold: int = 0) -> float:
+        audit = Audit(0.05, 15.0)
+        for number in range(300 + then_untold):
+            audit.learn(True, False)
+            if number < 300 and told_every and number % told_every == 0:
+                audit.learn_told()
+        return audit.propensity(0.3, 0.03)
+
+    never = propensity(0)
+    assert 0 < propensity(1) < propensity(2) < never
+    assert propensity(2) == pytest.approx(never / 2, rel=0.05)
+    assert propensity(1, then_untold=300) == pytest.approx(never, rel=0.01)
+
+
 def test_without_a_budget_nothing_is_audited() -> None:
     assert Audit(0.0, 15.0).propensity(0.5, 0.3) == 0.0
 

@@ -34,6 +34,7 @@ def worlds(draw: st.DrawFn) -> dict[str, object]:
         "uplink_mbps": draw(st.sampled_from([0.5, 4.0, 200.0])),
         "board_ms": draw(st.sampled_from([40.0, 110.0, 900.0])),
         "tells_confidence": draw(st.booleans()),
+        "pictures": draw(st.sampled_from([0, 30])),
     }
 
 

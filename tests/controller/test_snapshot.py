@@ -19,7 +19,7 @@ Make = Callable[..., object]
 @pytest.fixture
 def grown(make_world: Make, make_controller: Make, run: Make, settings: ControllerSettings) -> Controller:
     controller = make_controller(0, settings)
-    run(controller, make_world(0), settings, 300)
+    run(controller, make_world(0, pictures=20), settings, 300)
     assert isinstance(controller, Controller)
     return controller
 
@@ -35,7 +35,7 @@ def test_a_restored_controller_decides_as_the_saved_one(
     runs = []
     for controller in (grown, other):
         controller._rng = np.random.default_rng(77)
-        runs.append(run(controller, make_world(9), settings, 150, start=300))
+        runs.append(run(controller, make_world(9, pictures=20), settings, 150, start=300))
     assert runs[0].records == runs[1].records
     assert other.snapshot() == grown.snapshot()
 
