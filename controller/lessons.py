@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from controller.audit import aipw
+from controller.audit import LEAST, aipw
 from controller.candidates import Candidates
 from controller.decision import Decision
 from controller.difficulty import harder
@@ -158,7 +158,7 @@ def _learn_floor(
     observed = episode.differ if episode.compared and audited and episode.audit > 0 else None
     estimated = aipw(predicted, observed, episode.audit)
     damage = basis.damage
-    variance = predicted * (1.0 - predicted) / max(0.01, episode.audit)
+    variance = predicted * (1.0 - predicted) / max(LEAST, episode.audit)
     learned.loss.learn(predicted, estimated, variance, damage.one(place, predicted))
     learned.floor.learn(
         damage.one(place, min(1.0, predicted * learned.loss.ratio)),
