@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = 2
+CACHED_KIB = 256  # of pages; few but the newest are read again
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise sqlite3.DatabaseError(f"it has version {version}, this agent reads {VERSION}")

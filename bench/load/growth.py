@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from controller.memory import CAPACITY
 
-FILLING: Final = CAPACITY + CAPACITY // 4  # answers after which what the agent remembers no longer grows
+FILLING: Final = (
+    2 * CAPACITY
+)  # answers after which all that the agent remembers is full and its heap has settled
 LEAST_ANSWERS: Final = 1000  # fewer make much of a heap's breathing
 LEAST_READINGS: Final = 30
 PARTS: Final = 3

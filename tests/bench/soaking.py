@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.load.site import mosquitto
 
 SECONDS = float(os.environ.get("INARVL_SOAK_S", "20"))
-TELLING_S = 300.0  # in which it asks enough to tell whether the agent grows
+TELLING_S = 450.0  # in which it asks enough to tell whether the agent grows
 RATE = 16.0
 OVER_S = 150.0  # for the start, and for the last replies on a busy machine
 SHAPE = ("--rate", f"{RATE}", "--edge-ms", "20", "--cloud-ms", "30", "--deadline-ms", "10000")

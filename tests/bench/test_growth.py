@@ -42,7 +42,7 @@ def written(
     return file
 
 
-@pytest.mark.parametrize(("seconds", "refused"), [(300, 0), (300, 3), (7200, 0)])
+@pytest.mark.parametrize(("seconds", "refused"), [(450, 0), (450, 3), (7200, 0)])
 @pytest.mark.parametrize("leak_kb", [0.0, 1.0, 4.0])
 def test_a_leak_is_told_by_its_size(tmp_path: Path, seconds: int, refused: int, leak_kb: float) -> None:
     growth = Growth.of(written(tmp_path, seconds, leak_kb=leak_kb, refused=refused))
@@ -51,8 +51,8 @@ def test_a_leak_is_told_by_its_size(tmp_path: Path, seconds: int, refused: int, 
 
 
 def test_descriptors_and_threads_that_stay_behind_are_told(tmp_path: Path) -> None:
-    flat = Growth.of(written(tmp_path, 300))
-    leaking = Growth.of(written(tmp_path, 300, every_fd=100, every_thread=200))
+    flat = Growth.of(written(tmp_path, 450))
+    leaking = Growth.of(written(tmp_path, 450, every_fd=100, every_thread=200))
     assert flat is not None
     assert leaking is not None
     assert max(abs(flat.fds), abs(flat.threads)) <= 1
