@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from controller.memory import CAPACITY
 
-FILLING: Final = (
-    2 * CAPACITY
-)  # answers after which all that the agent remembers is full and its heap has settled
+FILLING: Final = 2 * CAPACITY  # answers after which what the agent remembers is full, and its heap settled
 LEAST_ANSWERS: Final = 1000  # fewer make much of a heap's breathing
 LEAST_READINGS: Final = 30
 PARTS: Final = 3
