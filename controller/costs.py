@@ -42,6 +42,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         latency_ms, energy_j: of the whole call.
+        late_ms: a latency that few calls exceed, `LATE` deviations of log(server_ms) above.
         link_ms: the link's part of it; 0 on the board.
         ignorance: deviation of the mean of log(server_ms), which trying the arm would take away.
         variance: of log(server_ms) around what is expected.
@@ -51,6 +52,7 @@ class Estimate(NamedTuple):
 
     arm: Arm
     latency_ms: float
+    late_ms: float
     energy_j: float
     link_ms: float
     ignorance: float
@@ -65,6 +67,7 @@ class Estimates(NamedTuple):
 
     arms: tuple[Arm, ...]
     latency_ms: Vector
+    late_ms: Vector
     energy_j: Vector
     link_ms: Vector
     ignorance: Vector
@@ -77,15 +80,9 @@ class Estimates(NamedTuple):
         """The estimate of one arm."""
         return Estimate(self.arms[place], *[column.item(place) for column in self[1:]])
 
-    @property
-    def late_ms(self) -> Vector:
-        """Latencies that few calls exceed."""
-        return self.below_ms(LATE)
-
     def below_ms(self, deviations: float) -> Vector:
         """Latencies that calls stay below, so many deviations of log(server_ms) above what is expected."""
-        server_ms = self.latency_ms - self.link_ms
-        return self.link_ms + server_ms * np.exp(deviations * np.sqrt(self.variance))
+        return _below_ms(self.link_ms, self.latency_ms - self.link_ms, self.variance, deviations)
 
 
 class Costs:
@@ -125,7 +122,7 @@ class Costs:
         ways = [self._way(option) for option in options]
         path, sending, stretch, payload = np.array(ways).reshape(-1, 4).T
         link = stretch * path
-        latency = link + server_ms
+        latency, variance = link + server_ms, self._noise.several(names)
         energy = np.where(
             roster.cloud,
             cloud_energy_j(power, latency, stretch * sending, payload),
@@ -134,10 +131,11 @@ class Costs:
         return Estimates(
             roster.arms,
             latency_ms=latency,
+            late_ms=_below_ms(link, server_ms, variance, LATE),
             energy_j=energy * np.exp(self._energy_ratio.several(names)),
             link_ms=link,
             ignorance=np.sqrt(np.maximum(variances[rows], 0.0) + [self._stale(name) for name in names]),
-            variance=self._noise.several(names),
+            variance=variance,
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,
@@ -248,6 +246,10 @@ def device_features(device: DeviceState) -> tuple[float, float, float, float, fl
         0.0 if device.temp_c is None else _within((device.temp_c - 50.0) / 50.0, -1.0, 1.0),
         1.0 if device.throttled else 0.0,
     )
+
+
+def _below_ms(link_ms: Vector, server_ms: Vector, variance: Vector, deviations: float) -> Vector:
+    return link_ms + server_ms * np.exp(deviations * np.sqrt(variance))
 
 
 def _within(value: float, low: float, high: float) -> float:
