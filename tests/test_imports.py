@@ -1,4 +1,4 @@
-"""Imports between the packages run one way, and the small processes stay free of the large libraries."""
+"""Imports between packages, and between the rooms of a package, run one way; small processes stay small."""
 
 import ast
 import subprocess
@@ -8,38 +8,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMMON = {"inarvl"}
-# bench prices and compares as the agent does, and talks to it as any client
-PURE = (
-    "agreement",
-    "energy",
-    "images",
-    "knowledge",
-    "mqtt",
-    "profile",
-    "profiles",
-    "reply",
-    "sensing",
-    "topics",
-)
+PRODUCT = {"inarvl", "controller", "vlm", "cloud", "agent"}
 MAY_IMPORT = {
     "inarvl": set(),
-    "controller": set(),
-    "vlm": set(),
-    "scenes": set(),
-    "cloud": {"vlm"},
-    "training": {"scenes", "vlm"},
-    "agent": {"controller", "vlm", "cloud.peer"},
-    "wan": set(),
-    "demo": {"scenes", "agent", "wan"},
-    "bench": {
-        "controller",
-        "vlm",
-        "scenes",
-        "wan",
-        "demo.service",
-        *(f"agent.{name}" for name in PURE),
-    },
+    "controller": {"inarvl"},
+    "vlm": {"inarvl"},
+    "cloud": {"inarvl", "vlm"},
+    "agent": {"inarvl", "controller", "vlm", "cloud.peer"},
+    "lab": PRODUCT,
+}
+# Each room (a folder or a single file) imports only from the rows above its own.
+LAYERS = {
+    "agent": (
+        {"messages", "sensing", "spool"},
+        {"config", "intake"},
+        {"client", "peers", "profile"},
+        {"answering", "calibration", "doctor"},
+        {"reporting"},
+        {"daemon"},
+        {"cli"},
+    ),
+    "lab": (
+        {"errors", "scenes"},
+        {"rig", "trace", "training"},
+        {"demo", "sim"},
+        {"policies"},
+        {"replay"},
+        {"grade", "outcomes"},
+        {"report"},
+        {"cli"},
+    ),
 }
 
 
@@ -55,17 +53,48 @@ def imported_by(path: Path) -> set[str]:
     return names
 
 
+def files(package: str) -> list[Path]:
+    """The package's Python files, without build leftovers."""
+    return [path for path in (ROOT / package).rglob("*.py") if "build" not in path.parts]
+
+
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_packages_import_only_what_they_may(package: str) -> None:
-    allowed = MAY_IMPORT[package] | COMMON | {package}
-    for path in (ROOT / package).rglob("*.py"):
+    allowed = MAY_IMPORT[package] | {package}
+    for path in files(package):
         for name in imported_by(path):
             ours = name.split(".")[0] in MAY_IMPORT
             within = any(f"{name}.".startswith(f"{a}.") or f"{a}.".startswith(f"{name}.") for a in allowed)
             assert within or not ours, f"{path.relative_to(ROOT)} imports {name}, not in {sorted(allowed)}"
 
 
-@pytest.mark.parametrize("module", ["agent.cli", "controller.controller", "vlm.client", "cloud.peer"])
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_room_has_its_place_among_the_layers(package: str) -> None:
+    rooms = {
+        entry.stem
+        for entry in (ROOT / package).iterdir()
+        if (entry / "__init__.py").exists() or (entry.suffix == ".py" and entry.stem != "__init__")
+    }
+    assert rooms == set().union(*LAYERS[package])
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_rooms_import_only_from_the_layers_above(package: str) -> None:
+    layer = {room: number for number, rooms in enumerate(LAYERS[package]) for room in rooms}
+    for path in files(package):
+        parts = path.relative_to(ROOT / package).with_suffix("").parts
+        room = parts[0]
+        if room == "__init__":
+            continue
+        for name in imported_by(path):
+            top, _, rest = name.partition(".")
+            other = rest.split(".")[0]
+            if top != package or other == room or other not in layer:
+                continue
+            assert layer[other] < layer[room], f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["agent.cli.main", "controller.controller", "vlm.client", "cloud.peer"])
 def test_small_processes_load_no_model_library(module: str) -> None:
     program = f"import sys, {module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import to_thread
 
-from agent.sensing.meter import EnergyMeter
+from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.readings import Reading, Readings
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault, Source
 from controller.context import DeviceState

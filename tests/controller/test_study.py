@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from bench.sim.signals import RecordedSignals
 from controller.arm import Arm
 from controller.context import Context, Option
 from controller.controller import Controller
@@ -12,6 +11,7 @@ from controller.outcome import Confidence
 from controller.settings import ControllerSettings, Prior
 from controller.signals import FEATURES, Signals
 from controller.study import Example
+from lab.sim.signals import RecordedSignals
 
 ARMS = (
     Arm("local", "small", 96, "board"),

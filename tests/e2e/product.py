@@ -13,13 +13,13 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from agent.mqtt import Message, MqttLink, MqttOptions
-from agent.reply import Reply, reply_from_bytes
-from agent.topics import Topics
-from demo.service import Service
-from scenes.question import ask
-from scenes.render import render
-from scenes.scene import draw
+from agent.messages.mqtt import Message, MqttLink, MqttOptions
+from agent.messages.reply import Reply, reply_from_bytes
+from agent.messages.topics import Topics
+from lab.rig.service import Service
+from lab.scenes.question import ask
+from lab.scenes.render import render
+from lab.scenes.scene import draw
 from vlm import bundled
 
 START_S = 120.0

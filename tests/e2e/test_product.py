@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
-from agent.query import Query
-from agent.reply import Answer, Refusal
+from agent.messages.query import Query
+from agent.messages.reply import Answer, Refusal
 from product import Product, jpeg
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]

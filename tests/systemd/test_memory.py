@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lab.scenes.render import render
+from lab.scenes.scene import draw
 from machine import LIBRARIES, PYTHON, SITE, Machine, why_not
-from scenes.render import render
-from scenes.scene import draw
 from vlm.client import VlmClient
 
 AGENT, MODEL = "inarvl-agent", "inarvl-vlm"

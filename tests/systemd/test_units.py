@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from agent import daemon
-from agent.settings import Settings
+from agent.config.settings import Settings
+from agent.daemon import daemon
 from vlm import server
 
 FOLDER = Path(__file__).parents[2] / "systemd"

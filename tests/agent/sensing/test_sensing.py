@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from agent.sensing.meter import EnergyMeter
+from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.readings import STALE, Readings
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 from agent.sensing.sensing import ABSENT_S, FAULT_S, Paced, Sensing

@@ -1,0 +1,1 @@
+"""`inarvl profile new`: measures a machine and writes its hardware profile."""

@@ -1,0 +1,1 @@
+"""The site file, and YAML files checked against a schema."""

@@ -1,0 +1,200 @@
+"""The site file: what this device is called, and where its broker, models and peers are."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlparse
+
+from pydantic import Field, field_validator
+
+from agent.config.yaml_file import ConfigError, Section, load
+from agent.messages.mqtt import MqttOptions
+
+SITE_FILE = Path("/etc/inarvl/agent.yaml")
+
+TopicLevel = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/#+\x00]+$")]
+
+
+class Broker(Section):
+    """How to reach the MQTT broker."""
+
+    url: str = "mqtt://localhost:1883"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: int = Field(30, ge=5, le=3600)
+
+    @field_validator("url")
+    @classmethod
+    def _is_mqtt(cls, url: str) -> str:
+        return _checked(url, ("mqtt", "mqtts"), "use username and password_file")
+
+    @property
+    def host(self) -> str:
+        """Name or address of the broker."""
+        return urlparse(self.url).hostname or ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.url.startswith("mqtts:")
+
+    @property
+    def port(self) -> int:
+        """The URL's port, or the protocol's own."""
+        return urlparse(self.url).port or (8883 if self.tls else 1883)
+
+
+class Server(Section):
+    """An OpenAI-compatible model server that needs no discovery."""
+
+    id: TopicLevel
+    url: str
+    api_key_file: Path | None = None
+    models: tuple[str, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        return _checked(url, ("http", "https"), "use api_key_file")
+
+
+class Discovery(Section):
+    """Which ways of finding peers are on."""
+
+    zeroconf: bool = True
+    mqtt: bool = True
+
+
+class Probing(Section):
+    """What is sent to peers only to measure the way to them."""
+
+    metered: bool = False
+    upload_bytes: int = Field(32_768, ge=0, le=2**20)
+    upload_every_s: float = Field(60, ge=1)
+
+
+class IntakeSettings(Section):
+    """How much is taken in."""
+
+    max_payload_bytes: int = Field(8 * 2**20, ge=1024)
+    max_waiting: int = Field(256, ge=1)
+    max_spool_mb: int = Field(256, ge=1)
+    default_deadline_ms: float = Field(30_000, gt=0)
+    workers: int = Field(8, ge=1, le=64)
+    max_tokens: int = Field(64, ge=1)
+
+
+class Settings(Section):
+    """All of the site file; every field has a default that suits one board with a broker on it."""
+
+    device: TopicLevel = Field(default_factory=socket.gethostname)
+    broker: Broker = Broker()
+    profile: str = "auto"
+    local: str | None = "unix:/run/inarvl/vlm.sock"
+    peers: tuple[Server, ...] = ()
+    discovery: Discovery = Discovery()
+    probing: Probing = Probing()
+    metrics: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
+    image_roots: tuple[Path, ...] = ()
+    state_dir: Path = Field(
+        default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
+    )
+    intake: IntakeSettings = IntakeSettings()
+
+    @field_validator("local")
+    @classmethod
+    def _is_socket_or_http(cls, url: str | None) -> str | None:
+        if url is None or url.startswith("unix:/"):
+            return url
+        try:
+            return _checked(url, ("http", "https"), "the board's own server wants none")
+        except ValueError as error:
+            raise ValueError(f"{error}, or unix:/path of a socket, or null for no local model") from None
+
+    @field_validator("peers")
+    @classmethod
+    def _have_ids_of_their_own(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
+        ids = [peer.id for peer in peers]
+        for peer in ids:
+            if ids.count(peer) > 1:
+                raise ValueError(f"two are called {peer!r}; give each an id of its own")
+        return peers
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port to serve metrics on."""
+        if self.metrics is None:
+            return None
+        host, _, port = self.metrics.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def mqtt_options(self, client_id: str) -> MqttOptions:
+        """How to reach the broker under the name `client_id`."""
+        broker = self.broker
+        return MqttOptions(
+            host=broker.host,
+            port=broker.port,
+            client_id=client_id,
+            username=broker.username,
+            password=_secret(broker.password_file),
+            tls=broker.tls,
+            ca_file=broker.ca_file,
+            cert_file=broker.cert_file,
+            key_file=broker.key_file,
+            protocol=broker.protocol,
+            keepalive_s=broker.keepalive_s,
+        )
+
+    def api_keys(self) -> dict[str, str]:
+        """API keys of the servers that have one, by their id."""
+        keys = {server.id: _secret(server.api_key_file) for server in self.peers}
+        return {server: key for server, key in keys.items() if key is not None}
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a site file.
+
+    Raises:
+        ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
+    """
+    return load(path, Settings)
+
+
+def site_settings(path: Path | None) -> Settings:
+    """The site file at `path`; without one that of this machine, or the defaults where it has none.
+
+    Raises:
+        ConfigError: see load_settings.
+    """
+    if path is None and not SITE_FILE.exists():
+        return Settings()
+    return load_settings(path or SITE_FILE)
+
+
+def _checked(url: str, schemes: tuple[str, str], instead: str) -> str:
+    parts = urlparse(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError("must be " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
+    if parts.username or parts.password:
+        raise ValueError(f"must not hold credentials: {instead}")
+    try:
+        _ = parts.port  # parsed only when asked for
+    except ValueError:
+        raise ValueError("its port must be a number up to 65535") from None
+    return url
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret in it cannot be read ({error.strerror})") from None

@@ -1,1 +1,0 @@
-"""Ways of finding peers; each names what it finds to one registry."""

@@ -1,0 +1,1 @@
+"""`inarvl doctor`: checks of the machine and its network, each with a remedy."""

@@ -1,0 +1,1 @@
+"""The model servers that are known: how they are found, checked and reached."""

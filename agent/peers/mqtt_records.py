@@ -1,0 +1,29 @@
+"""Peer records retained on the MQTT broker, for peers that multicast does not reach."""
+
+from __future__ import annotations
+
+import logging
+
+from agent.messages.topics import PEERS
+from agent.peers.registry import Peers
+from cloud.peer import BadPeerRecord, PeerRecord
+
+log = logging.getLogger(__name__)
+
+SOURCE = "mqtt"
+
+
+def take(peers: Peers, topic: str, payload: bytes) -> None:
+    """Offer the record in a message on inarvl/peers/<peer>, or withdraw the peer when it is empty."""
+    peer_id = topic.removeprefix(f"{PEERS}/")
+    if not payload:
+        peers.withdraw(peer_id, source=SOURCE)
+        return
+    try:
+        record = PeerRecord.from_bytes(payload)
+        if record.id != peer_id:
+            raise BadPeerRecord(f"it says its id is {record.id}")
+    except BadPeerRecord as error:
+        log.warning("ignoring the record on %s: %s", topic[:120], error)
+        return
+    peers.offer(record, source=SOURCE)

@@ -1,0 +1,26 @@
+"""The JSON Schema of hardware profiles, for editors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent.profile.profile import Profile
+
+FILE = "profile.schema.json"
+
+
+def schema() -> dict[str, Any]:
+    """What a profile file may say; one that extends another may leave out anything but its name."""
+    described = Profile.model_json_schema()
+    for section in described["$defs"].values():
+        if section["title"] != "ModelPrior":
+            section.pop("required", None)
+    described["required"] = ["name"]
+    described["anyOf"] = [{"required": ["extends"]}, {"required": ["power"]}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+
+
+def text() -> str:
+    """The schema as it is shipped beside the bundled profiles."""
+    return json.dumps(schema(), indent=2) + "\n"

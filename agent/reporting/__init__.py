@@ -1,0 +1,1 @@
+"""What the agent publishes about itself: telemetry, decision records, events, metrics."""

@@ -1,0 +1,29 @@
+"""`inarvl-bench`: record what arms do, and tell what follows from it."""
+
+from __future__ import annotations
+
+import typer
+
+from lab.grade.command import grade_command
+from lab.replay.command import replay_command
+from lab.replay.warm_start_command import warm_start_command
+from lab.report.command import report_command
+from lab.rig.faults.command import faults_command
+from lab.rig.load.command import load_command, soak_command
+from lab.trace.command import merge_command, questions_command, record_command
+
+app = typer.Typer(
+    help="Record what every arm does on every question, and tell what follows from it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("questions")(questions_command)
+app.command("record")(record_command)
+app.command("merge")(merge_command)
+app.command("grade")(grade_command)
+app.command("warm-start")(warm_start_command)
+app.command("replay")(replay_command)
+app.command("report")(report_command)
+app.command("load")(load_command)
+app.command("faults")(faults_command)
+app.command("soak")(soak_command)

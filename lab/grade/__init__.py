@@ -1,0 +1,1 @@
+"""Grading: what a trace says about each model's accuracy, confidence and cost."""

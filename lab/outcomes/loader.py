@@ -1,0 +1,105 @@
+"""Reads a folder of outcomes as a trace.
+
+The folder has `outcomes.csv` (columns `task`, `question`, `image`, and for each model 0 or 1 for whether its
+answer was right) and `images/`. Only outcomes are known: no answer, confidence, latency or energy. So a right
+answer stands as "right", and a wrong one as a word of its own for each model: two models that are both wrong
+count as differing, which is the harder case for a router that learns from disagreement.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from controller.errors import SignalsError
+from controller.signals import Signals, image_signals, text_signals
+from lab.errors import TraceError
+from lab.trace.trace import Run, Trace, TracedQuestion
+
+COLUMNS: Final = ("task", "question", "image")
+HASH_SIDE: Final = 16
+
+
+def read_outcomes(
+    folder: Path, weak: str, strong: str, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Trace:
+    """The outcomes of `weak` as the board's and of `strong` as the cloud's; signals are read from the images.
+
+    Questions whose images look alike, whatever their size, are one group.
+
+    Raises:
+        TraceError: a file or a column is missing, or an image cannot be read.
+    """
+    rows = _rows(folder / "outcomes.csv", (*COLUMNS, weak, strong))
+    seen: dict[str, tuple[bytes, str]] = {}
+    questions, runs = [], {f"local/{weak}@0": list[Run | None](), f"cloud/{strong}@0": list[Run | None]()}
+    for number, row in enumerate(rows):
+        name = row["image"]
+        if name not in seen:
+            seen[name] = _image(folder / "images" / name)
+        data, look = seen[name]
+        try:
+            signals = Signals(image_signals(data), text_signals(row["question"]))
+        except SignalsError as error:
+            raise TraceError(f"{folder / 'images' / name}: {error}") from error
+        questions.append(
+            TracedQuestion(
+                id=f"{number}",
+                group=f"{row['task']} {look}",
+                type=row["task"],
+                question=row["question"],
+                truth="right",
+                signals=signals.vector(),
+                looks=signals.looks,
+            )
+        )
+        for (_, kept), model in zip(runs.items(), (weak, strong), strict=True):
+            kept.append(_run(row[model] == "1", model, len(data)))
+        progress(number + 1, len(rows))
+    return Trace(tuple(questions), {arm: tuple(kept) for arm, kept in runs.items()})
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as text:
+            rows = list(csv.DictReader(text))
+    except OSError as error:
+        raise TraceError(
+            f"{path} cannot be read ({error.strerror}); give the folder that holds it"
+        ) from error
+    missing = [column for column in columns if rows and column not in rows[0]]
+    if missing or not rows:
+        raise TraceError(f"{path} lacks {', '.join(missing) or 'any question'}")
+    return rows
+
+
+def _image(path: Path) -> tuple[bytes, str]:
+    """An image, and a hash of its look that does not depend on its size."""
+    try:
+        data = path.read_bytes()
+        with Image.open(BytesIO(data)) as image:
+            grey = np.asarray(image.convert("L").resize((HASH_SIDE, HASH_SIDE)), dtype=np.float64)
+    except OSError as error:
+        raise TraceError(f"{path} cannot be read as an image ({error})") from error
+    return data, np.packbits(grey > grey.mean()).tobytes().hex()
+
+
+def _run(right: bool, model: str, payload_bytes: int) -> Run:
+    return Run(
+        answer="right" if right else f"wrong by {model}",
+        correct=right,
+        margin=None,
+        mean_logprob=None,
+        tokens=None,
+        latency_ms=1.0,  # unknown: a cost profile puts its own in place of it
+        compute_ms=None,
+        energy_j=0.0,
+        energy_source="modelled",
+        payload_bytes=payload_bytes,
+    )

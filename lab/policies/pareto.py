@@ -1,0 +1,75 @@
+"""ParetoBandit by its own package (`paretobandit` on PyPI): discounted LinUCB with a cost penalty."""
+
+from __future__ import annotations
+
+import logging
+
+from pareto_bandit import BanditRouter
+from pareto_bandit.config import BEST_K3_TABULA_RASA_HPARAMS
+from pareto_bandit.feature_service import FeatureService
+from pareto_bandit.types import RouterConfig
+
+from lab.policies.bandits import Bandit, Truth
+from lab.policies.prices import Prices
+from lab.sim.dataset import Dataset, Matrix
+
+PER_MILLION = 1e3  # a price is told to it in dollars for a thousand tokens
+REPRICE_EVERY = 25
+logging.getLogger("pareto_bandit").setLevel(logging.ERROR)
+
+
+class ParetoBandit(Bandit):
+    """Its router with its published cold-start settings; the knob is its cost penalty.
+
+    Its cost anchors span the arms' prices at rest, and prices are told to it anew as they change.
+    """
+
+    def __init__(self, tuning: Dataset, truth: Truth, prices: Prices, knob: float, *, seed: int) -> None:
+        super().__init__(tuning, truth, prices, knob)
+        self._names = [arm.skill for arm in self.arms]
+        self._router = make_router(self._names, prices.now, tuning.matrix.shape[1] + 1, knob, seed)
+        self._requests: dict[int, tuple[str, int]] = {}
+        self._local = tuning.best("local")
+        self._learned = 0
+
+    def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
+        """Its route; where that arm is blocked, the able arm of the greatest expected reward."""
+        name, log = self._router.route(x)
+        column = self._names.index(name)
+        expected = self._router.bandit.get_expected_reward
+        risk = 1.0 - float(expected(self._names[self._local], x))
+        if column not in able:
+            return max(able, key=lambda other: float(expected(self._names[other], x))), risk
+        self._requests[number] = log.request_id, column
+        return column, risk
+
+    def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
+        """Its feedback; an arm that it did not route to is learned by its update."""
+        request, routed = self._requests.pop(number, ("", -1))
+        if routed == column:
+            self._router.process_feedback(request, float(right))
+        else:
+            self._router.update(self._names[column], x, float(right))
+        self._learned += 1
+        if self._learned % REPRICE_EVERY == 0:
+            for name, price in zip(self._names, self.prices.now.tolist(), strict=True):
+                told = price * PER_MILLION
+                self._router.update_model_pricing(name, input_cost_per_m=told, output_cost_per_m=told)
+
+
+def make_router(names: list[str], prices: Matrix, size: int, penalty: float, seed: int) -> BanditRouter:
+    """A router over arms with prices, for feature vectors of `size` entries, the first of them 1."""
+    registry = {
+        name: {"input_cost_per_m": price * PER_MILLION, "output_cost_per_m": price * PER_MILLION}
+        for name, price in zip(names, prices.tolist(), strict=True)
+    }
+    return BanditRouter.create(
+        model_registry=registry,
+        priors="none",
+        feature_service=FeatureService.for_precomputed(dimension=size),
+        alpha=BEST_K3_TABULA_RASA_HPARAMS["alpha"],
+        forgetting_factor=BEST_K3_TABULA_RASA_HPARAMS["forgetting_factor"],
+        cost_penalty=penalty,
+        bandit_seed=seed,
+        config=RouterConfig(market_cost_floor=float(prices.min()), market_cost_ceiling=float(prices.max())),
+    )

@@ -1,0 +1,1 @@
+"""Replays: policies run over a trace, and the figures that come of it."""

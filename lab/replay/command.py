@@ -1,0 +1,84 @@
+"""`inarvl-bench replay`: one table of figures for some policies on one trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from inarvl.terminal import explained
+from lab.replay.lineup import ENTRIES, entry_named
+from lab.replay.runner import Task, run_all, summary_of
+from lab.replay.summary import Summary
+from lab.sim.drifts import SCRIPTS, script_named
+from lab.sim.profile import PROFILES, profile_named
+
+SHOWN = (
+    ("edge", "edge_share", "{:.1%}"),
+    ("kept", "kept", "{:.1%}"),
+    ("latency ms", "latency_ms", "{:.0f}"),
+    ("p95 ms", "p95_ms", "{:.0f}"),
+    ("board J", "device_j", "{:.2f}"),
+    ("cloud J", "cloud_j", "{:.0f}"),
+    ("cost", "cost", "{:.3f}"),
+    ("calls", "calls", "{:.2f}"),
+    ("escalated", "escalated", "{:.1%}"),
+    ("audited", "audited", "{:.1%}"),
+    ("alarms", "alarms", "{:.1f}"),
+    ("route AUROC", "route_auroc", "{:.2f}"),
+    ("answer AUROC", "answer_auroc", "{:.2f}"),
+)
+
+
+def replay_command(
+    trace: Annotated[Path, typer.Argument(help="A recorded trace (.csv.gz).", exists=True, dir_okay=False)],
+    policy: Annotated[
+        list[str] | None, typer.Option(help=f"Repeatable; of {', '.join(ENTRIES)}. All when left out.")
+    ] = None,
+    knob: Annotated[float | None, typer.Option(help="The policies' knob; each one's default.")] = None,
+    profile: Annotated[str, typer.Option(help=f"Cost profile: {', '.join(PROFILES)}.")] = "jetson-wan",
+    script: Annotated[str, typer.Option(help=f"Drift script: {', '.join(SCRIPTS)}.")] = "steady",
+    seeds: Annotated[int, typer.Option(min=1, help="Replays of each policy.")] = 3,
+    count: Annotated[int, typer.Option(min=10, help="Questions in a replay.")] = 3000,
+    tune: Annotated[bool, typer.Option(help="Replay the tuning half instead of the reported one.")] = False,
+    processes: Annotated[int | None, typer.Option(min=1, help="Cores to use; all.")] = None,
+) -> None:
+    """Replay policies on a trace under a cost profile, and print what they came to (simulated)."""
+    with explained("inarvl-bench"):
+        profile_named(profile)
+        script_named(script)
+        names = [entry_named(name).name for name in policy or ENTRIES]
+        tasks = [
+            Task(
+                trace=trace,
+                policy=name,
+                knob=entry_named(name).knobs[0] if knob is None else knob,
+                seed=seed,
+                profile=profile,
+                script=script,
+                count=count,
+                half="tune" if tune else "report",
+            )
+            for name in names
+            for seed in range(seeds)
+        ]
+        summaries = list(run_all(tasks, summary_of, processes=processes))
+    half = f"{'tuning' if tune else 'reported'} half"
+    over = f"profile {profile}, script {script}, {seeds} x {count} questions"
+    title = f"{trace.name}, {half}, {over}: simulated"
+    table = Table("policy", *(heading for heading, _, _ in SHOWN), title=title)
+    for name in names:
+        table.add_row(name, *_means([summary for summary in summaries if summary.policy == name]))
+    Console(width=170).print(table)
+
+
+def _means(summaries: list[Summary]) -> list[str]:
+    rows = [summary.row() for summary in summaries]
+    means = [float(np.mean([float(str(row[name])) for row in rows])) for _, name, _ in SHOWN]
+    return [
+        "-" if np.isnan(mean) else form.format(mean) for mean, (_, _, form) in zip(means, SHOWN, strict=True)
+    ]

@@ -1,0 +1,29 @@
+"""`inarvl-bench warm-start`: what a trace teaches of its models, for agents to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.profile.warm_start import write_knowledge
+from inarvl.terminal import explained
+from lab.policies.ours import settings_for
+from lab.replay.warm_start import knowledge_of
+from lab.sim.dataset import prepare
+from lab.sim.profile import JETSON_WAN
+from lab.trace import trace as traces
+
+
+def warm_start_command(
+    trace: Annotated[Path, typer.Argument(help="A recorded trace (.csv.gz).", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="The file that a profile names as its warm_start (.json.gz).")],
+) -> None:
+    """Learn from a trace which questions each of its models answers as the best one of the cloud does."""
+    with explained("inarvl-bench"):
+        dataset = prepare(traces.read(trace), JETSON_WAN)  # whose times are not learned
+        write_knowledge(out, knowledge_of(dataset, settings_for(dataset, JETSON_WAN)))
+    typer.echo(
+        f"{out}: {len(dataset)} questions, {len(dataset.arms)} arms, {out.stat().st_size / 1e3:.0f} kB"
+    )

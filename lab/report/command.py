@@ -1,0 +1,193 @@
+"""`inarvl-bench report`: everything on one trace, as a page and as CSV."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from inarvl.terminal import explained
+from lab.outcomes.curve import curve_of_outcomes
+from lab.replay.ablations import ABLATIONS
+from lab.replay.lineup import ENTRIES, entry_named
+from lab.replay.runner import Task, dataset_of, setting_of
+from lab.replay.timing import Speed
+from lab.report.ablations_table import ablations_table
+from lab.report.drift_tables import drift_table, rivals_drift_table
+from lab.report.goals import goals_table
+from lab.report.main_tables import Intervals, curves_table, lineup_table, matches_of, matches_table
+from lab.report.outcomes_table import outcomes_table
+from lab.report.page import write_report
+from lab.report.regimes_table import regimes_table
+from lab.report.study import Findings, Plan, run_study
+from lab.report.table import Table, number, text
+from lab.sim.drifts import DRIFTS, script_named
+from lab.sim.profile import profile_named
+
+NEEDED = ("inarvl", "always-edge", "always-cloud", "oracle")
+
+
+def report_command(
+    trace: Annotated[Path, typer.Argument(help="A recorded trace (.csv.gz).", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the page and the CSV files.")] = Path("report"),
+    seeds: Annotated[int, typer.Option(min=2, help="Replays of each policy at each knob.")] = Plan.seeds,
+    count: Annotated[int, typer.Option(min=200, help="Questions in a steady replay.")] = Plan.count,
+    drift_count: Annotated[
+        int, typer.Option(min=300, help="Questions in a drifting replay.")
+    ] = Plan.drift_count,
+    floor: Annotated[float, typer.Option(min=0.5, max=1, help="The controller's floor.")] = Plan.floor,
+    profile: Annotated[str, typer.Option(help="Cost profile of all but the regimes.")] = Plan.profile,
+    outcomes: Annotated[
+        Path | None, typer.Option(help="Folder with outcomes.csv and images/, to route between two models.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only these policies, and those that all are measured by.")
+    ] = None,
+    script: Annotated[list[str] | None, typer.Option(help="Only these drift scripts.")] = None,
+    ablations: Annotated[bool, typer.Option(help="Take parts of the controller away.")] = True,
+    processes: Annotated[int | None, typer.Option(min=1, help="Cores to use; all.")] = None,
+) -> None:
+    """Run every policy, drift, regime and ablation, and write what came of it.
+
+    An interrupted report goes on where it stopped when the same command is run again.
+    """
+    plan = Plan(
+        trace,
+        seeds,
+        count,
+        drift_count,
+        floor,
+        profile,
+        processes,
+        policies=tuple(name for name in ENTRIES if not only or name in (*only, *NEEDED)),
+        scripts=tuple(name for name in DRIFTS if not script or name in script),
+        ablations=tuple(ABLATIONS) if ablations else (),
+    )
+    kept = out / ".unfinished"
+    console = Console(stderr=True)
+    with explained("inarvl-bench"):
+        # What draws and what is timed against need packages that recording does not.
+        from lab.report.plots import curves_plot, drift_plots
+
+        profile_named(profile)
+        for name in only or ():
+            entry_named(name)
+        for name in script or ():
+            script_named(name)
+        speeds = _speeds(plan)
+        columns = (*Progress.get_default_columns()[:3], TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            replays = bar.add_task("Replaying", total=None)
+            findings = run_study(
+                plan, kept, lambda done, total: bar.update(replays, completed=done, total=total)
+            )
+        tables = tables_of(findings, speeds)
+        if outcomes is not None:
+            tables.append(
+                outcomes_table(curve_of_outcomes(outcomes, seeds=min(seeds, 5), processes=processes))
+            )
+        intervals = Intervals(findings)
+        plots = [curves_plot(findings, intervals), *drift_plots(findings)]
+        page = write_report(out, f"inarvl on {trace.name}", _facts(plan), tables, plots)
+    shutil.rmtree(kept, ignore_errors=True)
+    typer.echo(page)
+
+
+def _speeds(plan: Plan) -> tuple[Speed, Speed]:
+    from lab.replay.speed import measure
+
+    setting = setting_of(Task(plan.trace, "inarvl", plan.floor, 0, plan.profile, count=2000))
+    return measure(ENTRIES["inarvl"].make(setting), setting)
+
+
+def tables_of(findings: Findings, speeds: tuple[Speed, Speed]) -> list[Table]:
+    """Every table of a study."""
+    intervals = Intervals(findings)
+    matches = matches_of(findings, intervals)
+    return [
+        goals_table(findings, intervals, matches, speeds),
+        lineup_table(findings, intervals),
+        matches_table(matches),
+        curves_table(findings),
+        drift_table(findings),
+        rivals_drift_table(findings),
+        regimes_table(findings),
+        ablations_table(findings),
+        _speed_table(speeds),
+        _arms_table(findings.plan),
+        _policies_table(),
+    ]
+
+
+def _speed_table(speeds: tuple[Speed, Speed]) -> Table:
+    return Table(
+        name="speed",
+        title="Time to decide and to learn",
+        note=(
+            "Microseconds of CPU time a question with all arms, medians over blocks, by turns in one "
+            "process on the machine that made this report: measured, and only comparable with each other."
+        ),
+        columns=("policy", "decide us", "learn us", "both us"),
+        rows=tuple(
+            (
+                text(speed.policy),
+                number(speed.decide_us, "{:.1f}"),
+                number(speed.learn_us, "{:.1f}"),
+                number(speed.total_us, "{:.1f}"),
+            )
+            for speed in speeds
+        ),
+    )
+
+
+def _arms_table(plan: Plan) -> Table:
+    tune, reported = (dataset_of(plan.trace, plan.profile, half) for half in ("tune", "report"))
+    return Table(
+        name="arms",
+        title="The arms",
+        note=(
+            "Accuracies are recorded; computing times and payloads are those of the cost profile (simulated)."
+        ),
+        columns=("arm", "right, tuning half", "right, reported half", "computing ms", "payload kB"),
+        rows=tuple(
+            (
+                text(arm.skill),
+                number(float(tune.correct[:, column].mean()), "{:.1%}"),
+                number(float(reported.correct[:, column].mean()), "{:.1%}"),
+                number(float(reported.compute_ms[:, column].mean()), "{:.0f}"),
+                number(float(reported.payload_bytes[:, column].mean()) / 1e3, "{:.0f}"),
+            )
+            for column, arm in enumerate(reported.arms)
+        ),
+    )
+
+
+def _policies_table() -> Table:
+    return Table(
+        name="policies",
+        title="The policies",
+        note="What each is, and what its knob is; docs/evaluation.md tells more.",
+        columns=("policy", "learns", "what it is", "knobs, the default first"),
+        rows=tuple(
+            (text(e.name), text(e.learns), text(e.about), text(", ".join(f"{knob:g}" for knob in e.knobs)))
+            for e in ENTRIES.values()
+        ),
+    )
+
+
+def _facts(plan: Plan) -> list[str]:
+    return [
+        "Latency, energy and payloads are SIMULATED under a stated cost profile; answers, confidences "
+        "and signals are recorded.",
+        f"Cost profile {plan.profile}; controller's floor {plan.floor:.0%}; {plan.seeds} seeds of "
+        f"{plan.count} questions, {plan.drift_count} through drifts.",
+        "Policies are tuned on one half of the trace and reported on the other; a group of questions is "
+        "never split.",
+        "Every policy meets the same questions, arrivals and noise. The controller is told late of a "
+        "tenth of its answers whether they were right; online rivals are told at once of all of theirs.",
+        "Intervals are 95%, by a paired bootstrap over seeds and groups of questions.",
+    ]

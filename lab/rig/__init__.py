@@ -1,0 +1,1 @@
+"""The rig: load, faults and emulated networks around a real agent."""

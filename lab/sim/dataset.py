@@ -1,0 +1,163 @@
+"""A trace prepared for many replays: what every arm answers and costs on every question, as arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.answering.normalise import normalise
+from controller.arm import Arm
+from controller.outcome import Confidence
+from lab.errors import BenchError
+from lab.sim.profile import CostProfile, Speed
+from lab.sim.signals import RecordedSignals
+from lab.trace.trace import Trace
+
+Half = Literal["tune", "report"]
+Matrix = NDArray[np.float64]
+UNKNOWN_TOKENS = 3.0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Questions by arms; all arrays have one row a question, in the trace's order.
+
+    Attributes:
+        signals: what a policy sees of each question.
+        types: kind of each question.
+        groups: group of each question.
+        answers: each arm's normalised answer, by question and arm.
+        correct: shape (questions, arms), whether it is right.
+        confidences: by question and arm.
+        compute_ms: shape (questions, arms), of the profile's machines; simulated.
+        payload_bytes: shape (questions, arms), of the profile's cameras; simulated.
+    """
+
+    arms: tuple[Arm, ...]
+    signals: tuple[RecordedSignals, ...]
+    types: tuple[str, ...]
+    groups: tuple[str, ...]
+    answers: tuple[tuple[str, ...], ...]
+    correct: NDArray[np.bool_]
+    confidences: tuple[tuple[Confidence, ...], ...]
+    compute_ms: Matrix
+    payload_bytes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    @property
+    def matrix(self) -> Matrix:
+        """The signals of all questions, shape (questions, features)."""
+        return np.array([signals.vector() for signals in self.signals])
+
+    def tier(self, tier: str) -> list[int]:
+        """Columns of a tier's arms."""
+        return [column for column, arm in enumerate(self.arms) if arm.tier == tier]
+
+    def best(self, tier: str) -> int:
+        """Column of a tier's most accurate arm."""
+        columns = self.tier(tier)
+        if not columns:
+            raise BenchError(f"the trace has no {tier} arm: record one of each tier at least")
+        return max(columns, key=lambda column: (self.correct[:, column].mean(), column))
+
+    def rows(self, chosen: Sequence[int] | NDArray[np.int64]) -> Dataset:
+        """Some of the questions."""
+        rows = [int(row) for row in chosen]
+        return replace(
+            self,
+            signals=tuple(self.signals[row] for row in rows),
+            types=tuple(self.types[row] for row in rows),
+            groups=tuple(self.groups[row] for row in rows),
+            answers=tuple(self.answers[row] for row in rows),
+            correct=self.correct[rows],
+            confidences=tuple(self.confidences[row] for row in rows),
+            compute_ms=self.compute_ms[rows],
+            payload_bytes=self.payload_bytes[rows],
+        )
+
+    def half(self, half: Half) -> Dataset:
+        """The questions of one half; a group is never split."""
+        rows = [row for row, group in enumerate(self.groups) if half_of(group) == half]
+        if not rows:
+            raise BenchError(f"the {half} half holds no question: the trace needs more groups")
+        return self.rows(rows)
+
+
+def half_of(group: str) -> Half:
+    """The half that a group belongs to, by its name alone."""
+    return "tune" if hashlib.sha256(group.encode()).digest()[0] % 2 else "report"
+
+
+def prepare(trace: Trace, profile: CostProfile) -> Dataset:
+    """Put a trace on a profile's machines.
+
+    Each arm's time is that of the profile for the rank of its model among its tier's, by recorded computing
+    time, and of its resolution, with the recorded number of tokens. Payloads keep the recorded proportions.
+    Questions that some arm was not asked are left out.
+
+    Raises:
+        BenchError: none is left.
+    """
+    names = list(trace.runs)
+    arms = trace.arms
+    whole = [row for row in range(len(trace.questions)) if all(trace.runs[name][row] for name in names)]
+    if not whole:
+        raise BenchError("no question was put to every arm: record one set with all of them")
+    questions = [trace.questions[row] for row in whole]
+    runs = [[run for row in whole if (run := trace.runs[name][row]) is not None] for name in names]
+    recorded = np.array([[run.compute_ms or run.latency_ms for run in column] for column in runs]).T
+    tokens = np.array([[run.tokens or UNKNOWN_TOKENS for run in column] for column in runs]).T
+    sizes = np.array([[max(1, run.payload_bytes) for run in column] for column in runs], dtype=np.float64).T
+    compute_ms, payload = np.empty_like(recorded), np.empty_like(sizes)
+    for column, arm in enumerate(arms):
+        speed = _speed(arm, arms, recorded.mean(axis=0), profile)
+        share = _share(arm.resolution, sorted({a.resolution for a in arms if a.tier == arm.tier}))
+        compute_ms[:, column] = _between(speed.prefill_ms, share) + speed.token_ms * tokens[:, column]
+        mean_bytes = _between(profile.payload_kb, share) * 1e3
+        payload[:, column] = mean_bytes * sizes[:, column] / sizes[:, column].mean()
+    return Dataset(
+        arms=arms,
+        signals=tuple(RecordedSignals(question.signals, question.looks) for question in questions),
+        types=tuple(question.type for question in questions),
+        groups=tuple(question.group for question in questions),
+        answers=tuple(zip(*([normalise(run.answer) for run in column] for column in runs), strict=True)),
+        correct=np.array([[run.correct for run in column] for column in runs]).T,
+        confidences=tuple(
+            zip(
+                *(
+                    [Confidence(run.margin, run.mean_logprob, run.tokens) for run in column]
+                    for column in runs
+                ),
+                strict=True,
+            )
+        ),
+        compute_ms=compute_ms,
+        payload_bytes=payload.astype(np.int64),
+    )
+
+
+def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProfile) -> Speed:
+    speeds = profile.local if arm.tier == "local" else profile.cloud
+    times: dict[str, float] = {}
+    for column, other in enumerate(arms):
+        if other.tier == arm.tier:
+            times[other.model] = times.get(other.model, 0.0) + float(recorded_ms[column])
+    ranked = sorted(times, key=lambda model: times[model])
+    share = ranked.index(arm.model) / (len(ranked) - 1) if len(ranked) > 1 else 1.0
+    return speeds[round(share * (len(speeds) - 1))]
+
+
+def _share(value: int, ordered: Sequence[int]) -> float:
+    """Where `value` stands among `ordered`, from 0 to 1; 0.5 when it stands alone."""
+    return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 else 0.5
+
+
+def _between(ends: tuple[float, float], share: float) -> float:
+    return ends[0] + share * (ends[1] - ends[0])

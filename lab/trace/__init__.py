@@ -1,0 +1,1 @@
+"""Traces: what every model answered to every question, recorded, stored and read."""

@@ -1,0 +1,147 @@
+"""An answer is out before its deadline, or there is an error instead of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+
+from agent.answering.answering import Answered
+from agent.answering.feedback import Feedback
+from agent.answering.question import Question
+from agent.answering.servers import Run
+from agent.answering.workers import Workers
+from agent.intake.job import Job
+from agent.intake.outbox import Outbox
+from agent.intake.queue import Waiting
+from agent.messages.address import Address
+from agent.messages.query import Query
+from agent.messages.reply import Answer, Refusal, Reply, reply_from_bytes
+from agent.spool.spool import Spool
+from controller.arm import Arm
+from controller.context import Context, Option
+from controller.controller import Controller
+from controller.outcome import Execution
+from controller.settings import ControllerSettings
+from lab.scenes.render import render
+from lab.scenes.scene import draw
+
+pytestmark = pytest.mark.anyio
+BOARD = Arm("local", "m", 64, "board")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class SlowLink:
+    """Stands in for the MQTT link: the broker takes `publish_s` on the test's clock for each message."""
+
+    def __init__(self, clock: Clock, publish_s: float) -> None:
+        self.replies: list[tuple[float, Reply]] = []
+        self._clock = clock
+        self._publish_s = publish_s
+
+    async def publish(self, _topic: str, payload: bytes, **_options: Any) -> None:
+        self._clock.now += self._publish_s
+        self.replies.append((self._clock.now, reply_from_bytes(payload)))
+
+
+class SlowAnswering:
+    """Stands in for `Answering`: takes `answer_s` on the test's clock, or just the time it is given."""
+
+    def __init__(self, clock: Clock, answer_s: float | None) -> None:
+        self.learned_from = 0
+        self._clock = clock
+        self._answer_s = answer_s
+        self._controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
+
+    async def answer(self, question: Question, *, expires_at: float) -> Answered:
+        given_s = expires_at - self._clock.now
+        self._clock.now += given_s if self._answer_s is None else self._answer_s
+        context = Context(question.signals, (Option(BOARD),))
+        run = Run(Execution(BOARD, latency_ms=1.0, answer="two"), "two")
+        return Answered(question, self._controller.decide(context, now=0.0), (run,), 0, "board: it is there")
+
+    async def finish(self, _answered: Answered) -> tuple[()]:
+        self.learned_from += 1
+        return ()
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    opened = await Spool.open(tmp_path / "spool.db", max_waiting=64)
+    yield opened
+    await opened.close()
+
+
+def look(job: Job) -> Question:
+    return Question.look(job.query, (64,), image_roots=(), max_image_bytes=10**6)
+
+
+async def work(
+    spool: Spool, count: int, *, answer_s: float | None, publish_s: float = 0.0, left_s: float = 4.0
+) -> tuple[list[tuple[float, Reply]], int]:
+    """What became of queries that came one after the other, each with when it was out after its arrival."""
+    clock = Clock()
+    link, answering = SlowLink(clock, publish_s), SlowAnswering(clock, answer_s)
+    outbox = Outbox(spool, link, clock=clock)  # type: ignore[arg-type]
+    feedback = Feedback(answering._controller, clock=clock)
+    workers = Workers(
+        answering,  # type: ignore[arg-type]
+        outbox,
+        feedback,
+        look,
+        lambda *_: None,
+        lambda: True,
+        clock=clock,
+    )
+    image = io.BytesIO()
+    render(draw(np.random.default_rng(0))).save(image, "JPEG")
+    out = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outbox.run)
+        for number in range(count):
+            waiting, arrived_at = Waiting(8, 1, clock=clock), clock.now
+            query = Query(f"q{number}", "what?", image.getvalue())
+            reserve_s, address = outbox.sending.reserve_s(left_s), Address("t", query.id)
+            waiting.offer(Job(query.id, query, address, arrived_at, arrived_at + left_s, reserve_s=reserve_s))
+            waiting.close()
+            await workers.run(waiting)
+            await outbox.emptied()
+            at, reply = link.replies[-1]
+            out.append((at - arrived_at, reply))
+        tasks.cancel_scope.cancel()
+    return out, answering.learned_from
+
+
+async def test_an_answer_that_is_too_late_is_an_error_and_is_learned_from(spool: Spool) -> None:
+    ((_, reply),), learned_from = await work(spool, 1, answer_s=4.1)
+    assert isinstance(reply, Refusal)
+    assert reply.code == "deadline_expired"
+    assert learned_from == 1
+
+
+async def test_an_answer_in_time_goes_out(spool: Spool) -> None:
+    ((_, reply),), _ = await work(spool, 1, answer_s=3.9)
+    assert isinstance(reply, Answer)
+
+
+async def test_what_replies_take_to_be_sent_is_kept_back_from_the_deadline(spool: Spool) -> None:
+    out, _ = await work(spool, 12, answer_s=None, publish_s=0.3)
+    assert all(isinstance(reply, Answer) for _, reply in out)
+    assert out[0][0] > 4.0, "nothing was known of it yet"
+    assert all(out_s <= 4.0 for out_s, _ in out[1:])
+
+
+async def test_a_broker_that_takes_for_ever_leaves_most_of_the_time_to_the_question(spool: Spool) -> None:
+    out, _ = await work(spool, 12, answer_s=None, publish_s=100.0)
+    assert all(out_s - 100.0 >= 3.0 for out_s, _ in out)

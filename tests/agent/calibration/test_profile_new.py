@@ -1,0 +1,215 @@
+"""A machine is measured, and what is written of it is a profile that loads.
+
+The model server is a stand-in behind a unix socket, the power a scripted one that rises while it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from typer.testing import CliRunner
+
+from agent.calibration.calibrator import Bench, Plan, picture, server_memory_mb
+from agent.calibration.result import Measured, MeasuredArm, MeasuredLink
+from agent.calibration.yaml_text import written
+from agent.cli.main import app as inarvl
+from agent.profile.loading import Board, load_profile
+from agent.sensing.sample import Sample
+from agent.sensing.sensing import Paced
+from cloud.peer import PeerRecord
+from lab.demo.broker import free_port
+from vlm.timing import Timing
+
+IDLE_W, WORK_W = 5.0, 8.0
+BASE = load_profile("generic-x86")
+
+
+class Ammeter:
+    """Tells the mean power since its last sample, as an energy counter does."""
+
+    name = "ammeter"
+
+    def __init__(self) -> None:
+        self._worked_s, self._before = 0.0, (time.monotonic(), 0.0)
+        self._began: float | None = None
+
+    def work(self, on: bool) -> None:
+        now = time.monotonic()
+        if not on and self._began is not None:
+            self._worked_s += now - self._began
+        self._began = now if on else None
+
+    def sample(self) -> Sample:
+        now = time.monotonic()
+        worked_s = self._worked_s + (now - self._began if self._began is not None else 0.0)
+        (then, before_s), self._before = self._before, (now, worked_s)
+        return Sample(power_w=IDLE_W + WORK_W * (worked_s - before_s) / max(1e-6, now - then))
+
+    def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def server(ammeter: Ammeter, socket: Path, port: int) -> AsyncIterator[None]:
+    """Lists one model that takes two sizes, and is the board's server and a peer at once."""
+
+    async def models(_request: web.Request) -> web.Response:
+        card = {"id": "m", "object": "model", "inarvl": {"resolutions": [64, 96]}}
+        return web.json_response({"object": "list", "data": [card]})
+
+    async def chat(request: web.Request) -> web.Response:
+        await request.read()
+        began = time.monotonic()
+        ammeter.work(True)
+        await asyncio.sleep(0.1)
+        ammeter.work(False)
+        timing = Timing(0, (time.monotonic() - began) * 1e3)
+        answer = {"choices": [{"message": {"content": "a wall"}}]}
+        return web.json_response(answer, headers={"Server-Timing": timing.to_header()})
+
+    async def probe(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({}, headers={"Server-Timing": Timing(0, 0).to_header()})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    app.router.add_post("/v1/chat/completions", chat)
+    for path in ("/healthz", "/readyz", "/probe"):
+        app.router.add_route("*", path, probe)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.anyio
+async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
+    ammeter, port, reported = Ammeter(), free_port(), dict[str, tuple[int, int]]()
+    base = BASE.model_copy(update={"rates": BASE.rates.model_copy(update={"power_s": 0.5})})
+    bench = Bench(
+        base,
+        Plan(idle_s=2, runs=2),
+        lambda what, done, total: reported.update({what: (done, total)}),
+        [Paced(ammeter, 0.5, resolution_s=0.05)],
+    )
+    peers = {
+        "near": PeerRecord("near", f"http://127.0.0.1:{port}"),
+        "gone": PeerRecord("gone", f"http://127.0.0.1:{free_port()}"),
+    }
+    async with server(ammeter, tmp_path / "s", port):
+        measured = await bench.measure(f"unix:{tmp_path}/s", peers, {})
+    assert measured.power_source == "ammeter"
+    assert measured.idle_w == pytest.approx(IDLE_W)
+    assert [(arm.tier, arm.resolution) for arm in measured.arms] == [
+        ("local", 64),
+        ("local", 96),
+        ("cloud", 64),
+        ("cloud", 96),
+    ]
+    assert all(arm.latency_ms >= 100 for arm in measured.arms)
+    assert measured.power_w("local") == pytest.approx(WORK_W, rel=0.05)
+    (link,) = measured.links
+    assert link.rtt_ms is not None
+    assert link.uplink_mbps is not None
+    assert [reason.partition(":")[0] for reason in measured.skipped] == ["peer gone"]
+    assert measured.server_mb is not None
+    assert all(done == total for done, total in reported.values())
+    assert {"power at rest", "board: m at 64 px", "near: link"} <= reported.keys()
+
+
+def measured(**changed: object) -> Measured:
+    arms = (
+        MeasuredArm("local", "inarvl-edge-swift", 96, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
+        MeasuredArm("local", "other", 448, (900.0,), (4.0,)),
+        MeasuredArm("cloud", "big", 96, (30.0,), (0.01,)),
+    )
+    fields = {
+        "board": Board("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.99),
+        "power_source": "ina",
+        "idle_w": 4.7123,
+        "arms": arms,
+        "links": (MeasuredLink("far", 80.0, 5.0), MeasuredLink("near", 3.21, 94.2)),
+        "memory_available_mb": 5000.0,
+        "server_mb": 812.0,
+        "skipped": (),
+    }
+    return Measured(**(fields | changed))  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "gate.yaml"
+    path.write_text(written(measured(), load_profile("orin-nano-8gb"), name="gate", date="2026-01-02"))
+    profile = load_profile(str(path))
+    assert (profile.name, profile.power.idle_w) == ("gate", 4.71)
+    assert profile.power.local_w == pytest.approx(4.75 / 0.98204, rel=0.01)
+    first, other = profile.models.local
+    assert first.latency_at(96) == 26.0
+    assert first.quality == load_profile("orin-nano-8gb").models.local[0].quality
+    assert other.quality is None
+    assert profile.controller_settings().priors["local/other@448"].latency_ms == 900
+    assert (profile.link.rtt_ms, profile.link.uplink_mbps) == (3.21, 94.2)
+    assert Board("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9).fits(profile.match)
+    assert "measured by ina on 2026-01-02" in profile.sources[0]
+
+
+def test_what_was_not_measured_is_said_and_taken_from_the_base(tmp_path: Path) -> None:
+    path = tmp_path / "box.yaml"
+    bare = measured(
+        board=Board("", 4, 8.0),
+        power_source=None,
+        idle_w=None,
+        arms=(),
+        links=(),
+        server_mb=None,
+        skipped=("power: none",),
+    )
+    path.write_text(written(bare, BASE, name="box: a\u00df", date="2026-01-02"))
+    profile = load_profile(str(path))
+    assert (profile.name, profile.power, profile.models) == ("box: a\u00df", BASE.power, BASE.models)
+    assert "# Not measured: power: none" in path.read_text()
+    assert "# local_w: 15  # of generic-x86, not measured; watts" in path.read_text()
+
+
+def test_the_picture_is_the_same_each_time() -> None:
+    assert picture() == picture()
+
+
+def test_memory_of_a_server_that_is_not_there_is_not_known(tmp_path: Path) -> None:
+    assert server_memory_mb(f"unix:{tmp_path}/none") is None
+    assert server_memory_mb("http://localhost:1") is None
+
+
+def test_a_profile_is_measured_from_the_command_line_and_not_written_over(tmp_path: Path) -> None:
+    site, output = tmp_path / "agent.yaml", tmp_path / "mine.yaml"
+    site.write_text("device: mine\nlocal: null\ndiscovery: {zeroconf: false}\n")
+    command = ["profile", "new", "--config", str(site), "--output", str(output), "--idle-s", "3"]
+    first = CliRunner().invoke(inarvl, command)
+    assert first.exit_code == 0, first.output
+    assert load_profile(str(output)).name == "mine"
+    assert "the site file names no local server" in first.output
+    again = CliRunner().invoke(inarvl, command)
+    assert again.exit_code == 1
+    assert "--force" in again.output
+
+
+def test_profiles_are_listed_shown_and_checked(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    assert "thor" in run(inarvl, ["profile", "list"]).output
+    shown = run(inarvl, ["profile", "show", "thor"]).output
+    (tmp_path / "whole.yaml").write_text(shown.replace("extends: orin-nano-8gb\n", ""))
+    assert load_profile(str(tmp_path / "whole.yaml")).power == load_profile("thor").power
+    (tmp_path / "bad.yaml").write_text("name: bad\nextends: thor\npower: {idle_w: 5000}\n")
+    checked = run(inarvl, ["profile", "check", str(tmp_path / "whole.yaml"), str(tmp_path / "bad.yaml")])
+    assert checked.exit_code == 1
+    assert "whole.yaml: good" in checked.output
+    assert "power.idle_w: 5000 W is over 500 W" in checked.output.replace("\n", "")

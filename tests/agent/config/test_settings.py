@@ -1,0 +1,155 @@
+"""A site file is read strictly: each fault is named by its place, and its message says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config.settings import Settings, load_settings
+from agent.config.yaml_file import ConfigError
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "agent.example.yaml"
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "agent.yaml"
+    path.write_text(text)
+    return load_settings(path)
+
+
+def faults(tmp_path: Path, text: str) -> list[str]:
+    """What is wrong with a site file, a line each, without the file's name."""
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    assert raised.value.code == "bad_config"
+    lines = str(raised.value).splitlines()
+    assert all(line.startswith(f"{tmp_path}/agent.yaml: ") for line in lines)
+    return [line.split(": ", 1)[1] for line in lines]
+
+
+def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "# nothing\n") == Settings()
+
+
+def test_the_example_is_a_good_site_file() -> None:
+    settings = load_settings(EXAMPLE)
+    assert settings.device == "gate-3"
+    assert settings.broker.tls
+    assert [peer.id for peer in settings.peers] == ["gpu-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("broker: {url: tcp://b}", "broker.url", "must be mqtt://host:port or mqtts://host:port"),
+        ("broker: {url: 'mqtt://'}", "broker.url", "must be mqtt://host:port or mqtts://host:port"),
+        ("broker: {url: 'mqtt://b:99999'}", "broker.url", "port"),
+        ("broker: {url: 'mqtt://b:no'}", "broker.url", "port"),
+        ("broker: {url: 'mqtt://me:secret@b'}", "broker.url", "use username and password_file"),
+        ("broker: {url: 'mqtt://me@b'}", "broker.url", "use username and password_file"),
+        ("broker: {protocol: '4'}", "broker.protocol", "'auto', '5' or '3.1.1'"),
+        ("broker: {keepalive_s: 1}", "broker.keepalive_s", "greater than or equal to 5"),
+        ("device: a/b", "device", "match"),
+        ("device: ''", "device", "at least 1"),
+        ("peers: [{id: a, url: gpu:80}]", "peers.0.url", "must be http://host:port or https://host:port"),
+        ("peers: [{id: a, url: 'http://'}]", "peers.0.url", "must be http://host:port or https://host:port"),
+        ("peers: [{id: a, url: 'http://u:p@b'}]", "peers.0.url", "api_key_file"),
+        ("peers: [{url: 'http://b'}]", "peers.0.id", "required"),
+        ("peers: [{id: a, url: 'http://b'}, {id: a, url: 'http://c'}]", "peers", "two are called 'a'"),
+        ("local: /run/x.sock", "local", "unix:/path"),
+        ("intake: {workers: 0}", "intake.workers", "greater than or equal to 1"),
+        ("intake: {workers: many}", "intake.workers", "integer"),
+        ("discovery: {zeroconf: 3}", "discovery.zeroconf", "boolean"),
+    ],
+)
+def test_a_fault_names_its_place_and_the_remedy(tmp_path: Path, text: str, place: str, remedy: str) -> None:
+    (line,) = faults(tmp_path, text)
+    assert line.startswith(f"{place}: ")
+    assert remedy in line
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "near"),
+    [
+        ("brokr: {}", "brokr", "broker"),
+        ("broker: {usernam: me}", "broker.usernam", "username"),
+        ("intake: {max_wating: 3}", "intake.max_wating", "max_waiting"),
+        ("peers: [{id: a, url: 'http://b', modls: []}]", "peers.0.modls", "models"),
+    ],
+)
+def test_a_misspelt_key_is_recognised(tmp_path: Path, text: str, place: str, near: str) -> None:
+    assert faults(tmp_path, text) == [f"{place}: unknown key; did you mean {near}?"]
+
+
+def test_a_key_like_no_other_is_to_be_removed(tmp_path: Path) -> None:
+    assert faults(tmp_path, "zzz: 1") == ["zzz: unknown key; remove it"]
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    lines = faults(tmp_path, "device: a/b\nbroker: {keepalive_s: 1}\nzzz: 1")
+    assert {line.split(":")[0] for line in lines} == {"device", "broker.keepalive_s", "zzz"}
+
+
+def test_a_secret_never_stands_in_an_error(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, "broker: {url: 'mqtt://me:hunter2@b'}")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"a: [", "no good YAML"),
+        (b"\xff\xfe\xff", "no good YAML"),
+        (b"[1, 2]", "must be a mapping"),
+        (b"false", "must be a mapping"),
+        (b"device: a\ndevice: b", "device stands twice"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, remedy: str) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=remedy):
+        load_settings(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read \(No such file"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls"),
+    [
+        ("mqtt://b", 1883, False),
+        ("mqtts://b", 8883, True),
+        ("mqtt://b:99", 99, False),
+        ("mqtts://[::1]:99", 99, True),
+    ],
+)
+def test_the_url_tells_port_and_encryption(tmp_path: Path, url: str, port: int, tls: bool) -> None:
+    options = load(tmp_path, f"broker: {{url: '{url}'}}").mqtt_options("me")
+    assert (options.port, options.tls) == (port, tls)
+
+
+def test_secrets_are_read_from_their_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    settings = load(
+        tmp_path,
+        f"broker: {{username: me, password_file: {tmp_path}/secret}}\n"
+        f"peers: [{{id: a, url: 'http://a', api_key_file: {tmp_path}/secret}}, {{id: b, url: 'http://b'}}]",
+    )
+    options = settings.mqtt_options("me")
+    assert (options.username, options.password) == ("me", "hunter2")
+    assert settings.api_keys() == {"a": "hunter2"}
+
+
+def test_an_unreadable_secret_is_named(tmp_path: Path) -> None:
+    settings = load(tmp_path, f"broker: {{password_file: {tmp_path}/none}}")
+    with pytest.raises(ConfigError, match=r"/none: the secret in it cannot be read"):
+        settings.mqtt_options("me")
+
+
+def test_the_state_directory_is_systemds_where_it_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/elsewhere")
+    assert Settings().state_dir == Path("/var/lib/elsewhere")

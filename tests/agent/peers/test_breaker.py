@@ -1,0 +1,78 @@
+"""A server that does not answer is left alone, probed, and let back carefully; extra calls have a budget."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.answering.token_bucket import Budget
+from agent.peers.breaker import LATE_IN_A_ROW, TRIALS, Breaker, Ended
+
+
+def call(breaker: Breaker, how: Ended) -> bool:
+    breaker.began()
+    return breaker.ended(how)
+
+
+def test_one_unreachable_call_opens_it() -> None:
+    breaker = Breaker()
+    assert call(breaker, "unreachable")
+    assert not breaker.allows()
+
+
+def test_late_calls_open_it_only_in_a_row() -> None:
+    breaker = Breaker()
+    for _ in range(LATE_IN_A_ROW - 1):
+        assert not call(breaker, "late")
+    call(breaker, "answered")
+    for _ in range(LATE_IN_A_ROW - 1):
+        assert not call(breaker, "late")
+    assert breaker.allows()
+    assert call(breaker, "late")
+    assert not breaker.allows()
+
+
+def test_calls_that_we_dropped_count_for_nothing() -> None:
+    breaker = Breaker()
+    for _ in range(10):
+        assert not call(breaker, "dropped")
+    assert breaker.allows()
+
+
+def test_after_a_probe_a_few_calls_are_let_through_and_an_answer_closes_it() -> None:
+    breaker = Breaker()
+    call(breaker, "unreachable")
+    breaker.probed()
+    for _ in range(TRIALS):
+        assert breaker.allows()
+        breaker.began()
+    assert not breaker.allows()
+    breaker.ended("answered")
+    assert (breaker.state, breaker.opened) == ("closed", 0)
+    assert breaker.allows()
+
+
+@pytest.mark.parametrize("how", ["late", "unreachable"])
+def test_a_trial_that_fails_opens_it_again(how: Ended) -> None:
+    breaker = Breaker()
+    call(breaker, "unreachable")
+    breaker.probed()
+    assert call(breaker, how)
+    assert not breaker.allows()
+    assert breaker.opened == 2, "its owner probes less often"
+
+
+def test_calls_that_end_while_it_is_open_change_nothing() -> None:
+    breaker = Breaker()
+    breaker.began()
+    call(breaker, "unreachable")
+    assert not breaker.ended("unreachable")
+    assert breaker.opened == 1
+
+
+def test_extra_calls_stay_at_their_share() -> None:
+    budget = Budget(share=0.1, burst=3)
+    spent = 0
+    for _ in range(1000):
+        budget.earn()
+        spent += budget.spend()
+    assert 100 <= spent <= 103

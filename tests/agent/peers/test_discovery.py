@@ -1,0 +1,152 @@
+"""Peers are found where they announce themselves: real zeroconf, and records retained on a real broker."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from zeroconf import RecordUpdate, current_time_millis
+from zeroconf.asyncio import AsyncZeroconf
+
+from agent.messages.mqtt import MqttLink, MqttOptions
+from agent.messages.topics import PEERS
+from agent.peers import mdns
+from agent.peers import mqtt_records as records
+from agent.peers.registry import Peers
+from cloud.announce import on_broker, on_lan
+from cloud.peer import PeerRecord
+from lab.demo.broker import broker
+
+pytestmark = pytest.mark.anyio
+
+
+def announced() -> PeerRecord:
+    return PeerRecord(f"peer-{uuid.uuid4().hex[:12]}", "http://127.0.0.1:8020", ("small", "large"))
+
+
+async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_heard() -> None:
+    record = announced()
+    found, gone = anyio.Event(), anyio.Event()
+
+    def on_found(seen: PeerRecord) -> None:
+        if seen.id == record.id:
+            assert seen == record
+            found.set()
+
+    def on_gone(peer_id: str) -> None:
+        if peer_id == record.id:
+            gone.set()
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(mdns.browse, on_found, on_gone)
+            async with on_lan(record):
+                await found.wait()
+            await gone.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_peer_not_heard_of_for_too_long_has_lapsed_and_is_not_gone() -> None:
+    record = announced()
+    found, lapsed = anyio.Event(), anyio.Event()
+    network = AsyncZeroconf()
+
+    def on_found(seen: PeerRecord) -> None:
+        if seen.id == record.id:
+            found.set()
+
+    def on_gone(peer_id: str) -> None:
+        assert peer_id != record.id
+
+    def on_lapsed(peer_id: str) -> None:
+        if peer_id == record.id:
+            lapsed.set()
+
+    async with on_lan(record), anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(mdns.browse, on_found, on_gone, on_lapsed, network=network))
+        with anyio.fail_after(30):
+            await found.wait()
+            run_out(network)
+            await lapsed.wait()
+        tasks.cancel_scope.cancel()
+
+
+def run_out(network: AsyncZeroconf) -> None:
+    """Let all that was heard be too old, as zeroconf's own cleanup does when the time has come."""
+    late_ms = current_time_millis() + 1e3 * 100_000
+    records, cache = network.zeroconf.record_manager, network.zeroconf.cache
+    records.async_updates(late_ms, [RecordUpdate(old, old) for old in cache.async_expire(late_ms)])
+    records.async_updates_complete(False)
+
+
+async def test_a_peer_whose_details_got_lost_is_asked_for_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, asked, resolve = announced(), 0, mdns._resolve
+    found = anyio.Event()
+
+    async def lossy(network: AsyncZeroconf, name: str) -> PeerRecord | None:
+        nonlocal asked
+        if not name.startswith(record.id):
+            return None
+        asked += 1
+        return None if asked < 3 else await resolve(network, name)
+
+    def on_found(seen: PeerRecord) -> None:
+        assert seen == record
+        found.set()
+
+    monkeypatch.setattr(mdns, "_resolve", lossy)
+    monkeypatch.setattr(mdns, "FIRST_PAUSE_S", 0.01)
+    async with on_lan(record), anyio.create_task_group() as tasks:
+        tasks.start_soon(mdns.browse, on_found, lambda _id: None)
+        with anyio.fail_after(30):
+            await found.wait()
+        tasks.cancel_scope.cancel()
+    assert asked >= 3
+
+
+async def test_a_service_that_changes_while_it_is_asked_is_told_once_and_as_it_is_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asked first has an answer already when the change comes."""
+    answers = [PeerRecord("p", "http://127.0.0.1:1"), PeerRecord("p", "http://127.0.0.1:2")]
+    told: list[PeerRecord] = []
+
+    async def resolve(_network: object, _name: str) -> PeerRecord:
+        record = answers.pop(0)
+        if answers:
+            services.follow("service")
+        return record
+
+    monkeypatch.setattr(mdns, "_resolve", resolve)
+    async with anyio.create_task_group() as tasks:
+        services = mdns._Services(None, tasks, told.append, lambda _id: None)  # type: ignore[arg-type]
+        services.follow("service")
+    assert [record.url for record in told] == ["http://127.0.0.1:2"]
+
+
+async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: Path) -> None:
+    record = announced()
+    with broker(tmp_path) as (_, port):
+        peers = Peers(rng=np.random.default_rng(0))
+        link = MqttLink(MqttOptions("127.0.0.1", port), subscriptions=(f"{PEERS}/+",))
+        with anyio.fail_after(30):
+            async with link:
+                messages = link.messages()
+                async with on_broker(record, f"mqtt://127.0.0.1:{port}"):
+                    message = await anext(messages)
+                    records.take(peers, message.topic, message.payload)
+                    assert [peer.record for peer in peers.known()] == [record]
+                message = await anext(messages)
+                records.take(peers, message.topic, message.payload)
+                assert not peers.known()
+
+
+@pytest.mark.parametrize("payload", [b"{", b"{}", PeerRecord("other", "http://a:1").to_bytes()])
+def test_a_bad_record_is_ignored(payload: bytes) -> None:
+    peers = Peers(rng=np.random.default_rng(0))
+    records.take(peers, f"{PEERS}/p", payload)
+    assert not peers.known()

@@ -1,0 +1,168 @@
+"""Estimates of the path follow it when it changes, through real probes over an emulated link.
+
+The link is an emulated one (lab.rig.wan.relay); the peer a stand-in with the probes and the Server-Timing
+header of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import numpy as np
+import pytest
+from aiohttp import web
+
+from agent.peers.path import Links
+from agent.peers.registry import CONFIRMATIONS, Pace, Peers
+from cloud.peer import PeerRecord
+from controller.context import LinkState
+from lab.demo.broker import free_port
+from lab.rig.wan.relay import Path, Wan
+from vlm.client import Ping
+from vlm.timing import Timing
+
+pytestmark = pytest.mark.anyio
+PEER = "far"
+PROBES = 3
+
+
+@dataclass
+class Far:
+    """A peer behind a path that can be changed; `after` holds the estimate after each probe, by its kind."""
+
+    wan: Wan
+    links: Links = field(default_factory=Links)
+    server_ms: float = 0.0
+    hangs: bool = False
+    requests: int = 0
+    after: dict[str, list[LinkState]] = field(default_factory=lambda: {"ping": [], "upload": []})
+
+    def observe(self, peer: str, ping: Ping) -> bool:
+        unsure = self.links.observe(peer, ping)
+        self.after["upload" if ping.sent_bytes else "ping"].append(self.links.to(peer).state())
+        return unsure
+
+    async def after_change(self, kind: str, path: Path) -> list[LinkState]:
+        """Estimates after each of the next PROBES probes of that kind over a path that is now `path`."""
+        self.wan.path = path
+        await self._next(kind, 1)  # it may have been on its way
+        seen = len(self.after[kind])
+        await self._next(kind, PROBES)
+        return self.after[kind][seen : seen + PROBES]
+
+    async def settled(self, kind: str, probes: int = 12) -> LinkState:
+        await self._next(kind, probes)
+        return self.after[kind][-1]
+
+    async def _next(self, kind: str, probes: int) -> None:
+        wanted = len(self.after[kind]) + probes
+        await until(lambda: len(self.after[kind]) >= wanted)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    with anyio.fail_after(60):
+        while not holds():  # noqa: ASYNC110 # what is awaited has no event
+            await anyio.sleep(0.01)
+
+
+def app(far: Far) -> web.Application:
+    async def answer(request: web.Request) -> web.Response:
+        far.requests += 1
+        await request.read()
+        await asyncio.sleep(3600 if far.hangs else far.server_ms / 1e3)
+        models = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+        return web.json_response(models, headers={"Server-Timing": Timing(0, far.server_ms).to_header()})
+
+    application = web.Application()
+    for path in ("/healthz", "/readyz", "/v1/models", "/probe"):
+        application.router.add_route("*", path, answer)
+    return application
+
+
+@asynccontextmanager
+async def probed(
+    path: Path, *, check_s: float = 0.05, metered: bool = False
+) -> AsyncIterator[tuple[Far, Peers]]:
+    far, port = Far(Wan(path)), free_port()
+    runner = web.AppRunner(app(far))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    pace = Pace(check_s=check_s, checks_per_upload=2, metered=metered)
+    peers = Peers(rng=np.random.default_rng(0), observe=far.observe, lost=far.links.lost, pace=pace)
+    async with far.wan.to(port) as near, anyio.create_task_group() as tasks:
+        peers.offer(PeerRecord(PEER, f"http://127.0.0.1:{near}"), source="test")
+        tasks.start_soon(peers.run)
+        yield far, peers
+        tasks.cancel_scope.cancel()
+    await runner.cleanup()
+
+
+async def test_the_round_trip_is_followed_within_three_probes() -> None:
+    """The emulator takes at least the time it is set to; what a busy machine adds is bounded generously."""
+    async with probed(Path(40, 50)) as (far, _):
+        await far.settled("ping")
+        for rtt_ms, most_ms in ((500, 1000), (40, 250)):
+            *_, last = await far.after_change("ping", Path(rtt_ms, 50))
+            assert last.rtt_ms is not None
+            assert 0.95 * rtt_ms <= last.rtt_ms < most_ms
+
+
+async def test_the_rate_is_followed_within_three_uploads() -> None:
+    async with probed(Path(40, 10)) as (far, _):
+        before = await far.settled("upload")
+        *_, last = await far.after_change("upload", Path(40, 0.5))
+        assert before.uplink_mbps is not None
+        assert last.uplink_mbps is not None
+        assert last.uplink_mbps < 1 < before.uplink_mbps
+
+
+async def test_a_slow_peer_does_not_look_like_a_slow_path() -> None:
+    async with probed(Path(40, 50)) as (far, _):
+        before = await far.settled("ping")
+        far.server_ms = 1000
+        after = await far.settled("ping", 4)
+        assert before.rtt_ms is not None
+        assert after.rtt_ms is not None
+        assert after.rtt_ms < before.rtt_ms + 500
+
+
+async def test_lost_segments_are_told_as_losses() -> None:
+    async with probed(Path(20, 50)) as (far, _):
+        before = await far.settled("ping")
+        far.wan.path = Path(20, 50, loss=0.1)
+        assert before.loss is not None
+        await until(lambda: (far.after["ping"][-1].loss or 0.0) > before.loss + 0.02)
+
+
+async def test_a_change_is_looked_at_again_before_the_next_check_is_due() -> None:
+    """With an hour between checks, one wake after a late answer is enough to know the new round trip."""
+    async with probed(Path(20, 50), check_s=3600) as (far, peers):
+        await until(lambda: len(far.after["upload"]) == 1)
+        far.wan.path = Path(300, 50)
+        peers.look_again(PEER)
+        await until(lambda: (far.after["ping"][-1].rtt_ms or 0.0) > 200)
+
+
+async def test_probes_are_few_however_often_answers_are_late() -> None:
+    async with probed(Path(1, 50), check_s=3600) as (far, peers):
+        await until(lambda: bool(far.after["upload"]))
+        for _ in range(100):
+            peers.look_again(PEER)
+            await anyio.sleep(0.005)
+        assert len(far.after["ping"]) <= 1 + CONFIRMATIONS
+
+
+async def test_nothing_is_sent_over_a_metered_link_to_a_peer_that_is_well() -> None:
+    async with probed(Path(1, 50), metered=True) as (far, peers):
+        await until(lambda: bool(peers.healthy()))
+        asked = far.requests
+        await anyio.sleep(0.3)  # six checks' time
+        assert far.requests == asked
+        assert far.after == {"ping": [], "upload": []}
+        peers.began(PEER)
+        peers.ended(PEER, "unreachable")
+        await until(lambda: far.requests > asked and bool(peers.healthy()))

@@ -1,0 +1,151 @@
+"""The registry knows which peers there are and which are well, against a stand-in OpenAI server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import numpy as np
+import pytest
+from aiohttp import web
+
+from agent.peers.registry import MOST_PEERS, Pace, Peers
+from cloud.peer import PeerRecord
+from lab.demo.broker import free_port
+from vlm.client import Ping
+
+pytestmark = pytest.mark.anyio
+QUICK = Pace(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_upload=3)
+
+
+@asynccontextmanager
+async def endpoint(port: int, model: str = "m") -> AsyncIterator[None]:
+    """Lists one model, as any OpenAI-compatible server does; it has none of our probes."""
+
+    async def models(_request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": model, "object": "model"}]})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def running(peers: Peers) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(peers.run)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    with anyio.fail_after(20):
+        while not holds():  # noqa: ASYNC110 # what is awaited has no event
+            await anyio.sleep(0.01)
+
+
+def registry(**options: object) -> Peers:
+    return Peers(rng=np.random.default_rng(0), pace=QUICK, **options)  # type: ignore[arg-type]
+
+
+def record(port: int, peer_id: str = "p") -> PeerRecord:
+    return PeerRecord(peer_id, f"http://127.0.0.1:{port}")
+
+
+async def test_a_peer_is_healthy_while_its_server_runs_and_comes_back_by_itself() -> None:
+    port, pings, changes = free_port(), list[Ping](), list[str]()
+    peers = registry(
+        observe=lambda _id, ping: bool(pings.append(ping)), changed=lambda _id, w: changes.append(w)
+    )
+    peers.offer(record(port), source="site")
+    async with running(peers):
+        async with endpoint(port):
+            await until(lambda: bool(peers.healthy()))
+            assert [card.id for card in peers.healthy()[0].cards] == ["m"]
+        await until(lambda: not peers.healthy())
+        async with endpoint(port, model="n"):
+            await until(lambda: bool(peers.healthy()))
+            assert [card.id for card in peers.healthy()[0].cards] == ["n"], "its models are asked for again"
+    assert changes[:4] == ["found", "healthy", "unhealthy", "healthy"]
+    assert all(ping.rtt_ms > 0 for ping in pings)
+
+
+async def test_a_reported_failure_counts_at_once_and_heals() -> None:
+    port = free_port()
+    peers = registry()
+    async with endpoint(port), running(peers):
+        peers.offer(record(port), source="site")
+        await until(lambda: bool(peers.healthy()))
+        peers.began("p")
+        peers.ended("p", "unreachable")
+        assert not peers.healthy()
+        await until(lambda: bool(peers.healthy()))
+
+
+async def test_a_peer_stays_while_any_source_names_it() -> None:
+    peers = registry()
+    async with running(peers):
+        for source in ("zeroconf", "mqtt"):
+            peers.offer(record(1), source=source)
+        peers.withdraw("p", source="zeroconf")
+        assert peers.get("p") is not None
+        peers.withdraw("p", source="mqtt")
+        assert peers.get("p") is None
+        peers.withdraw("p", source="mqtt")
+
+
+async def test_a_peer_not_heard_of_any_more_stays_while_it_answers() -> None:
+    port, changes = free_port(), list[str]()
+    peers = registry(changed=lambda _id, word: changes.append(word))
+    async with running(peers):
+        async with endpoint(port):
+            peers.offer(record(port), source="zeroconf")
+            await until(lambda: bool(peers.healthy()))
+            peers.lapse("p", source="zeroconf")
+            await anyio.sleep(5 * QUICK.check_s)
+            assert peers.healthy()
+        await until(lambda: not peers.known())
+        peers.offer(record(port), source="zeroconf")
+        assert peers.known(), "heard of again, it is taken in again"
+    assert changes[:4] == ["found", "healthy", "unhealthy", "gone"]
+
+
+async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
+    port, changes = free_port(), list[str]()
+    patient = Pace(check_s=0.05, first_retry_s=0.5)
+    rng = np.random.default_rng(0)
+    peers = Peers(rng=rng, pace=patient, changed=lambda _id, word: changes.append(word))
+    async with running(peers):
+        async with endpoint(port):
+            peers.offer(record(port), source="zeroconf")
+            await until(lambda: bool(peers.healthy()))
+            peers.lapse("p", source="zeroconf")
+        await until(lambda: "unhealthy" in changes)
+        async with endpoint(port):
+            await until(lambda: changes[-1] == "healthy")
+    assert "gone" not in changes
+
+
+async def test_a_peer_that_moved_is_asked_at_its_new_place() -> None:
+    port = free_port()
+    peers = registry()
+    async with endpoint(port), running(peers):
+        peers.offer(record(1), source="mqtt")
+        peers.offer(record(port), source="mqtt")
+        await until(lambda: bool(peers.healthy()))
+        assert [peer.record for peer in peers.known()] == [record(port)]
+
+
+async def test_a_network_cannot_fill_the_memory_with_peers() -> None:
+    peers = registry()
+    async with running(peers):
+        for n in range(MOST_PEERS + 10):
+            peers.offer(record(1, f"p{n}"), source="zeroconf")
+        assert len(peers.known()) == MOST_PEERS

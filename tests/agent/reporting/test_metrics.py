@@ -1,0 +1,118 @@
+"""Every figure has a Prometheus name in base units, and no label grows without bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families
+
+from agent.reporting.exporter import ExporterFailed, export
+from agent.reporting.metrics import LONGEST, MOST_LABELS, Metrics
+from agent.sensing.energy_meter import EnergyMeter
+from agent.sensing.sample import Sample, SensorFault
+from agent.sensing.sensing import Paced, Sensing
+from controller.controller import Controller
+from controller.settings import ControllerSettings
+from lab.demo.broker import free_port
+
+LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "server_ms": None, "slow": None}
+
+
+class Scripted:
+    def __init__(self, name: str, tells: Sample | Exception) -> None:
+        self.name, self.tells = name, tells
+
+    def sample(self) -> Sample:
+        if isinstance(self.tells, Exception):
+            raise self.tells
+        return self.tells
+
+    def close(self) -> None:
+        pass
+
+
+async def metrics(sample: Sample, servers: list[dict[str, Any]]) -> Metrics:
+    meter = EnergyMeter(idle_w=5.0, every_s=1.0)
+    sources = [Paced(Scripted("good", sample), 1.0), Paced(Scripted("bad", SensorFault("mend it")), 1.0)]
+    sensing = Sensing(sources, smoothing_s=0.0, meter=meter, clock=lambda: 10.0)
+    for paced in sources:
+        await sensing.sample(paced)
+    meter.observe(11.0, 7.0)
+    controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
+    return Metrics(sensing, meter, lambda: servers, controller.status)
+
+
+@pytest.mark.anyio
+async def test_figures_come_in_base_units_under_their_names() -> None:
+    sample = Sample(
+        power_w=7.0,
+        rails_w={"VDD_IN": 7.0},
+        temps_c={"cpu": 48.5},
+        memory_available_mb=2.0,
+        battery_pct=41.0,
+        throttled=True,
+        power_mode="15W",
+        memory_pressure=0.25,
+    )
+    server = {"tier": "cloud", "id": "gpu-1", "healthy": True, "link": LINK}
+    told = await metrics(sample, [server])
+    assert told.samples() == {
+        "inarvl_board_power_watts": 7.0,
+        'inarvl_board_rail_power_watts{rail="VDD_IN"}': 7.0,
+        'inarvl_board_temperature_celsius{zone="cpu"}': 48.5,
+        "inarvl_board_memory_available_bytes": 2 * 2**20,
+        "inarvl_board_battery_ratio": pytest.approx(0.41),
+        "inarvl_board_throttled": 1.0,
+        'inarvl_board_power_mode_info{mode="15W"}': 1.0,
+        'inarvl_board_pressure_ratio{resource="memory"}': 0.25,
+        'inarvl_sensor_fault{sensor="bad"}': 1.0,
+        'inarvl_board_energy_joules_total{part="answers"}': 0.0,
+        'inarvl_board_energy_joules_total{part="idle"}': 5.0,
+        "inarvl_board_other_energy_joules": 2.0,
+        "inarvl_board_idle_power_watts": 7.0,
+        'inarvl_server_healthy{tier="cloud",server="gpu-1"}': 1.0,
+        'inarvl_link_round_trip_seconds{peer="gpu-1"}': pytest.approx(0.04),
+        'inarvl_link_jitter_seconds{peer="gpu-1"}': pytest.approx(0.005),
+        'inarvl_link_uplink_bytes_per_second{peer="gpu-1"}': 1e6,
+        'inarvl_link_loss_ratio{peer="gpu-1"}': 0.01,
+        "inarvl_questions_total": 0.0,
+        "inarvl_edge_share_ratio": 0.0,
+    }
+
+
+@pytest.mark.anyio
+async def test_the_text_is_what_prometheus_reads_and_its_labels_are_bounded() -> None:
+    zones = {f"zone-{number}-{'x' * 200}": 40.0 for number in range(500)}
+    servers = [
+        {"tier": "cloud", "id": f"peer\n{number}", "healthy": False, "link": LINK} for number in range(500)
+    ]
+    told = await metrics(Sample(temps_c=zones), servers)
+    families = list(text_string_to_metric_families(told.render().decode()))
+    assert families
+    for family in families:
+        assert len(family.samples) <= MOST_LABELS
+        for sample in family.samples:
+            assert all(len(value) <= LONGEST for value in sample.labels.values())
+
+
+@pytest.mark.anyio
+async def test_they_are_served_where_the_site_wants_them() -> None:
+    port = free_port()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(export, "127.0.0.1", port, lambda: b"inarvl_questions_total 1.0\n")
+        async with ClientSession() as session:
+            with anyio.fail_after(20):
+                while True:
+                    try:
+                        async with session.get(f"http://127.0.0.1:{port}/metrics") as response:
+                            assert await response.read() == b"inarvl_questions_total 1.0\n"
+                            break
+                    except OSError:
+                        await anyio.sleep(0.01)
+        with pytest.raises(ExporterFailed, match="name another one"):
+            await export("127.0.0.1", port, bytes)
+        tasks.cancel_scope.cancel()

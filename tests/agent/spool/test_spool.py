@@ -1,0 +1,320 @@
+"""What the spool promised is there after anything that happens to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent.spool.file import Damage
+from agent.spool.spool import Added, Kept, Spool, SpoolEntry, SpoolFailed, SpoolFull
+from agent.spool.writer import SpoolWriter
+
+pytestmark = pytest.mark.anyio
+
+ENTRY = SpoolEntry("k", 1000, 31_000, "inarvl/d/result/c", b"\x00corr", b"payload", '{"a": 1}')
+ADD_FOR_EVER = """
+import anyio, sys
+from pathlib import Path
+from agent.spool.spool import Spool, SpoolEntry
+
+async def main():
+    spool = await Spool.open(Path(sys.argv[1]), max_waiting=10**6)
+    async def add(worker):
+        for i in range(10**6):
+            key = f"{worker}-{i}"
+            await spool.add(SpoolEntry(key, i, i, "t", None, b"x" * 500, "{}"))
+            print(key, flush=True)
+    async with anyio.create_task_group() as tasks:
+        for worker in range(4):
+            tasks.start_soon(add, worker)
+
+anyio.run(main)
+"""
+
+
+VERSION_1 = """
+CREATE TABLE query (
+    key TEXT PRIMARY KEY,
+    received_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    reply_topic TEXT NOT NULL,
+    correlation BLOB,
+    payload BLOB,
+    attributes TEXT NOT NULL,
+    reply BLOB,
+    delivered INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.db"
+
+
+@pytest.fixture
+async def spool(path: Path) -> AsyncIterator[Spool]:
+    opened = await Spool.open(path, max_waiting=4)
+    yield opened
+    await opened.close()
+
+
+def numbered(number: int) -> SpoolEntry:
+    return replace(ENTRY, key=f"k{number}", received_ms=number)
+
+
+async def test_an_entry_waits_as_it_came_until_it_is_answered(spool: Spool) -> None:
+    assert await spool.add(ENTRY) is Added.NEW
+    assert await spool.waiting() == [ENTRY]
+    assert await spool.undelivered() == []
+    assert await spool.answer("k", b"reply") is Kept.NEW
+    assert await spool.waiting() == []
+    (kept,) = await spool.undelivered()
+    assert (kept.key, kept.reply_topic, kept.correlation, kept.reply) == (
+        "k",
+        "inarvl/d/result/c",
+        b"\x00corr",
+        b"reply",
+    )
+    await spool.delivered("k")
+    assert await spool.undelivered() == []
+
+
+async def test_a_query_has_one_reply(spool: Spool) -> None:
+    await spool.add(ENTRY)
+    assert await spool.answer("k", b"first") is Kept.NEW
+    assert await spool.answer("k", b"second") is Kept.SECOND
+    assert [kept.reply for kept in await spool.undelivered()] == [b"first"]
+    await spool.delivered("k")
+    assert await spool.answer("k", b"third") is Kept.SECOND
+    assert await spool.answer("unknown", b"reply") is Kept.UNKNOWN
+
+
+async def test_a_key_is_known_again_before_and_after_its_reply(spool: Spool) -> None:
+    await spool.add(ENTRY)
+    assert await spool.add(replace(ENTRY, payload=b"other")) is Added.DUPLICATE
+    await spool.answer("k", b"reply")
+    await spool.delivered("k")
+    assert await spool.add(ENTRY) is Added.DUPLICATE
+    assert await spool.waiting() == []
+
+
+async def test_a_full_spool_says_so_but_still_knows_duplicates(spool: Spool) -> None:
+    for number in range(4):
+        await spool.add(numbered(number))
+    with pytest.raises(SpoolFull) as caught:
+        await spool.add(numbered(4))
+    assert caught.value.code == "busy"
+    assert await spool.add(numbered(0)) is Added.DUPLICATE
+    await spool.answer("k0", b"reply")
+    await spool.delivered("k0")
+    assert await spool.add(numbered(4)) is Added.NEW
+
+
+async def test_the_oldest_come_first(spool: Spool) -> None:
+    """By their order of arrival, not by a clock, which may be set back."""
+    for number in (2, 0, 3, 1):
+        await spool.add(numbered(number))
+    assert [entry.key for entry in await spool.waiting()] == ["k2", "k0", "k3", "k1"]
+    for number in (1, 3):
+        await spool.answer(f"k{number}", b"reply")
+    assert [kept.key for kept in await spool.undelivered()] == ["k3", "k1"]
+
+
+async def test_pruning_forgets_only_what_was_delivered_long_ago(spool: Spool) -> None:
+    for number in range(3):
+        await spool.add(numbered(number))
+    for number in (0, 2):
+        await spool.answer(f"k{number}", b"reply")
+        await spool.delivered(f"k{number}")
+    assert await spool.prune(before_ms=10**15, keep=10) == 0, "a clock that jumped forgets nothing new"
+    assert await spool.prune(before_ms=2) == 1
+    assert await spool.add(numbered(0)) is Added.NEW
+    assert await spool.add(numbered(1)) is Added.DUPLICATE
+    assert await spool.add(numbered(2)) is Added.DUPLICATE
+
+
+async def test_everything_is_there_after_a_restart(path: Path) -> None:
+    first = await Spool.open(path, max_waiting=4)
+    for number in range(3):
+        await first.add(numbered(number))
+    await first.answer("k1", b"reply")
+    await first.close()
+    damages: list[Damage] = []
+    second = await Spool.open(path, max_waiting=4, damaged=damages.append)
+    assert damages == []
+    assert [entry.key for entry in await second.waiting()] == ["k0", "k2"]
+    assert [kept.key for kept in await second.undelivered()] == ["k1"]
+    await second.close()
+
+
+def confirmed_before_a_kill(path: Path) -> set[str]:
+    with subprocess.Popen(
+        [sys.executable, "-c", ADD_FOR_EVER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        confirmed = {child.stdout.readline().strip() for _ in range(100)}
+        child.kill()
+        return confirmed | {line.strip() for line in child.stdout if line.endswith("\n")}
+
+
+async def test_what_was_confirmed_survives_a_kill(path: Path) -> None:
+    confirmed = confirmed_before_a_kill(path)
+    damages: list[Damage] = []
+    spool = await Spool.open(path, max_waiting=4, damaged=damages.append)
+    assert damages == []
+    assert confirmed <= {entry.key for entry in await spool.waiting()}
+    await spool.close()
+
+
+def damage_pages(path: Path, first: int, last: int) -> None:
+    """Overwrite pages of 4096 bytes, from 0 on, as far as there are any."""
+    sound = path.read_bytes()
+    start, end = 4096 * first, min(4096 * last, len(sound))
+    path.write_bytes(sound[:start] + b"\xaa" * (end - start) + sound[end:])
+
+
+def damage(path: Path, content: bytes | None) -> None:
+    sound = path.read_bytes()
+    path.write_bytes(content or sound[:4096] + b"\xaa" * (len(sound) - 4096))
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 300, None])
+async def test_a_damaged_file_is_set_aside(path: Path, content: bytes | None) -> None:
+    first = await Spool.open(path, max_waiting=100)
+    for number in range(50):
+        await first.add(replace(numbered(number), payload=bytes(1000)))
+    await first.close()
+    damage(path, content)
+
+    damages: list[Damage] = []
+    second = await Spool.open(path, max_waiting=100, damaged=damages.append)
+    assert [damage.aside in set(path.parent.iterdir()) for damage in damages] == [True]
+    assert len(await second.waiting()) == damages[0].saved < 50
+    assert await second.add(ENTRY) is Added.NEW
+    await second.close()
+
+    third = await Spool.open(path, max_waiting=100, damaged=damages.append)
+    assert len(damages) == 1
+    assert ENTRY in await third.waiting()
+    await third.close()
+
+
+async def test_what_can_be_read_of_a_damaged_file_is_saved(path: Path) -> None:
+    first = await Spool.open(path, max_waiting=100)
+    for number in range(50):
+        await first.add(replace(numbered(number), payload=bytes(1000)))
+    await first.close()
+    damage_pages(path, 9, 10)
+    damages: list[Damage] = []
+    second = await Spool.open(path, max_waiting=100, damaged=damages.append)
+    saved = await second.waiting()
+    assert damages[0].saved == len(saved)
+    assert 40 < len(saved) <= 50
+    assert all(entry.payload == bytes(1000) for entry in saved)
+    await second.close()
+
+
+async def test_damage_while_it_runs_costs_no_query(path: Path) -> None:
+    damages: list[Damage] = []
+    spool = await Spool.open(path, max_waiting=100, damaged=damages.append)
+    for number in range(40):
+        await spool.add(replace(numbered(number), payload=bytes(8000)))
+    await spool._writer.do(lambda db: db.execute("PRAGMA user_version").fetchone())
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage_pages(path, 1, 1000)
+    await spool._writer.do(lambda db: db.execute("PRAGMA shrink_memory"))
+    assert await spool.add(numbered(41)) is Added.NEW
+    assert len(damages) == 1
+    assert numbered(41) in await spool.waiting()
+    await spool.close()
+
+
+async def test_an_older_spool_is_taken_over(path: Path) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_1)
+        old.execute("INSERT INTO query VALUES ('k', 1000, 31000, 't', NULL, x'00', '{}', NULL, 0)")
+    old.close()
+    damages: list[Damage] = []
+    spool = await Spool.open(path, max_waiting=100, damaged=damages.append)
+    assert [entry.key for entry in await spool.waiting()] == ["k"]
+    await spool.close()
+
+
+async def test_bytes_are_bounded_too(path: Path) -> None:
+    spool = await Spool.open(path, max_waiting=100, max_bytes=2500)
+    for number in range(2):
+        await spool.add(replace(numbered(number), payload=bytes(1000)))
+    with pytest.raises(SpoolFull, match="smaller"):
+        await spool.add(replace(numbered(2), payload=bytes(1000)))
+    await spool.answer("k0", b"reply")
+    await spool.delivered("k0")
+    assert await spool.add(replace(numbered(2), payload=bytes(1000))) is Added.NEW
+    await spool.close()
+
+
+async def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolFailed, match=r"spool\.db"):
+        await Spool.open(tmp_path / "file" / "spool.db", max_waiting=4)
+
+
+async def test_a_failing_disk_is_told_and_the_spool_goes_on(path: Path) -> None:
+    spool = await Spool.open(path, max_waiting=4)
+    with sqlite3.connect(path) as other:
+        other.execute("ALTER TABLE query RENAME TO gone")
+    with pytest.raises(SpoolFailed):
+        await spool.add(ENTRY)
+    with sqlite3.connect(path) as other:
+        other.execute("ALTER TABLE gone RENAME TO query")
+    assert await spool.add(ENTRY) is Added.NEW
+    await spool.close()
+
+
+async def test_what_waits_shares_a_commit(path: Path) -> None:
+    writer = await SpoolWriter.open(path, "CREATE TABLE note (text TEXT)")
+    done = 0
+
+    async def note() -> None:
+        nonlocal done
+        await writer.do(lambda db: db.execute("INSERT INTO note VALUES ('x')"))
+        done += 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(300):
+            tasks.start_soon(note)
+    assert done == 300
+    assert writer.commits < 150
+    await writer.close()
+
+
+async def test_a_failing_caller_undoes_nothing_of_the_others(path: Path) -> None:
+    writer = await SpoolWriter.open(path, "CREATE TABLE note (text TEXT)")
+
+    def insert(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO note VALUES ('kept')")
+
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO note VALUES ('undone')")
+        raise KeyError("mine")
+
+    async def expect_failure() -> None:
+        with pytest.raises(KeyError, match="mine"):
+            await writer.do(fail)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(writer.do, insert)
+            tasks.start_soon(expect_failure)
+    rows = await writer.do(lambda db: db.execute("SELECT text FROM note").fetchall())
+    assert rows == [("kept",)] * 20
+    await writer.close()
