@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from agent.config.settings import Settings
-from agent.messages.mqtt import MqttLink
+from agent.messages.mqtt import MqttConnection
 from agent.messages.query import Query
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
@@ -94,9 +94,9 @@ async def echo(settings: Settings, word: str, *, timeout_s: float) -> bool:
 @asynccontextmanager
 async def _connected(
     settings: Settings, subscriptions: tuple[str, ...], timeout_s: float
-) -> AsyncIterator[MqttLink]:
+) -> AsyncIterator[MqttConnection]:
     options = settings.mqtt_options(f"inarvl-console-{uuid.uuid4().hex[:12]}")
-    async with MqttLink(options, subscriptions=subscriptions) as link:
+    async with MqttConnection(options, subscriptions=subscriptions) as link:
         with anyio.move_on_after(timeout_s):
             await link.connected.wait()
         if not link.connected.is_set():

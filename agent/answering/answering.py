@@ -1,6 +1,6 @@
 """From a question to its answer: decide, ask, perhaps ask again, learn.
 
-1. The controller decides on an arm; `Asking` gets an answer from it or from another.
+1. The controller decides on an arm; `HedgedCalls` gets an answer from it or from another.
 2. When all failed in a way that may pass, it is decided anew after a jittered, growing pause, as long as
    there is time and a budget of retries. Just after a start it waits for the first look at the servers.
 3. The answer is kept, escalated to a better arm, or kept and audited, as the controller says.
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import anyio
 import numpy as np
 
-from agent.answering.hedging import CANCELLED, Asking, DeadlineExpired, Unanswered, p95_s
+from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
 from agent.answering.question import Question
-from agent.answering.servers import TIERS, Run, Servers
-from agent.answering.token_bucket import Budget
+from agent.answering.servers import TIERS, Attempt, Servers
+from agent.answering.token_bucket import TokenBucket
 from agent.sensing.energy_model import Source
 from controller.arm import Tier
 from controller.context import Context, DeviceState, Mode
@@ -45,13 +45,13 @@ class Answered:
 
     question: Question
     decision: Decision
-    runs: tuple[Run, ...]
+    runs: tuple[Attempt, ...]
     chosen: int
     reason: str
     audit: FollowUp | None = None
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Attempt:
         """The run whose text is the answer."""
         return self.runs[self.chosen]
 
@@ -89,8 +89,8 @@ class Answering:
         self._device = device
         self._rng = rng
         self._clock = clock
-        self.asking = Asking(controller, servers, max_tokens=max_tokens, clock=clock)
-        self._retries = Budget(RETRIED, BURST)
+        self.asking = HedgedCalls(controller, servers, max_tokens=max_tokens, clock=clock)
+        self._retries = TokenBucket(RETRIED, BURST)
 
     async def answer(self, question: Question, *, expires_at: float) -> Answered:
         """Answer `question` before the clock says `expires_at`.
@@ -103,7 +103,7 @@ class Answering:
         pause_s = FIRST_PAUSE_S
         failed: Unanswered | None = None
         while True:
-            runs: list[Run] = []
+            runs: list[Attempt] = []
             try:
                 first = self._controller.decide(self._context(question, expires_at), now=self._clock())
                 decision = await self.asking.first_answer(first, question, runs, expires_at=expires_at)
@@ -151,7 +151,7 @@ class Answering:
         return failed.passing and self._clock() + pause_s < expires_at and self._retries.spend()
 
     def _learn(
-        self, decision: Decision, runs: Sequence[Run], answered: Run | None, *, audited: bool = False
+        self, decision: Decision, runs: Sequence[Attempt], answered: Attempt | None, *, audited: bool = False
     ) -> tuple[DriftEvent, ...]:
         kept = [run for run in runs if run.execution.failure != CANCELLED]
         place = None if answered is None else kept.index(answered)
@@ -159,7 +159,7 @@ class Answering:
         return self._controller.learn(decision, outcome, now=self._clock())
 
     async def _follow_up(
-        self, question: Question, decision: Decision, runs: list[Run], expires_at: float
+        self, question: Question, decision: Decision, runs: list[Attempt], expires_at: float
     ) -> Answered:
         first = len(runs) - 1
         follow_up = self._controller.escalate(decision, runs[first].execution, now=self._clock())

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import anyio
 
 from agent.answering.question import Question
-from agent.answering.servers import Run, Servers
-from agent.answering.token_bucket import Budget
+from agent.answering.servers import Attempt, Servers
+from agent.answering.token_bucket import TokenBucket
 from controller.arm import Arm
 from controller.controller import Controller
 from controller.decision import Decision
@@ -37,7 +37,7 @@ class Unanswered(InarvlError):
 
     code = "unanswered"
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[Attempt]) -> None:
         super().__init__("; ".join(f"{run.execution.arm.id}: {run.text}" for run in runs))
         self.passing = all(run.execution.failure in ("vlm_unavailable", "busy", "gone") for run in runs)
 
@@ -48,7 +48,7 @@ class DeadlineExpired(InarvlError):
     code = "deadline_expired"
 
 
-class Asking:
+class HedgedCalls:
     """Asks arms until one answers."""
 
     def __init__(
@@ -63,10 +63,10 @@ class Asking:
         self._controller = controller
         self._servers = servers
         self._clock = clock
-        self._hedges = Budget(HEDGED, BURST)
+        self._hedges = TokenBucket(HEDGED, BURST)
 
     async def first_answer(
-        self, decision: Decision, question: Question, runs: list[Run], *, expires_at: float
+        self, decision: Decision, question: Question, runs: list[Attempt], *, expires_at: float
     ) -> Decision:
         """Append what runs to `runs`, an answer as the last; returns the decision that it follows from.
 
@@ -88,11 +88,11 @@ class Asking:
                 raise Unanswered(runs)
             decision = following
 
-    async def ask(self, arm: Arm, question: Question, *, expires_at: float) -> Run:
-        """Run one arm; a failure is a Run too."""
+    async def ask(self, arm: Arm, question: Question, *, expires_at: float) -> Attempt:
+        """Ask one arm; a failure is an Attempt too."""
         left_s = expires_at - self._clock()
         if left_s <= 0:
-            return Run(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
+            return Attempt(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
         tokens = min(question.query.max_tokens or self.max_tokens, self.max_tokens)
         return await self._servers.run(arm, question, max_tokens=tokens, timeout_s=left_s)
 
@@ -105,9 +105,9 @@ class Asking:
         return None if following is decision else following
 
     async def _race(
-        self, first: Decision, second: Decision, question: Question, runs: list[Run], expires_at: float
+        self, first: Decision, second: Decision, question: Question, runs: list[Attempt], expires_at: float
     ) -> Decision:
-        ran: dict[str, Run] = {}
+        ran: dict[str, Attempt] = {}
         ended = anyio.Event()
 
         async def run(arm: Arm) -> None:
@@ -146,14 +146,14 @@ def p95_s(decision: Decision, arm: Arm) -> float:
 
 
 def _settled(
-    first: Decision, second: Decision, ran: dict[str, Run], runs: list[Run], *, raced: bool
+    first: Decision, second: Decision, ran: dict[str, Attempt], runs: list[Attempt], *, raced: bool
 ) -> Decision:
     """Put what ran in order, what counts last."""
     one, other = ran.get(first.arm.id), ran.get(second.arm.id)
     if one is not None and one.execution.failure is None:
         if raced:
             lost = Execution(second.arm, latency_ms=None, failure=CANCELLED)
-            runs.append(other or Run(lost, "the cloud was faster"))
+            runs.append(other or Attempt(lost, "the cloud was faster"))
         runs.append(one)
         return first
     if other is None:
@@ -161,5 +161,5 @@ def _settled(
         runs.append(one)
         return first
     late = Execution(first.arm, latency_ms=None, failure="late")
-    runs += [one or Run(late, "it took too long"), other]
+    runs += [one or Attempt(late, "it took too long"), other]
     return second

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.peers.breaker import Ended
-from agent.peers.path import Links, late
-from agent.peers.registry import Peers
-from agent.sensing.call_energy import Metered, Metering
+from agent.peers.path import Paths, late
+from agent.peers.registry import PeerRegistry
+from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import Source
 from controller.arm import Arm, Tier
 from controller.context import Option
@@ -25,7 +25,7 @@ Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
 
 @dataclass(frozen=True)
-class Run:
+class Attempt:
     """An execution with the answer in the model's own words, or what went wrong in ours."""
 
     execution: Execution
@@ -38,13 +38,13 @@ class Servers:
 
     def __init__(
         self,
-        board: Peers,
-        cloud: Peers,
-        links: Links,
-        metering: Metering,
+        board: PeerRegistry,
+        cloud: PeerRegistry,
+        links: Paths,
+        metering: CallEnergyMeter,
         resolutions: Resolutions,
     ) -> None:
-        self._tiers: dict[Tier, Peers] = {"local": board, "cloud": cloud}
+        self._tiers: dict[Tier, PeerRegistry] = {"local": board, "cloud": cloud}
         self._links = links
         self._metering = metering
         self._resolutions = resolutions
@@ -92,11 +92,11 @@ class Servers:
         link = self._links.to(server)
         return {**asdict(link.state()), "server_ms": link.server_ms, "slow": link.slow}
 
-    async def run(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Run:
-        """Ask `arm`; a failure is a Run too, since it is learned from as well."""
+    async def run(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
+        """Ask `arm`; a failure is an Attempt too, since it is learned from as well."""
         peer = self._tiers[arm.tier].get(arm.server)
         if peer is None or not peer.healthy:
-            return Run(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
+            return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
         peers = self._tiers[arm.tier]
         how: Ended = "late" if arm.tier == "cloud" else "dropped"  # when it is cancelled: it lost a race
         peers.began(arm.server)
@@ -112,7 +112,7 @@ class Servers:
                 )
         except VlmError as error:
             how = _ended(error)
-            return Run(Execution(arm, latency_ms=None, failure=error.code), str(error))
+            return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         else:
             how = "answered"
         finally:
@@ -120,7 +120,7 @@ class Servers:
             peers.ended(arm.server, how)
         return self._succeeded(arm, completion, metered)
 
-    def _succeeded(self, arm: Arm, completion: Completion, metered: Metered) -> Run:
+    def _succeeded(self, arm: Arm, completion: Completion, metered: CallEnergy) -> Attempt:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
         if arm.tier == "cloud" and completion.compute_ms is not None:
             network_ms = completion.latency_ms - server_ms
@@ -142,7 +142,7 @@ class Servers:
                 completion.confidence.tokens,
             ),
         )
-        return Run(execution, completion.text, energy.source)
+        return Attempt(execution, completion.text, energy.source)
 
 
 def _ended(error: VlmError) -> Ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Budget:
+class TokenBucket:
     """A token bucket that every ordinary call fills by `share`, up to `burst` extra calls.
 
     Hedges and retries each spend from one of their own: when everything is slow or failing at once, extra

@@ -17,7 +17,7 @@ from agent.answering.question import Question
 from agent.intake.intake import refusal
 from agent.intake.job import Job
 from agent.intake.outbox import Outbox
-from agent.intake.queue import Waiting
+from agent.intake.queue import RequestQueue
 from agent.messages.reply import Answer
 from controller.drift import DriftEvent
 from controller.outcome import Confidence
@@ -89,7 +89,7 @@ class Workers:
         self._settled = settled
         self._clock = clock
 
-    async def run(self, waiting: Waiting) -> None:
+    async def run(self, waiting: RequestQueue) -> None:
         """Work until the queue is closed and empty."""
         while (job := await waiting.take()) is not None:
             self.busy_since[job.key] = started = self._clock()
@@ -104,7 +104,7 @@ class Workers:
                 del self.busy_since[job.key]
                 waiting.finished(self._clock() - started, counts=settled and shed is None)
 
-    async def shed(self, waiting: Waiting) -> None:
+    async def shed(self, waiting: RequestQueue) -> None:
         """Refuse what waited until its time was over, for ever."""
         while True:
             for job, reason in waiting.overdue():

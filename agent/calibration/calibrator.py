@@ -3,7 +3,7 @@
 1. Rest: the board's power is sampled while nothing is asked.
 2. Work: every model of the board's server, then of every peer, answers a drawn picture at every resolution,
    once to warm up and then `runs` times.
-3. Links: every peer is pinged and uploaded to.
+3. Paths: every peer is pinged and uploaded to.
 What is not there is skipped, with the reason.
 """
 
@@ -20,13 +20,13 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from agent.calibration.result import Measured, MeasuredArm, MeasuredLink
+from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.messages import images
-from agent.peers.path import LinkEstimator
+from agent.peers.path import PathEstimator
 from agent.peers.registry import PROBE_BYTES
-from agent.profile.loading import Board
+from agent.profile.loading import BoardIdentity
 from agent.profile.profile import Profile
-from agent.sensing.call_energy import Metering
+from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.sensing import Paced, Sensing
 from agent.sensing.sources import sources
@@ -57,7 +57,7 @@ class Plan:
     max_tokens: int = 64
 
 
-class Bench:
+class Calibrator:
     """Measures the machine it runs on.
 
     Args:
@@ -82,21 +82,21 @@ class Bench:
             meter=self._meter,
         )
         # Weights part the power of requests that overlap; here none do.
-        self._metering = Metering(
+        self._metering = CallEnergyMeter(
             self._sensing, self._meter, base.controller_settings().power, last_sample_s=PATIENCE_S
         )
         self._skipped: list[str] = []
 
     async def measure(
         self, local: str | None, peers: Mapping[str, PeerRecord], keys: Mapping[str, str]
-    ) -> Measured:
+    ) -> Calibration:
         """Measure everything: the board's server at `local`, and each of the peers."""
         available_mb = psutil.virtual_memory().available / 2**20
         async with anyio.create_task_group() as background:
             background.start_soon(self._sensing.run)
             idle_w, source = await self._rest()
             arms = await self._board(local)
-            links: list[MeasuredLink] = []
+            links: list[PeerPath] = []
             for name, record in peers.items():
                 client = VlmClient(record.url, api_key=keys.get(name))
                 try:
@@ -110,8 +110,8 @@ class Bench:
                 finally:
                     await client.aclose()
             background.cancel_scope.cancel()
-        return Measured(
-            Board.here(),
+        return Calibration(
+            BoardIdentity.here(),
             source,
             idle_w,
             tuple(arms),
@@ -134,7 +134,7 @@ class Bench:
             return None, None
         return self._meter.idle_w, told.source
 
-    async def _board(self, local: str | None) -> list[MeasuredArm]:
+    async def _board(self, local: str | None) -> list[ArmTimings]:
         if local is None:
             self._skipped.append("the board's models: the site file names no local server")
             return []
@@ -152,7 +152,7 @@ class Bench:
         finally:
             await client.aclose()
 
-    async def _models(self, tier: Tier, server: str, client: VlmClient) -> list[MeasuredArm]:
+    async def _models(self, tier: Tier, server: str, client: VlmClient) -> list[ArmTimings]:
         return [
             await self._arm(tier, server, client, card.id, resolution)
             for card in await client.models()
@@ -161,7 +161,7 @@ class Bench:
 
     async def _arm(
         self, tier: Tier, server: str, client: VlmClient, model: str, resolution: int
-    ) -> MeasuredArm:
+    ) -> ArmTimings:
         image, what = images.fit(picture(), resolution), f"{server}: {model} at {resolution} px"
         computing_ms: list[float] = []
         joules: list[float | None] = []
@@ -175,15 +175,15 @@ class Bench:
                 computing_ms.append(completion.compute_ms or completion.latency_ms)
                 joules.append(metered.joules)
         self._report(what, self._plan.runs + 1, self._plan.runs + 1)
-        return MeasuredArm(tier, model, resolution, tuple(computing_ms), tuple(joules))
+        return ArmTimings(tier, model, resolution, tuple(computing_ms), tuple(joules))
 
-    async def _link(self, name: str, client: VlmClient) -> MeasuredLink:
-        link, what = LinkEstimator(), f"{name}: link"
+    async def _link(self, name: str, client: VlmClient) -> PeerPath:
+        link, what = PathEstimator(), f"{name}: link"
         for probe in range(PINGS + UPLOADS):
             self._report(what, probe, PINGS + UPLOADS)
             link.observe_ping(await client.ping(payload_bytes=0 if probe < PINGS else PROBE_BYTES))
         self._report(what, PINGS + UPLOADS, PINGS + UPLOADS)
-        return MeasuredLink(name, link.state().rtt_ms, link.state().uplink_mbps)
+        return PeerPath(name, link.state().rtt_ms, link.state().uplink_mbps)
 
 
 def picture() -> bytes:

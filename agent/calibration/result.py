@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agent.profile.loading import Board
+from agent.profile.loading import BoardIdentity
 from controller.arm import Tier
 
 
 @dataclass(frozen=True)
-class MeasuredArm:
+class ArmTimings:
     """Some answers of one model at one resolution.
 
     Attributes:
@@ -32,7 +32,7 @@ class MeasuredArm:
 
 
 @dataclass(frozen=True)
-class MeasuredLink:
+class PeerPath:
     """The path to one peer; None where it was not measured."""
 
     peer: str
@@ -41,7 +41,7 @@ class MeasuredLink:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Calibration:
     """All of it.
 
     Attributes:
@@ -51,11 +51,11 @@ class Measured:
         skipped: what could not be measured, and why.
     """
 
-    board: Board
+    board: BoardIdentity
     power_source: str | None
     idle_w: float | None
-    arms: tuple[MeasuredArm, ...]
-    links: tuple[MeasuredLink, ...]
+    arms: tuple[ArmTimings, ...]
+    links: tuple[PeerPath, ...]
     memory_available_mb: float
     server_mb: float | None
     skipped: tuple[str, ...]
@@ -69,16 +69,16 @@ class Measured:
         seconds = sum(ms for arm in arms for ms in arm.computing_ms) / 1e3
         return sum(known for known in joules if known is not None) / seconds
 
-    def models(self, tier: Tier) -> dict[str, list[MeasuredArm]]:
+    def models(self, tier: Tier) -> dict[str, list[ArmTimings]]:
         """Its arms, by the model's name."""
-        found: dict[str, list[MeasuredArm]] = {}
+        found: dict[str, list[ArmTimings]] = {}
         for arm in self.arms:
             if arm.tier == tier:
                 found.setdefault(arm.model, []).append(arm)
         return found
 
     @property
-    def nearest(self) -> MeasuredLink | None:
+    def nearest(self) -> PeerPath | None:
         """The path with the shortest round trip."""
-        known: Sequence[MeasuredLink] = [link for link in self.links if link.rtt_ms is not None]
+        known: Sequence[PeerPath] = [link for link in self.links if link.rtt_ms is not None]
         return min(known, key=lambda link: link.rtt_ms or 0.0, default=None)

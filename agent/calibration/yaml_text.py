@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 
-from agent.calibration.result import Measured, MeasuredArm
+from agent.calibration.result import ArmTimings, Calibration
 from agent.profile.profile import Profile
 from controller.arm import Tier
 
 KERNEL_SHARE = 0.95  # of the memory, since a later kernel may keep more for itself
 
 
-def written(measured: Measured, base: Profile, *, name: str, date: str) -> str:
+def written(measured: Calibration, base: Profile, *, name: str, date: str) -> str:
     """YAML that extends `base` by all that was measured; what was not is there as a comment."""
     board = measured.board
     lines = [
@@ -41,7 +41,7 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _power(measured: Measured, base: Profile) -> list[str]:
+def _power(measured: Calibration, base: Profile) -> list[str]:
     power, source = base.power, measured.power_source
     found = (
         ("idle_w", measured.idle_w, power.idle_w, f"measured by {source}, models loaded, nothing asked"),
@@ -61,7 +61,7 @@ def _power(measured: Measured, base: Profile) -> list[str]:
     return ["power:", *lines, *guessed] if lines else ["# power:", *guessed]
 
 
-def _models(measured: Measured, base: Profile) -> list[str]:
+def _models(measured: Calibration, base: Profile) -> list[str]:
     tiers: tuple[Tier, ...] = ("local", "cloud")
     lines = []
     for tier in tiers:
@@ -73,7 +73,7 @@ def _models(measured: Measured, base: Profile) -> list[str]:
     return ["models:", *lines] if lines else []
 
 
-def _model(model: str, arms: list[MeasuredArm], base: Profile, tier: Tier) -> list[str]:
+def _model(model: str, arms: list[ArmTimings], base: Profile, tier: Tier) -> list[str]:
     known = base.models.local if tier == "local" else base.models.cloud
     quality = next((prior.quality for prior in known if prior.name == model), None)
     sides = sorted({arm.resolution for arm in arms})
@@ -89,12 +89,12 @@ def _model(model: str, arms: list[MeasuredArm], base: Profile, tier: Tier) -> li
     ]
 
 
-def _fastest_ms(arms: list[MeasuredArm], resolution: int) -> float:
+def _fastest_ms(arms: list[ArmTimings], resolution: int) -> float:
     """Several peers may serve the model."""
     return min(arm.latency_ms for arm in arms if arm.resolution == resolution)
 
 
-def _link(measured: Measured) -> list[str]:
+def _link(measured: Calibration) -> list[str]:
     near = measured.nearest
     if near is None or near.rtt_ms is None:
         return []
@@ -104,7 +104,7 @@ def _link(measured: Measured) -> list[str]:
     return lines
 
 
-def _sources(measured: Measured, base: Profile, date: str) -> list[str]:
+def _sources(measured: Calibration, base: Profile, date: str) -> list[str]:
     power = "not measured" if measured.idle_w is None else f"measured by {measured.power_source} on {date}"
     models = f"latency measured on {date}" if measured.arms else "not measured"
     return [

@@ -48,7 +48,7 @@ LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 def run(config: Config = None, log_level: LogLevel = "info") -> None:
     """Run the agent until it is told to stop."""
     logs.configure(log_level)
-    malloc.keep_compact()
+    malloc.limit_arenas()
     with explained("inarvl"):
         settings = site_settings(config)
         profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)

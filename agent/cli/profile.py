@@ -13,14 +13,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from agent.calibration.calibrator import Bench, Plan
-from agent.calibration.result import Measured
+from agent.calibration.calibrator import Calibrator, Plan
+from agent.calibration.result import Calibration
 from agent.calibration.yaml_text import written
 from agent.config.settings import Settings, site_settings
 from agent.config.yaml_file import ConfigError
 from agent.peers import mdns
 from agent.profile import schema as profile_schema
-from agent.profile.loading import SITE_FOLDER, Board, bundled, choose_profile, load_profile, site_profiles
+from agent.profile.loading import (
+    SITE_FOLDER,
+    BoardIdentity,
+    bundled,
+    choose_profile,
+    load_profile,
+    site_profiles,
+)
 from agent.profile.profile import Profile
 from cloud.peer import PeerRecord
 from inarvl.terminal import explained
@@ -35,7 +42,7 @@ Config = Annotated[Path | None, typer.Option(help="The site file.")]
 def list_profiles() -> None:
     """List the profiles and say which one fits this board."""
     with explained("inarvl"):
-        board = Board.here()
+        board = BoardIdentity.here()
         chosen = choose_profile(board)
         table = Table("", "profile", "model has", "cores", "memory", "from")
         for name in (*map(str, site_profiles()), *bundled()):
@@ -133,7 +140,7 @@ def _found(name: str) -> str:
     return own.get(name, name)
 
 
-async def _measure(settings: Settings, base: Profile, plan: Plan) -> Measured:
+async def _measure(settings: Settings, base: Profile, plan: Plan) -> Calibration:
     peers = {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}
     if settings.discovery.zeroconf:
         with anyio.move_on_after(LISTEN_S):
@@ -148,7 +155,7 @@ async def _measure(settings: Settings, base: Profile, plan: Plan) -> Measured:
                 tasks[what] = progress.add_task(what, total=total)
             progress.update(tasks[what], completed=done)
 
-        return await Bench(base, plan, report).measure(settings.local, peers, settings.api_keys())
+        return await Calibrator(base, plan, report).measure(settings.local, peers, settings.api_keys())
 
 
 def _write(path: Path, content: str) -> None:

@@ -28,26 +28,26 @@ from agent.config.settings import Settings
 from agent.daemon import heartbeat
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reloaded
-from agent.daemon.router import Dispatch
+from agent.daemon.router import Router
 from agent.daemon.store import Store
-from agent.daemon.watchdog import Progress
+from agent.daemon.watchdog import Watchdog
 from agent.intake.intake import Intake, IntakeLimits
 from agent.intake.job import Job
 from agent.intake.outbox import Outbox
-from agent.intake.queue import Waiting
-from agent.messages.mqtt import MqttLink, Will
+from agent.intake.queue import RequestQueue
+from agent.messages.mqtt import MqttConnection, Will
 from agent.messages.topics import PEERS, Topics
 from agent.peers import mdns
-from agent.peers.path import Links
-from agent.peers.registry import Pace, Peers
-from agent.peers.site_file import NamedServers
+from agent.peers.path import Paths
+from agent.peers.registry import CheckSchedule, PeerRegistry
+from agent.peers.site_file import SiteServers
 from agent.profile.profile import Profile
-from agent.profile.warm_start import read_knowledge
+from agent.profile.warm_start import read_warm_start
 from agent.reporting import telemetry
 from agent.reporting.events import Events
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
-from agent.sensing.call_energy import Metering
+from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.sensing import Sensing
 from agent.sensing.sources import sources
@@ -93,21 +93,21 @@ class Daemon:
             smoothing_s=profile.rates.smoothing_s,
             meter=meter,
         )
-        self._link = MqttLink(
+        self._link = MqttConnection(
             settings.mqtt_options(f"inarvl-{settings.device}"),
             will=Will(self._topics.status, b"offline"),
             subscriptions=self._subscriptions(),
         )
         probing = settings.probing
-        links = self._links = Links(probed=not probing.metered)
-        pace = Pace(
+        links = self._links = Paths(probed=not probing.metered)
+        pace = CheckSchedule(
             check_s=profile.rates.probe_s,
             checks_per_upload=max(1, round(probing.upload_every_s / profile.rates.probe_s)),
             upload_bytes=probing.upload_bytes,
             metered=probing.metered,
             naming_s=NAMING_S if settings.discovery.zeroconf or settings.discovery.mqtt else 0.0,
         )
-        self._board = Peers(
+        self._board = PeerRegistry(
             rng=rng,
             changed=self._server_changed,
             pace=replace(
@@ -119,14 +119,14 @@ class Daemon:
                 trials=settings.intake.workers,  # there may be nobody else to ask
             ),
         )
-        self._cloud = Peers(
+        self._cloud = PeerRegistry(
             rng=rng,
             changed=self._server_changed,
             observe=links.observe,
             lost=links.lost,
             pace=pace,
         )
-        metering = Metering(self._sensing, meter, decision.power, sees_radio=profile.power.sees_radio)
+        metering = CallEnergyMeter(self._sensing, meter, decision.power, sees_radio=profile.power.sees_radio)
         self._servers = Servers(self._board, self._cloud, links, metering, profile.resolutions_of)
         self._answering = Answering(
             self._controller,
@@ -137,7 +137,7 @@ class Daemon:
         )
         self._metrics = Metrics(self._sensing, meter, self._servers.report, self._controller.status)
         self._feedback = Feedback(self._controller)
-        self._named = NamedServers(self._board, self._cloud)
+        self._named = SiteServers(self._board, self._cloud)
         self._events = Events(self._link, self._topics.event)
         self._mode = ModeSwitch(
             self._answering, Store(settings.state_dir / "mode.json"), self._link, self._topics, self._events
@@ -159,7 +159,7 @@ class Daemon:
             damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
         )
         outbox = Outbox(spool, self._link)
-        waiting = Waiting(limits.max_waiting, limits.workers)
+        waiting = RequestQueue(limits.max_waiting, limits.workers)
         workers = Workers(
             self._answering, outbox, self._feedback, self._look, self._done, self._servers.settled
         )
@@ -175,7 +175,7 @@ class Daemon:
         async with self._link, anyio.create_task_group() as background:
             self._link.when_connected(self._greet)
             self._start_loops(background, spool)
-            background.start_soon(Progress(spool, self._link, workers, waiting).run, self._summary)
+            background.start_soon(Watchdog(spool, self._link, workers, waiting).run, self._summary)
             background.start_soon(outbox.run)
             background.start_soon(workers.shed, waiting)
             async with anyio.create_task_group() as working:
@@ -193,7 +193,7 @@ class Daemon:
         await spool.close()
 
     async def _take_until_stopped(self, intake: Intake, unanswered: list[SpoolEntry]) -> None:
-        dispatch = Dispatch(
+        dispatch = Router(
             self._topics,
             self._link,
             intake=intake,
@@ -280,7 +280,7 @@ class Daemon:
     def _restore(self) -> None:
         if (path := self._profile.warm_start) is not None:
             try:
-                self._controller.begin(read_knowledge(path))
+                self._controller.begin(read_warm_start(path))
             except InarvlError as error:
                 self._events.error("warm_start_failed", f"nothing is known of the models yet: {error}")
         for aside in self._store.load(self._controller.restore):

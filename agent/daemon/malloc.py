@@ -9,7 +9,7 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 LARGE_BYTES = 128 * 1024  # glibc's own choice, before it learns from what is freed
 
 
-def keep_compact() -> None:
+def limit_arenas() -> None:
     """Have one heap for all threads, and large blocks outside of it; without effect where glibc is not used.
 
     By default each thread that comes and goes, and those of the images do, may get a heap of its own, which

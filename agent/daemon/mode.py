@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from agent.answering.answering import Answering
 from agent.daemon.store import Store, StoreFailed
-from agent.messages.mqtt import MqttLink
+from agent.messages.mqtt import MqttConnection
 from agent.messages.topics import Topics
 from agent.reporting.events import Events
 from controller.context import Mode
@@ -34,7 +34,7 @@ class ModeSwitch:
     """Sets the mode of an `Answering`, and tells of it."""
 
     def __init__(
-        self, answering: Answering, store: Store, link: MqttLink, topics: Topics, events: Events
+        self, answering: Answering, store: Store, link: MqttConnection, topics: Topics, events: Events
     ) -> None:
         self._answering = answering
         self._store = store

@@ -11,26 +11,26 @@ import anyio
 from agent.answering.feedback import Feedback
 from agent.daemon.mode import ModeSwitch
 from agent.intake.intake import Intake
-from agent.messages.mqtt import Message, MqttLink
+from agent.messages.mqtt import Message, MqttConnection
 from agent.messages.topics import PEERS, Topics
 from agent.peers import mqtt_records as records
-from agent.peers.registry import Peers
+from agent.peers.registry import PeerRegistry
 
 AT_ONCE = 64
 
 
-class Dispatch:
+class Router:
     """Routes messages by their topic."""
 
     def __init__(
         self,
         topics: Topics,
-        link: MqttLink,
+        link: MqttConnection,
         *,
         intake: Intake,
         mode: ModeSwitch,
         feedback: Feedback,
-        cloud: Peers,
+        cloud: PeerRegistry,
     ) -> None:
         self._topics = topics
         self._link = link

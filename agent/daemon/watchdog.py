@@ -17,8 +17,8 @@ from collections.abc import Callable
 import anyio
 
 from agent.answering.workers import Workers
-from agent.intake.queue import Waiting
-from agent.messages.mqtt import MqttLink
+from agent.intake.queue import RequestQueue
+from agent.messages.mqtt import MqttConnection
 from agent.spool.spool import Spool, SpoolFailed
 from inarvl import systemd
 
@@ -28,15 +28,15 @@ STUCK_S = 120.0
 LOOK_S = 10.0  # without a watchdog
 
 
-class Progress:
+class Watchdog:
     """Looks at the parts that must move, and feeds systemd's watchdog while they do."""
 
     def __init__(
         self,
         spool: Spool,
-        link: MqttLink,
+        link: MqttConnection,
         workers: Workers,
-        waiting: Waiting,
+        waiting: RequestQueue,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from agent.intake.job import Job
 from agent.intake.outbox import Outbox
-from agent.intake.queue import Waiting
+from agent.intake.queue import RequestQueue
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
 from agent.messages.mqtt import Message
@@ -49,7 +49,7 @@ class Intake:
         topics: Topics,
         spool: Spool,
         outbox: Outbox,
-        waiting: Waiting,
+        waiting: RequestQueue,
         limits: IntakeLimits,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import anyio
 
-from agent.intake.reply_time import Sending
+from agent.intake.reply_time import ReplyTime
 from agent.messages.address import Address
-from agent.messages.mqtt import MqttLink, PublishRefused
+from agent.messages.mqtt import MqttConnection, PublishRefused
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 
@@ -36,8 +36,10 @@ class Outbox:
         sending: how long they take.
     """
 
-    def __init__(self, spool: Spool, link: MqttLink, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.sending = Sending()
+    def __init__(
+        self, spool: Spool, link: MqttConnection, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.sending = ReplyTime()
         self._spool = spool
         self._link = link
         self._clock = clock

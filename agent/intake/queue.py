@@ -28,7 +28,7 @@ class Shed(InarvlError):
     code = "busy"
 
 
-class Pace:
+class ServiceTime:
     """How long a worker is at one job: the smoothed mean, and the deviation of it."""
 
     def __init__(self, workers: int) -> None:
@@ -54,7 +54,7 @@ class Pace:
         return max(0.0, (self._mean_s or 0.0) - self._deviation_s)
 
 
-class Waiting:
+class RequestQueue:
     """A bounded queue in the order of priority and deadline.
 
     Attributes:
@@ -66,7 +66,7 @@ class Waiting:
     """
 
     def __init__(self, most: int, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.pace = Pace(workers)
+        self.pace = ServiceTime(workers)
         self.taken = 0
         self._most = most
         self._clock = clock

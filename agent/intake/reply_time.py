@@ -8,7 +8,7 @@ LONGEST_S = 1.0  # that is learned from: a broker that is away tells nothing of 
 MOST_SHARE = 0.25  # of a question's time that is kept back for its reply
 
 
-class Sending:
+class ReplyTime:
     """Estimates what nearly every reply takes, from being known to being with the broker, in seconds."""
 
     def __init__(self) -> None:

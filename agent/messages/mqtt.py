@@ -93,7 +93,7 @@ class Message:
     packet: int = 0
 
 
-class MqttLink:
+class MqttConnection:
     """A connection to one broker: an async context manager that keeps itself connected."""
 
     def __init__(
@@ -108,7 +108,7 @@ class MqttLink:
         self._unacknowledged: dict[int, asyncio.Future[None]] = {}
         self._on_connect: list[Callable[[], None]] = []
 
-    async def __aenter__(self) -> MqttLink:
+    async def __aenter__(self) -> MqttConnection:
         self._loop = asyncio.get_running_loop()
         self._start("5" if self._options.protocol == "auto" else self._options.protocol)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from agent.messages.topics import PEERS
-from agent.peers.registry import Peers
+from agent.peers.registry import PeerRegistry
 from cloud.peer import BadPeerRecord, PeerRecord
 
 log = logging.getLogger(__name__)
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 SOURCE = "mqtt"
 
 
-def take(peers: Peers, topic: str, payload: bytes) -> None:
+def take(peers: PeerRegistry, topic: str, payload: bytes) -> None:
     """Offer the record in a message on inarvl/peers/<peer>, or withdraw the peer when it is empty."""
     peer_id = topic.removeprefix(f"{PEERS}/")
     if not payload:

@@ -74,7 +74,7 @@ class _Smoothed:
         return self.mean is not None and self.usual is not None and self.mean > SLOW * self.usual
 
 
-class LinkEstimator:
+class PathEstimator:
     """What is known of the path to one server, and of how long the server takes.
 
     Args:
@@ -166,16 +166,16 @@ def late(network_ms: float, link: LinkState, sent_bytes: int) -> bool:
     return network_ms > 2.0 * (link.rtt_ms + sending_ms) + 4.0 * (link.jitter_ms or 0.0)
 
 
-class Links:
-    """The estimates of every path in use; `probed` as of LinkEstimator."""
+class Paths:
+    """The estimates of every path in use; `probed` as of PathEstimator."""
 
     def __init__(self, *, probed: bool = True) -> None:
         self._probed = probed
-        self._estimators: dict[str, LinkEstimator] = {}
+        self._estimators: dict[str, PathEstimator] = {}
 
-    def to(self, server: str) -> LinkEstimator:
+    def to(self, server: str) -> PathEstimator:
         """The estimator of the path to `server`, a fresh one when it is new."""
-        return self._estimators.setdefault(server, LinkEstimator(probed=self._probed))
+        return self._estimators.setdefault(server, PathEstimator(probed=self._probed))
 
     def observe(self, server: str, ping: Ping) -> bool:
         """Take in a probe of the path to `server`; whether another should come soon."""

@@ -40,7 +40,7 @@ LAST_TRIES = 6
 
 
 @dataclass(frozen=True)
-class Pace:
+class CheckSchedule:
     """How often peers are checked.
 
     Attributes:
@@ -79,7 +79,7 @@ class Peer:
     wake: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Peers:
+class PeerRegistry:
     """A registry of peers that keeps itself true.
 
     Args:
@@ -97,14 +97,14 @@ class Peers:
         lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _word: None,
         keys: Mapping[str, str] | None = None,
-        pace: Pace | None = None,
+        pace: CheckSchedule | None = None,
     ) -> None:
         self._rng = rng
         self._observe = observe
         self._lost = lost
         self._changed = changed
         self.keys = dict(keys or {})
-        self._pace = pace or Pace()
+        self._pace = pace or CheckSchedule()
         self._known: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._named_at = math.inf

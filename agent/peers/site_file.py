@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from agent.config.settings import Settings
-from agent.peers.registry import Peers
+from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
 
 BOARD = "board"
 SOURCE = "site file"
 
 
-class NamedServers:
+class SiteServers:
     """Keeps both registries told of the servers in the site file."""
 
-    def __init__(self, board: Peers, cloud: Peers) -> None:
+    def __init__(self, board: PeerRegistry, cloud: PeerRegistry) -> None:
         self._board = board
         self._cloud = cloud
 

@@ -40,7 +40,7 @@ def load_profile(name_or_path: str) -> Profile:
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardIdentity:
     """What tells one board from another.
 
     Attributes:
@@ -54,7 +54,7 @@ class Board:
     memory_gb: float
 
     @classmethod
-    def here(cls, root: Path = Path("/")) -> Board:
+    def here(cls, root: Path = Path("/")) -> BoardIdentity:
         """The board this runs on; its device tree is that under `root`."""
         try:
             model = (root / "proc" / "device-tree" / "model").read_text(errors="replace").rstrip("\0\n")
@@ -74,7 +74,7 @@ def site_profiles(folder: Path = SITE_FOLDER) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES))
 
 
-def choose_profile(board: Board | None = None, folder: Path = SITE_FOLDER) -> Profile:
+def choose_profile(board: BoardIdentity | None = None, folder: Path = SITE_FOLDER) -> Profile:
     """The profile that fits the board best; a site's own goes before a bundled one.
 
     Of several, the one with the longest model name is taken, then the most memory, then the most cores.
@@ -82,7 +82,7 @@ def choose_profile(board: Board | None = None, folder: Path = SITE_FOLDER) -> Pr
     Raises:
         ConfigError: one of the site's own is faulty.
     """
-    board = board or Board.here()
+    board = board or BoardIdentity.here()
     for names in ([str(path) for path in site_profiles(folder)], bundled()):
         fitting = [profile for profile in map(load_profile, names) if board.fits(profile.match)]
         if fitting:

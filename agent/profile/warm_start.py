@@ -17,13 +17,13 @@ class KnowledgeFailed(InarvlError):
     code = "knowledge_failed"
 
 
-def write_knowledge(path: Path, knowledge: dict[str, object]) -> None:
+def write_warm_start(path: Path, knowledge: dict[str, object]) -> None:
     """Write what a controller knows of the models; the same knowledge makes the same file."""
     text = json.dumps(_rounded(knowledge), separators=(",", ":"))
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def read_knowledge(path: Path) -> object:
+def read_warm_start(path: Path) -> object:
     """For `Controller.begin`.
 
     Raises:

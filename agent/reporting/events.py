@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from agent.messages.mqtt import MqttLink
+from agent.messages.mqtt import MqttConnection
 
 MOST_UNTOLD = 32
 
@@ -12,7 +12,7 @@ MOST_UNTOLD = 32
 class Events:
     """Publishes events; those that happen without a connection wait for the next one, the newest of them."""
 
-    def __init__(self, link: MqttLink, topic: str) -> None:
+    def __init__(self, link: MqttConnection, topic: str) -> None:
         self._link = link
         self._topic = topic
         self._untold: deque[dict[str, str]] = deque(maxlen=MOST_UNTOLD)

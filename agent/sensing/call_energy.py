@@ -19,13 +19,13 @@ LAST_SAMPLE_S = 0.05  # an answer waits no longer for the power at its end
 
 
 @dataclass
-class Metered:
+class CallEnergy:
     """What was measured over a request; None as long as it runs, and when nothing measured it."""
 
     joules: float | None = None
 
 
-class Metering:
+class CallEnergyMeter:
     """Measures requests where the board can, and models them where it cannot.
 
     Args:
@@ -49,9 +49,9 @@ class Metering:
         self._last_sample_s = last_sample_s
 
     @asynccontextmanager
-    async def over(self, tier: Tier) -> AsyncIterator[Metered]:
+    async def over(self, tier: Tier) -> AsyncIterator[CallEnergy]:
         """Measure what runs inside; the figure is there afterwards."""
-        metered = Metered()
+        metered = CallEnergy()
         window = self._meter.begin(weight=self._weight(tier), now=self._sensing.now())
         try:
             yield metered
@@ -61,7 +61,7 @@ class Metering:
             resolution_s = self._sensing.power_resolution_s()
             metered.joules = self._meter.end(window, now=self._sensing.now(), resolution_s=resolution_s)
 
-    def energy(self, tier: Tier, completion: Completion, metered: Metered) -> Energy:
+    def energy(self, tier: Tier, completion: Completion, metered: CallEnergy) -> Energy:
         """Of a request that succeeded."""
         if metered.joules is None:
             return modelled_energy(self._power, tier, completion)

@@ -11,7 +11,7 @@ import anyio
 import numpy as np
 
 from agent.answering.normalise import normalise
-from agent.messages.mqtt import MqttLink, MqttOptions
+from agent.messages.mqtt import MqttConnection, MqttOptions
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Reply, reply_from_bytes
 from agent.messages.topics import Topics
@@ -54,7 +54,7 @@ class Camera:
         self._topics = Topics(device)
         self._name = f"camera-{uuid.uuid4().hex[:8]}"
         self._answers = f"demo/{self._name}/answers"
-        self._link = MqttLink(
+        self._link = MqttConnection(
             MqttOptions("127.0.0.1", port, client_id=self._name), subscriptions=(self._answers,)
         )
         self._rng = rng

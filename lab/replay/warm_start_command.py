@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.profile.warm_start import write_knowledge
+from agent.profile.warm_start import write_warm_start
 from inarvl.terminal import explained
 from lab.policies.ours import settings_for
 from lab.replay.warm_start import knowledge_of
@@ -23,7 +23,7 @@ def warm_start_command(
     """Learn from a trace which questions each of its models answers as the best one of the cloud does."""
     with explained("inarvl-bench"):
         dataset = prepare(traces.read(trace), JETSON_WAN)  # whose times are not learned
-        write_knowledge(out, knowledge_of(dataset, settings_for(dataset, JETSON_WAN)))
+        write_warm_start(out, knowledge_of(dataset, settings_for(dataset, JETSON_WAN)))
     typer.echo(
         f"{out}: {len(dataset)} questions, {len(dataset.arms)} arms, {out.stat().st_size / 1e3:.0f} kB"
     )

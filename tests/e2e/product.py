@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from agent.messages.mqtt import Message, MqttLink, MqttOptions
+from agent.messages.mqtt import Message, MqttConnection, MqttOptions
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
 from lab.rig.service import Service
@@ -81,7 +81,7 @@ class Product:
     @asynccontextmanager
     async def client(self, protocol: str = "5") -> AsyncIterator[Client]:
         answers = f"e2e/{uuid.uuid4().hex}"
-        link = MqttLink(
+        link = MqttConnection(
             MqttOptions("127.0.0.1", self.port, client_id=answers[-12:], protocol=protocol),
             subscriptions=(answers, self.topics.status),
         )
@@ -95,7 +95,7 @@ class Client:
     """A camera or robot that talks to the agent."""
 
     product: Product
-    link: MqttLink
+    link: MqttConnection
     answers: str
 
     async def ask(self, fields: dict[str, str], image: bytes) -> Reply:

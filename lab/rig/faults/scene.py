@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from anyio import to_thread
 
-from agent.messages.mqtt import MqttLink, MqttOptions
+from agent.messages.mqtt import MqttConnection, MqttOptions
 from lab.errors import BenchError
 from lab.rig.faults.names import Names
 from lab.rig.faults.network import Link
@@ -97,7 +97,7 @@ class Scene:
         layout = self.site.layout
         options = MqttOptions(layout.address, layout.broker_port, client_id=f"look-{uuid.uuid4().hex[:10]}")
         with anyio.move_on_after(SAYS_SO_S):
-            async with MqttLink(options, subscriptions=(TOPICS.telemetry,)) as link:
+            async with MqttConnection(options, subscriptions=(TOPICS.telemetry,)) as link:
                 async for message in link.messages():
                     message.ack()
                     known = {

@@ -19,7 +19,7 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.messages.mqtt import Message, MqttLink, MqttOptions
+from agent.messages.mqtt import Message, MqttConnection, MqttOptions
 from agent.messages.reply import Answer, Reply, reply_from_bytes
 from agent.messages.topics import Topics
 from lab.errors import BenchError
@@ -84,7 +84,7 @@ class Caller:
     def __init__(self, host: str, port: int, topics: Topics, *, rng: np.random.Generator) -> None:
         self._name = f"caller-{uuid.uuid4().hex[:10]}"
         self._answers = f"load/{self._name}"
-        self._link = MqttLink(
+        self._link = MqttConnection(
             MqttOptions(host, port, client_id=self._name, receive_maximum=1000),
             subscriptions=(self._answers, topics.status),
         )

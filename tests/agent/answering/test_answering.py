@@ -20,8 +20,8 @@ from agent.answering.hedging import DeadlineExpired, Unanswered
 from agent.answering.question import Question
 from agent.answering.servers import Servers
 from agent.messages.query import Query
-from agent.peers.path import Links
-from agent.peers.registry import Pace, Peers
+from agent.peers.path import Paths
+from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller.context import DeviceState
 from controller.controller import Controller
@@ -83,12 +83,12 @@ class Tier:
 @asynccontextmanager
 async def answering(
     edge: Tier | None, cloud: Tier | None, *, healthy: bool = True, naming_s: float = 0.0
-) -> AsyncIterator[tuple[Answering, dict[str, Peers]]]:
+) -> AsyncIterator[tuple[Answering, dict[str, PeerRegistry]]]:
     """An answering with a real controller over stand-ins, each tier healthy unless told otherwise."""
     rng = np.random.default_rng(3)
-    pace = Pace(check_s=0.2, first_retry_s=0.05, longest_retry_s=0.2, naming_s=naming_s)
+    pace = CheckSchedule(check_s=0.2, first_retry_s=0.05, longest_retry_s=0.2, naming_s=naming_s)
     tiers = {"local": edge, "cloud": cloud}
-    peers = {tier: Peers(rng=rng, pace=pace) for tier in tiers}
+    peers = {tier: PeerRegistry(rng=rng, pace=pace) for tier in tiers}
     async with anyio.create_task_group() as tasks:
         for tier, server in tiers.items():
             tasks.start_soon(peers[tier].run)
@@ -98,7 +98,7 @@ async def answering(
             while healthy and any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         controller = Controller(ControllerSettings(), rng=rng)
-        servers = Servers(peers["local"], peers["cloud"], Links(), Unmetered(), lambda _t, _c: (64,))  # type: ignore[arg-type]
+        servers = Servers(peers["local"], peers["cloud"], Paths(), Unmetered(), lambda _t, _c: (64,))  # type: ignore[arg-type]
         yield Answering(controller, servers, DeviceState, max_tokens=4, rng=rng), peers
         tasks.cancel_scope.cancel()
 

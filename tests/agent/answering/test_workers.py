@@ -14,11 +14,11 @@ import pytest
 from agent.answering.answering import Answered
 from agent.answering.feedback import Feedback
 from agent.answering.question import Question
-from agent.answering.servers import Run
+from agent.answering.servers import Attempt
 from agent.answering.workers import Workers
 from agent.intake.job import Job
 from agent.intake.outbox import Outbox
-from agent.intake.queue import Waiting
+from agent.intake.queue import RequestQueue
 from agent.messages.address import Address
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Refusal, Reply, reply_from_bytes
@@ -68,7 +68,7 @@ class SlowAnswering:
         given_s = expires_at - self._clock.now
         self._clock.now += given_s if self._answer_s is None else self._answer_s
         context = Context(question.signals, (Option(BOARD),))
-        run = Run(Execution(BOARD, latency_ms=1.0, answer="two"), "two")
+        run = Attempt(Execution(BOARD, latency_ms=1.0, answer="two"), "two")
         return Answered(question, self._controller.decide(context, now=0.0), (run,), 0, "board: it is there")
 
     async def finish(self, _answered: Answered) -> tuple[()]:
@@ -110,7 +110,7 @@ async def work(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(outbox.run)
         for number in range(count):
-            waiting, arrived_at = Waiting(8, 1, clock=clock), clock.now
+            waiting, arrived_at = RequestQueue(8, 1, clock=clock), clock.now
             query = Query(f"q{number}", "what?", image.getvalue())
             reserve_s, address = outbox.sending.reserve_s(left_s), Address("t", query.id)
             waiting.offer(Job(query.id, query, address, arrived_at, arrived_at + left_s, reserve_s=reserve_s))

@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from agent.calibration.calibrator import Bench, Plan, picture, server_memory_mb
-from agent.calibration.result import Measured, MeasuredArm, MeasuredLink
+from agent.calibration.calibrator import Calibrator, Plan, picture, server_memory_mb
+from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.calibration.yaml_text import written
 from agent.cli.main import app as inarvl
-from agent.profile.loading import Board, load_profile
+from agent.profile.loading import BoardIdentity, load_profile
 from agent.sensing.sample import Sample
 from agent.sensing.sensing import Paced
 from cloud.peer import PeerRecord
@@ -96,7 +96,7 @@ async def server(ammeter: Ammeter, socket: Path, port: int) -> AsyncIterator[Non
 async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
     ammeter, port, reported = Ammeter(), free_port(), dict[str, tuple[int, int]]()
     base = BASE.model_copy(update={"rates": BASE.rates.model_copy(update={"power_s": 0.5})})
-    bench = Bench(
+    bench = Calibrator(
         base,
         Plan(idle_s=2, runs=2),
         lambda what, done, total: reported.update({what: (done, total)}),
@@ -127,23 +127,23 @@ async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
     assert {"power at rest", "board: m at 64 px", "near: link"} <= reported.keys()
 
 
-def measured(**changed: object) -> Measured:
+def measured(**changed: object) -> Calibration:
     arms = (
-        MeasuredArm("local", "inarvl-edge-swift", 96, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
-        MeasuredArm("local", "other", 448, (900.0,), (4.0,)),
-        MeasuredArm("cloud", "big", 96, (30.0,), (0.01,)),
+        ArmTimings("local", "inarvl-edge-swift", 96, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
+        ArmTimings("local", "other", 448, (900.0,), (4.0,)),
+        ArmTimings("cloud", "big", 96, (30.0,), (0.01,)),
     )
     fields = {
-        "board": Board("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.99),
+        "board": BoardIdentity("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.99),
         "power_source": "ina",
         "idle_w": 4.7123,
         "arms": arms,
-        "links": (MeasuredLink("far", 80.0, 5.0), MeasuredLink("near", 3.21, 94.2)),
+        "links": (PeerPath("far", 80.0, 5.0), PeerPath("near", 3.21, 94.2)),
         "memory_available_mb": 5000.0,
         "server_mb": 812.0,
         "skipped": (),
     }
-    return Measured(**(fields | changed))  # type: ignore[arg-type]
+    return Calibration(**(fields | changed))  # type: ignore[arg-type]
 
 
 def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Pat
     assert other.quality is None
     assert profile.controller_settings().priors["local/other@448"].latency_ms == 900
     assert (profile.link.rtt_ms, profile.link.uplink_mbps) == (3.21, 94.2)
-    assert Board("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9).fits(profile.match)
+    assert BoardIdentity("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9).fits(profile.match)
     assert "measured by ina on 2026-01-02" in profile.sources[0]
 
 
 def test_what_was_not_measured_is_said_and_taken_from_the_base(tmp_path: Path) -> None:
     path = tmp_path / "box.yaml"
     bare = measured(
-        board=Board("", 4, 8.0),
+        board=BoardIdentity("", 4, 8.0),
         power_source=None,
         idle_w=None,
         arms=(),

@@ -16,7 +16,7 @@ import ctypes, sys, threading
 from agent.daemon import malloc as heap
 
 if sys.argv[1] == "compact":
-    heap.keep_compact()
+    heap.limit_arenas()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 for size in (2**20, 2**21):  # freeing a mapped block moves the limit to its size

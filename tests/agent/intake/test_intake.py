@@ -14,7 +14,7 @@ import pytest
 from agent.intake.intake import Intake, IntakeLimits
 from agent.intake.job import Job
 from agent.intake.outbox import Outbox
-from agent.intake.queue import Waiting
+from agent.intake.queue import RequestQueue
 from agent.intake.uptime import Uptime
 from agent.messages.mqtt import Message
 from agent.messages.reply import Refusal, reply_from_bytes
@@ -48,7 +48,7 @@ class Bench:
         self.acknowledged: list[int] = []
         self.link = RecordingLink()
         self.outbox = Outbox(spool, self.link)  # type: ignore[arg-type]
-        self.waiting = Waiting(64, workers=8, clock=lambda: 5.0)
+        self.waiting = RequestQueue(64, workers=8, clock=lambda: 5.0)
         limits = IntakeLimits(max_payload_bytes=10_000, default_deadline_ms=30_000)
         self.intake = Intake(
             TOPICS,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from agent.intake.job import Job
-from agent.intake.queue import Waiting
+from agent.intake.queue import RequestQueue
 from agent.messages.address import Address
 from agent.messages.query import Query
 
@@ -28,16 +28,16 @@ def job(name: str, left_s: float = 10.0, priority: int = 4, arrived_at: float = 
     return Job(name, query, Address("t"), arrived_at, arrived_at + left_s)
 
 
-def busy(most: int = 100, took_s: float = 1.0, workers: int = 1) -> Waiting:
+def busy(most: int = 100, took_s: float = 1.0, workers: int = 1) -> RequestQueue:
     """A queue whose workers are all at a job, after jobs that took `took_s` each."""
-    waiting = Waiting(most, workers, clock=Clock())
+    waiting = RequestQueue(most, workers, clock=Clock())
     for _ in range(30):
         waiting.pace.finished(took_s)
     waiting._idle = 0
     return waiting
 
 
-async def order(waiting: Waiting) -> list[str]:
+async def order(waiting: RequestQueue) -> list[str]:
     waiting.close()
     taken = []
     while (found := await waiting.take()) is not None:
@@ -46,7 +46,7 @@ async def order(waiting: Waiting) -> list[str]:
 
 
 async def test_priority_comes_first_then_the_earlier_deadline() -> None:
-    waiting = Waiting(10, 1, clock=Clock())
+    waiting = RequestQueue(10, 1, clock=Clock())
     for offered in (job("b", 9), job("a", 8), job("urgent", 20, priority=9), job("idle", 1, priority=0)):
         assert waiting.offer(offered) is None
     assert await order(waiting) == ["urgent", "a", "b", "idle"]
@@ -77,7 +77,7 @@ async def test_nothing_is_shed_while_the_agent_is_idle() -> None:
 
 
 async def test_a_full_queue_gives_up_what_would_be_taken_last() -> None:
-    waiting = Waiting(2, 1, clock=Clock())
+    waiting = RequestQueue(2, 1, clock=Clock())
     for offered in (job("early", 5), job("late", 9)):
         assert waiting.offer(offered) is None
     shed = waiting.offer(job("urgent", 9, priority=8))
@@ -136,7 +136,7 @@ async def test_the_time_that_a_reply_needs_is_none_for_its_answer() -> None:
 
 
 async def test_every_waiting_worker_is_woken_and_each_job_taken_once() -> None:
-    waiting = Waiting(10, 3, clock=Clock())
+    waiting = RequestQueue(10, 3, clock=Clock())
     taken: list[str] = []
 
     async def work() -> None:

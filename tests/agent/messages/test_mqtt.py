@@ -10,17 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
-from agent.messages.mqtt import Message, MqttLink, MqttOptions
+from agent.messages.mqtt import Message, MqttConnection, MqttOptions
 
 pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 30
 WITH_WILL = """
 import anyio, sys
-from agent.messages.mqtt import MqttLink, MqttOptions, Will
+from agent.messages.mqtt import MqttConnection, MqttOptions, Will
 
 async def main():
-    async with MqttLink(MqttOptions("127.0.0.1", int(sys.argv[1]), "dying"), will=Will("w", b"gone")) as link:
+    options = MqttOptions("127.0.0.1", int(sys.argv[1]), "dying")
+    async with MqttConnection(options, will=Will("w", b"gone")) as link:
         await link.connected.wait()
         print("up", flush=True)
         if sys.argv[2] == "stay":
@@ -30,11 +31,13 @@ anyio.run(main)
 """
 
 
-def link(broker: Any, client_id: str, *subscriptions: str, **options: Any) -> MqttLink:
-    return MqttLink(MqttOptions("127.0.0.1", broker.port, client_id, **options), subscriptions=subscriptions)
+def link(broker: Any, client_id: str, *subscriptions: str, **options: Any) -> MqttConnection:
+    return MqttConnection(
+        MqttOptions("127.0.0.1", broker.port, client_id, **options), subscriptions=subscriptions
+    )
 
 
-async def first(connection: MqttLink) -> Message:
+async def first(connection: MqttConnection) -> Message:
     with anyio.fail_after(PATIENCE_S):
         async for message in connection.messages():
             return message

@@ -12,11 +12,11 @@ import pytest
 from zeroconf import RecordUpdate, current_time_millis
 from zeroconf.asyncio import AsyncZeroconf
 
-from agent.messages.mqtt import MqttLink, MqttOptions
+from agent.messages.mqtt import MqttConnection, MqttOptions
 from agent.messages.topics import PEERS
 from agent.peers import mdns
 from agent.peers import mqtt_records as records
-from agent.peers.registry import Peers
+from agent.peers.registry import PeerRegistry
 from cloud.announce import on_broker, on_lan
 from cloud.peer import PeerRecord
 from lab.demo.broker import broker
@@ -131,8 +131,8 @@ async def test_a_service_that_changes_while_it_is_asked_is_told_once_and_as_it_i
 async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: Path) -> None:
     record = announced()
     with broker(tmp_path) as (_, port):
-        peers = Peers(rng=np.random.default_rng(0))
-        link = MqttLink(MqttOptions("127.0.0.1", port), subscriptions=(f"{PEERS}/+",))
+        peers = PeerRegistry(rng=np.random.default_rng(0))
+        link = MqttConnection(MqttOptions("127.0.0.1", port), subscriptions=(f"{PEERS}/+",))
         with anyio.fail_after(30):
             async with link:
                 messages = link.messages()
@@ -147,6 +147,6 @@ async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: 
 
 @pytest.mark.parametrize("payload", [b"{", b"{}", PeerRecord("other", "http://a:1").to_bytes()])
 def test_a_bad_record_is_ignored(payload: bytes) -> None:
-    peers = Peers(rng=np.random.default_rng(0))
+    peers = PeerRegistry(rng=np.random.default_rng(0))
     records.take(peers, f"{PEERS}/p", payload)
     assert not peers.known()

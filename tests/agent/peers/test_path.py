@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.peers.path import LEAST_PROBE_BYTES, LinkEstimator, Links, late
+from agent.peers.path import LEAST_PROBE_BYTES, PathEstimator, Paths, late
 from vlm.client import Ping
 
 PROBE_BYTES = 100_000
@@ -22,8 +22,8 @@ def upload(rtt_ms: float, mbps: float) -> Ping:
     return Ping(rtt_ms + PROBE_BYTES * 8 / (mbps * 1e3), 0.0, PROBE_BYTES)
 
 
-def steady(rtt_ms: float, mbps: float, probes: int = 20) -> LinkEstimator:
-    link = LinkEstimator()
+def steady(rtt_ms: float, mbps: float, probes: int = 20) -> PathEstimator:
+    link = PathEstimator()
     for _ in range(probes):
         link.observe_ping(ping(rtt_ms))
         link.observe_ping(upload(rtt_ms, mbps))
@@ -31,7 +31,7 @@ def steady(rtt_ms: float, mbps: float, probes: int = 20) -> LinkEstimator:
 
 
 def test_nothing_is_known_of_a_new_path() -> None:
-    state = LinkEstimator().state()
+    state = PathEstimator().state()
     assert (state.rtt_ms, state.jitter_ms, state.uplink_mbps) == (None, None, None)
 
 
@@ -88,21 +88,21 @@ def test_one_round_trip_that_waited_for_a_retransmission_is_a_loss_and_no_delay(
 
 
 def test_a_slow_path_and_a_slow_server_are_told_apart() -> None:
-    def busy(link: LinkEstimator, rtt_ms: float, server_ms: float) -> str | None:
+    def busy(link: PathEstimator, rtt_ms: float, server_ms: float) -> str | None:
         for _ in range(20):
             link.observe_ping(ping(rtt_ms))
             link.observe_transfer(PROBE_BYTES, rtt_ms + PROBE_BYTES * 8 / 1e4, server_ms)
         return link.slow
 
-    assert busy(LinkEstimator(), 20, 50) is None
+    assert busy(PathEstimator(), 20, 50) is None
     for rtt_ms, server_ms, slow in ((20, 200, "peer"), (90, 50, "link"), (90, 200, "both")):
-        link = LinkEstimator()
+        link = PathEstimator()
         busy(link, 20, 50)
         assert busy(link, rtt_ms, server_ms) == slow
 
 
 def test_without_probes_real_requests_tell_the_round_trip_too() -> None:
-    link = LinkEstimator(probed=False)
+    link = PathEstimator(probed=False)
     for _ in range(10):
         link.observe_transfer(3_000, 42.0)
         link.observe_transfer(PROBE_BYTES, 42.0 + PROBE_BYTES * 8 / 4e3)
@@ -116,11 +116,11 @@ def test_a_request_that_took_far_longer_than_the_estimate_is_late() -> None:
     sending_ms = PROBE_BYTES * 8 / 1e4
     assert not late(20 + sending_ms, state, PROBE_BYTES)
     assert late(2.5 * (20 + sending_ms), state, PROBE_BYTES)
-    assert not late(1e6, LinkEstimator().state(), PROBE_BYTES), "nothing was expected"
+    assert not late(1e6, PathEstimator().state(), PROBE_BYTES), "nothing was expected"
 
 
 def test_a_path_that_swings_is_told_by_its_mean_and_its_jitter() -> None:
-    link = LinkEstimator()
+    link = PathEstimator()
     for _ in range(100):
         link.observe_ping(ping(20))
         link.observe_ping(ping(60))
@@ -140,7 +140,7 @@ def test_a_slow_server_does_not_look_like_a_slow_path() -> None:
 
 
 def test_a_real_request_measures_the_rate_too() -> None:
-    link = LinkEstimator()
+    link = PathEstimator()
     link.observe_ping(ping(20))
     link.observe_transfer(PROBE_BYTES, 20 + PROBE_BYTES * 8 / 4e3)
     assert link.state().uplink_mbps == pytest.approx(4)
@@ -156,7 +156,7 @@ def test_a_transfer_that_took_less_than_a_round_trip_makes_no_wild_rate() -> Non
 
 
 def test_a_transfer_that_says_nothing_of_the_rate_is_left_out() -> None:
-    link = LinkEstimator()
+    link = PathEstimator()
     link.observe_transfer(PROBE_BYTES, 100)  # the round trip is not known yet
     link.observe_ping(ping(20))
     link.observe_transfer(LEAST_PROBE_BYTES - 1, 100)
@@ -186,7 +186,7 @@ an_event = st.one_of(
 
 @given(st.lists(an_event, max_size=60))
 def test_estimates_are_possible_whatever_is_observed(events: list[Ping | tuple[int, float] | None]) -> None:
-    link = LinkEstimator()
+    link = PathEstimator()
     for event in events:
         if event is None:
             link.observe_loss()
@@ -202,7 +202,7 @@ def test_estimates_are_possible_whatever_is_observed(events: list[Ping | tuple[i
 
 
 def test_paths_are_kept_apart_and_forgotten() -> None:
-    links = Links()
+    links = Paths()
     links.observe("a", ping(20))
     assert links.to("a").state().rtt_ms == 20
     assert links.to("b").state().rtt_ms is None

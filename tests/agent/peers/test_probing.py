@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from agent.peers.path import Links
-from agent.peers.registry import CONFIRMATIONS, Pace, Peers
+from agent.peers.path import Paths
+from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller.context import LinkState
 from lab.demo.broker import free_port
@@ -35,7 +35,7 @@ class Far:
     """A peer behind a path that can be changed; `after` holds the estimate after each probe, by its kind."""
 
     wan: Wan
-    links: Links = field(default_factory=Links)
+    links: Paths = field(default_factory=Paths)
     server_ms: float = 0.0
     hangs: bool = False
     requests: int = 0
@@ -86,13 +86,13 @@ def app(far: Far) -> web.Application:
 @asynccontextmanager
 async def probed(
     path: Path, *, check_s: float = 0.05, metered: bool = False
-) -> AsyncIterator[tuple[Far, Peers]]:
+) -> AsyncIterator[tuple[Far, PeerRegistry]]:
     far, port = Far(Wan(path)), free_port()
     runner = web.AppRunner(app(far))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    pace = Pace(check_s=check_s, checks_per_upload=2, metered=metered)
-    peers = Peers(rng=np.random.default_rng(0), observe=far.observe, lost=far.links.lost, pace=pace)
+    pace = CheckSchedule(check_s=check_s, checks_per_upload=2, metered=metered)
+    peers = PeerRegistry(rng=np.random.default_rng(0), observe=far.observe, lost=far.links.lost, pace=pace)
     async with far.wan.to(port) as near, anyio.create_task_group() as tasks:
         peers.offer(PeerRecord(PEER, f"http://127.0.0.1:{near}"), source="test")
         tasks.start_soon(peers.run)

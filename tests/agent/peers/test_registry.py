@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from agent.peers.registry import MOST_PEERS, Pace, Peers
+from agent.peers.registry import MOST_PEERS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from lab.demo.broker import free_port
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio
-QUICK = Pace(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_upload=3)
+QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_upload=3)
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def endpoint(port: int, model: str = "m") -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def running(peers: Peers) -> AsyncIterator[None]:
+async def running(peers: PeerRegistry) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peers.run)
         yield
@@ -51,8 +51,8 @@ async def until(holds: Callable[[], bool]) -> None:
             await anyio.sleep(0.01)
 
 
-def registry(**options: object) -> Peers:
-    return Peers(rng=np.random.default_rng(0), pace=QUICK, **options)  # type: ignore[arg-type]
+def registry(**options: object) -> PeerRegistry:
+    return PeerRegistry(rng=np.random.default_rng(0), pace=QUICK, **options)  # type: ignore[arg-type]
 
 
 def record(port: int, peer_id: str = "p") -> PeerRecord:
@@ -119,9 +119,9 @@ async def test_a_peer_not_heard_of_any_more_stays_while_it_answers() -> None:
 
 async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
     port, changes = free_port(), list[str]()
-    patient = Pace(check_s=0.05, first_retry_s=0.5)
+    patient = CheckSchedule(check_s=0.05, first_retry_s=0.5)
     rng = np.random.default_rng(0)
-    peers = Peers(rng=rng, pace=patient, changed=lambda _id, word: changes.append(word))
+    peers = PeerRegistry(rng=rng, pace=patient, changed=lambda _id, word: changes.append(word))
     async with running(peers):
         async with endpoint(port):
             peers.offer(record(port), source="zeroconf")

@@ -12,7 +12,7 @@ import yaml
 
 from agent.config.yaml_file import ConfigError
 from agent.profile import schema as profile_schema
-from agent.profile.loading import GENERIC, Board, bundled, choose_profile, load_profile
+from agent.profile.loading import GENERIC, BoardIdentity, bundled, choose_profile, load_profile
 from agent.profile.profile import Profile
 from vlm.completion import ModelCard
 
@@ -129,12 +129,12 @@ def test_the_board_is_recognised_by_its_device_tree_and_memory(
     device_tree = tmp_path / "proc" / "device-tree" / "model"
     device_tree.parent.mkdir(parents=True)
     device_tree.write_bytes(model.encode("latin-1"))
-    board = replace(Board.here(tmp_path), memory_gb=memory_gb)
+    board = replace(BoardIdentity.here(tmp_path), memory_gb=memory_gb)
     assert choose_profile(board, tmp_path).name == profile
 
 
 def test_a_board_without_a_device_tree_is_generic(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert choose_profile(Board.here(tmp_path), tmp_path).name == GENERIC
+    assert choose_profile(BoardIdentity.here(tmp_path), tmp_path).name == GENERIC
     assert "whose power is a guess" in caplog.text
 
 
@@ -143,7 +143,7 @@ def test_a_sites_own_profile_goes_before_the_bundled_ones(tmp_path: Path) -> Non
         tmp_path / "gate.yaml", "name: gate\nextends: thor\nmatch: {model: AGX Thor, cores: 14, memory_gb: 8}"
     )
     write(tmp_path / "notes.txt", "no profile")
-    board = Board("NVIDIA Jetson AGX Thor Developer Kit", 14, 131.0)
+    board = BoardIdentity("NVIDIA Jetson AGX Thor Developer Kit", 14, 131.0)
     assert choose_profile(board, tmp_path).name == "gate"
     assert choose_profile(replace(board, cores=12), tmp_path).name == "thor"
 
@@ -151,12 +151,12 @@ def test_a_sites_own_profile_goes_before_the_bundled_ones(tmp_path: Path) -> Non
 def test_a_faulty_profile_of_the_site_is_not_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "gate.yaml", "name: gate\nextends: thor\nflor: 0.9")
     with pytest.raises(ConfigError, match="did you mean floor"):
-        choose_profile(Board("x", 1, 1.0), tmp_path)
+        choose_profile(BoardIdentity("x", 1, 1.0), tmp_path)
 
 
 def test_a_profile_that_matches_nothing_in_particular_fits_no_board(tmp_path: Path) -> None:
     write(tmp_path / "any.yaml", "name: any\nextends: thor\nmatch: {model: null, memory_gb: 0}")
-    assert choose_profile(Board("x", 64, 500.0), tmp_path).name == GENERIC
+    assert choose_profile(BoardIdentity("x", 64, 500.0), tmp_path).name == GENERIC
 
 
 def test_the_shipped_schema_is_that_of_the_code() -> None:

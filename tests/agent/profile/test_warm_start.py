@@ -11,7 +11,7 @@ from agent.config.settings import Settings
 from agent.config.yaml_file import ConfigError
 from agent.daemon.daemon import Daemon
 from agent.profile.loading import load_profile
-from agent.profile.warm_start import KnowledgeFailed, read_knowledge, write_knowledge
+from agent.profile.warm_start import KnowledgeFailed, read_warm_start, write_warm_start
 from controller.controller import Controller
 from controller.settings import ControllerSettings
 
@@ -19,13 +19,13 @@ from controller.settings import ControllerSettings
 def test_what_was_written_is_taken_over(tmp_path: Path) -> None:
     known = Controller(ControllerSettings(), rng=np.random.default_rng(0)).knowledge()
     path = tmp_path / "known.json.gz"
-    write_knowledge(path, known)
+    write_warm_start(path, known)
     first = path.read_bytes()
-    write_knowledge(path, known)
+    write_warm_start(path, known)
     assert path.read_bytes() == first
     other = Controller(ControllerSettings(), rng=np.random.default_rng(1))
-    other.begin(read_knowledge(path))
-    write_knowledge(path, other.knowledge())
+    other.begin(read_warm_start(path))
+    write_warm_start(path, other.knowledge())
     assert path.read_bytes() == first
 
 
@@ -35,7 +35,7 @@ def test_a_missing_or_damaged_file_says_what_to_do(tmp_path: Path, content: byte
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(KnowledgeFailed, match="warm-start"):
-        read_knowledge(path)
+        read_warm_start(path)
 
 
 def test_a_profile_names_the_file_beside_it(tmp_path: Path) -> None:

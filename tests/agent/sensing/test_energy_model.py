@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from agent.sensing.call_energy import Metered, Metering
+from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.energy_model import Energy, modelled_energy
 from agent.sensing.sample import Sample
@@ -71,7 +71,7 @@ async def measured(power: PowerModel, *, sees_radio: bool = False) -> dict[str, 
     meter = EnergyMeter(idle_w=5.0, every_s=1.0)
     paced = Paced(ammeter, 1.0, resolution_s=0.01)
     sensing = Sensing([paced], smoothing_s=0.0, meter=meter, clock=clock)
-    metering = Metering(sensing, meter, power, sees_radio=sees_radio)
+    metering = CallEnergyMeter(sensing, meter, power, sees_radio=sees_radio)
     answers = {}
     await sensing.sample(paced)
     for tier in ("local", "cloud"):
@@ -102,10 +102,10 @@ async def test_a_sensor_that_sees_the_radio_leaves_nothing_to_model() -> None:
 @pytest.mark.anyio
 async def test_without_a_sensor_all_is_modelled() -> None:
     meter = EnergyMeter(idle_w=5.0, every_s=1.0)
-    metering = Metering(Sensing([], smoothing_s=0.0, meter=meter), meter, POWER)
+    metering = CallEnergyMeter(Sensing([], smoothing_s=0.0, meter=meter), meter, POWER)
     async with metering.over("local") as metered:
         await anyio.lowlevel.checkpoint()
-    assert metered == Metered(None)
+    assert metered == CallEnergy(None)
     assert metering.energy("local", completion(1000, 400, 500), metered) == Energy(4.0, "modelled")
 
 
@@ -113,7 +113,7 @@ async def test_without_a_sensor_all_is_modelled() -> None:
 async def test_a_request_that_is_given_up_is_over() -> None:
     clock = Clock()
     meter = EnergyMeter(idle_w=5.0, every_s=1.0)
-    metering = Metering(Sensing([], smoothing_s=0.0, meter=meter, clock=clock), meter, POWER)
+    metering = CallEnergyMeter(Sensing([], smoothing_s=0.0, meter=meter, clock=clock), meter, POWER)
     with anyio.move_on_after(0.01):
         async with metering.over("local"):
             await anyio.sleep_forever()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from agent.profile.warm_start import read_knowledge
+from agent.profile.warm_start import read_warm_start
 from constructed import constructed_trace
 from controller.quality import features
 from lab.cli import app
@@ -51,4 +51,4 @@ def test_the_command_writes_what_a_controller_begins_with(tmp_path: Path) -> Non
     assert told.exit_code == 0, told.output
     assert "300 questions" in told.output
     dataset = prepare(traces.read(trace), JETSON_WAN)
-    Ours(settings_for(dataset, JETSON_WAN), seed=0, knowledge=read_knowledge(out))
+    Ours(settings_for(dataset, JETSON_WAN), seed=0, knowledge=read_warm_start(out))
