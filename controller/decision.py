@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from controller.arm import Arm
 from controller.beliefs import Vector
@@ -15,6 +15,8 @@ from controller.damage import Damage
 from controller.reason import why_failed_over, why_placed
 from controller.rule import escalation
 
+P95: Final = 1.645  # deviations of a normal distribution
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -22,6 +24,7 @@ class Prediction:
 
     Attributes:
         latency_ms, energy_j: of its own call.
+        latency_p95_ms: nineteen in twenty calls take less; log(server_ms) is taken as normal.
         quality: share of the cloud's accuracy that its answers would keep on such questions.
         score: what the route rule compared; less is better.
         blocked: why it could not be used, in words; None when it could.
@@ -29,6 +32,7 @@ class Prediction:
     """
 
     latency_ms: float
+    latency_p95_ms: float
     energy_j: float
     quality: float
     score: float
@@ -95,7 +99,9 @@ class Decision:
     @cached_property
     def predictions(self) -> Mapping[str, Prediction]:
         """By `Arm.id`, of every option; made when first asked for."""
-        return dict(zip(self.basis.candidates.roster.ids, map(self._prediction, self._places), strict=True))
+        candidates = self.basis.candidates
+        p95_ms = candidates.estimates.below_ms(P95).tolist()
+        return dict(zip(candidates.roster.ids, map(self._prediction, self._places, p95_ms), strict=True))
 
     @property
     def risk(self) -> float:
@@ -117,11 +123,12 @@ class Decision:
     def _places(self) -> range:
         return range(len(self.basis.candidates.blocked))
 
-    def _prediction(self, place: int) -> Prediction:
+    def _prediction(self, place: int, latency_p95_ms: float) -> Prediction:
         basis, candidates = self.basis, self.basis.candidates
         differ, ask = float(candidates.guesses.differ[place]), float(basis.ask[place])
         return Prediction(
             latency_ms=float(candidates.estimates.latency_ms[place]),
+            latency_p95_ms=latency_p95_ms,
             energy_j=float(candidates.estimates.energy_j[place]),
             quality=1.0 - min(1.0, basis.damage.one(place, differ) / basis.accuracy),
             score=float(basis.score[place]),
@@ -140,11 +147,11 @@ class FollowUp:
         arm: the cloud arm to ask; None for `keep`.
         propensity: probability with which this action was chosen.
         reason: in words that a user understands.
-        loss: right answers expected to be lost by keeping the answer.
+        loss: right answers expected to be lost by keeping the answer; None where the policy has no estimate.
     """
 
     action: Literal["keep", "escalate", "audit"]
-    arm: Arm | None
-    propensity: float
-    reason: str
-    loss: float
+    arm: Arm | None = None
+    propensity: float = 1.0
+    reason: str = ""
+    loss: float | None = None

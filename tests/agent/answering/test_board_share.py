@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.profile.loading import Board, choose_profile
+from agent.profile.loading import BoardIdentity, choose_profile
 from agent.sensing.sensing import Sensing
 from agent.sensing.sources import sources
 from controller.arm import Arm
@@ -50,7 +50,7 @@ class Scripted:
         ]
         self._sources = every
         self.sensing = Sensing(every, smoothing_s=0.0, clock=lambda: self.now)
-        profile = choose_profile(Board("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9), self.root)
+        profile = choose_profile(BoardIdentity("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9), self.root)
         self.controller = Controller(profile.controller_settings(), rng=np.random.default_rng(1))
 
     def set(self, path: str, value: object) -> None:
