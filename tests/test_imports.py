@@ -20,9 +20,10 @@ MAY_IMPORT = {
 # Each room (a folder or a single file) imports only from the rows above its own.
 LAYERS = {
     "agent": (
-        {"messages", "sensing", "spool"},
-        {"config", "intake"},
-        {"client", "peers", "profile"},
+        {"messages", "smoothing", "spool"},
+        {"config"},
+        {"client", "intake", "profile"},
+        {"peers", "sensing"},
         {"answering", "calibration", "doctor"},
         {"reporting"},
         {"daemon"},

@@ -1,4 +1,4 @@
-"""The truth about earlier answers, from whoever knows it."""
+"""Feedback: whether an earlier answer was right, from users or programs that know."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
-from controller.controller import Controller
+from controller import Policy
 from controller.memory import CAPACITY
 
 log = logging.getLogger(__name__)
 
-MOST_REMEMBERED = CAPACITY  # the controller has forgotten the decisions of older ones
+MAX_REMEMBERED = CAPACITY  # the controller has forgotten the decisions of older answers
 
 
 class Feedback:
-    """Hands the truth to the controller, by decision id or by the id of the query."""
+    """Passes feedback on to the policy, by decision id or by the id of the query."""
 
-    def __init__(self, controller: Controller, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._controller = controller
+    def __init__(self, policy: Policy[Any], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._policy = policy
         self._clock = clock
         self._decisions: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, query_id: str, decision_id: str) -> None:
-        """Note which decision answered a query; the oldest are forgotten beyond MOST_REMEMBERED."""
+        """Note which decision answered a query; beyond MAX_REMEMBERED the oldest are forgotten."""
         self._decisions[query_id] = decision_id
-        if len(self._decisions) > MOST_REMEMBERED:
+        if len(self._decisions) > MAX_REMEMBERED:
             self._decisions.popitem(last=False)
 
-    def take(self, payload: bytes) -> bool:
-        """Learn from `{"id" or "decision_id", "correct": bool}`; False, and a warning, when it cannot be."""
+    def receive(self, payload: bytes) -> bool:
+        """Learn from `{"id" or "decision_id", "correct": bool}`; False, with a warning, if it is unusable."""
         try:
-            told = json.loads(payload)
-            correct = told["correct"]
-            decision_id = told.get("decision_id") or self._decisions[told["id"]]
+            content = json.loads(payload)
+            correct = content["correct"]
+            decision_id = content.get("decision_id") or self._decisions[content["id"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("ignoring feedback (%r): send the id of a recent answer, and correct", error)
             return False
         if not isinstance(correct, bool) or not isinstance(decision_id, str):
             log.warning("ignoring feedback: correct must be true or false")
             return False
-        return self._controller.feedback(decision_id, correct, now=self._clock())
+        return self._policy.feedback(decision_id, correct, now=self._clock())

@@ -1,49 +1,50 @@
-"""Getting a first answer to a question that was placed.
+"""Gets a first answer to a question, with fallback and hedged calls.
 
-1. A failed arm falls back to the next one until none is left.
-2. A cloud call that takes longer than nineteen in twenty should, or that leaves just the time in which the
-   board can answer, is raced by the board. The first good answer wins, and the other call is cancelled.
-3. The first kind of race has a budget, the second has not: it is what keeps the deadline.
+1. If an arm fails, the policy's next arm is asked, until none is left.
+2. If a cloud call needs longer than its 95th percentile, or if only the time is left that the board needs,
+   the board is asked too. The first valid answer wins, and the other call is cancelled.
+3. Hedges of the first kind are limited by a token bucket; those of the second are not, because they keep the
+   deadline.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 
+from agent.answering.arms import Arms, Attempt
 from agent.answering.question import Question
-from agent.answering.servers import Attempt, Servers
 from agent.answering.token_bucket import TokenBucket
-from controller.arm import Arm
-from controller.controller import Controller
-from controller.decision import Decision
-from controller.outcome import Execution
+from agent.config.settings import Settings
+from controller import Arm, DecisionLike, Execution, Policy
 from inarvl.errors import InarvlError
 
-RESERVE = 1.5  # of the board's predicted latency, since predictions err
-HEDGED, BURST = 0.1, 5.0
-P95 = 1.645  # deviations of a normal distribution
-CANCELLED = "cancelled"  # an execution that nothing is learned from
+BOARD_RESERVE = 1.5  # times the board's predicted latency, since predictions err
+HEDGE_SHARE, HEDGE_BURST = 0.1, 5.0
+CANCELLED = "cancelled"  # nothing is learned from such an execution
+PASSING = ("vlm_unavailable", "busy", "gone")
 
 
 class Unanswered(InarvlError):
-    """No arm gave an answer; the message says what each one failed with.
+    """No arm gave an answer; the message says why each one failed.
 
     Attributes:
-        passing: every failure is of a kind that may be over in a moment.
+        may_pass: every failure is of a kind that may be over in a moment.
     """
 
     code = "unanswered"
 
-    def __init__(self, runs: list[Attempt]) -> None:
-        super().__init__("; ".join(f"{run.execution.arm.id}: {run.text}" for run in runs))
-        self.passing = all(run.execution.failure in ("vlm_unavailable", "busy", "gone") for run in runs)
+    def __init__(self, attempts: list[Attempt]) -> None:
+        super().__init__("; ".join(f"{attempt.execution.arm.id}: {attempt.text}" for attempt in attempts))
+        self.may_pass = all(attempt.execution.failure in PASSING for attempt in attempts)
 
 
 class DeadlineExpired(InarvlError):
-    """The time for a question was over before an answer was there."""
+    """The deadline passed before there was an answer."""
 
     code = "deadline_expired"
 
@@ -53,39 +54,46 @@ class HedgedCalls:
 
     def __init__(
         self,
-        controller: Controller,
-        servers: Servers,
+        policy: Policy[Any],
+        arms: Arms,
+        settings: Settings,
         *,
-        max_tokens: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.max_tokens = max_tokens
-        self._controller = controller
-        self._servers = servers
+        self._policy = policy
+        self._arms = arms
+        self._max_tokens = settings.intake.max_tokens
         self._clock = clock
-        self._hedges = TokenBucket(HEDGED, BURST)
+        self._hedges = TokenBucket(HEDGE_SHARE, HEDGE_BURST)
+
+    def apply(self, settings: Settings) -> None:
+        """Use a new token limit."""
+        self._max_tokens = settings.intake.max_tokens
 
     async def first_answer(
-        self, decision: Decision, question: Question, runs: list[Attempt], *, expires_at: float
-    ) -> Decision:
-        """Append what runs to `runs`, an answer as the last; returns the decision that it follows from.
+        self, decision: DecisionLike, question: Question, attempts: list[Attempt], *, expires_at: float
+    ) -> DecisionLike:
+        """Append every attempt to `attempts`, the one that answered last.
+
+        Returns:
+            The decision that the answer follows from: `decision`, or a fallback of it.
 
         Raises:
-            DeadlineExpired, Unanswered: there is none.
+            DeadlineExpired, Unanswered: there is no answer.
         """
         while True:
             if self._clock() >= expires_at:
-                raise DeadlineExpired("its time was over before an answer was there: allow more deadline_ms")
-            backup = self._board_instead(decision)
+                raise DeadlineExpired("its time was over before there was an answer: allow more deadline_ms")
+            backup = self._board_fallback(decision)
             if backup is None:
-                runs.append(await self.ask(decision.arm, question, expires_at=expires_at))
+                attempts.append(await self.ask(decision.arm, question, expires_at=expires_at))
             else:
-                decision = await self._race(decision, backup, question, runs, expires_at)
-            if runs[-1].execution.failure is None:
+                decision = await self._race(decision, backup, question, attempts, expires_at)
+            if attempts[-1].execution.failure is None:
                 return decision
-            following = self._controller.fallback(decision, runs[-1].execution, now=self._clock())
+            following = self._policy.fallback(decision, attempts[-1].execution, now=self._clock())
             if following is None:
-                raise Unanswered(runs)
+                raise Unanswered(attempts)
             decision = following
 
     async def ask(self, arm: Arm, question: Question, *, expires_at: float) -> Attempt:
@@ -93,73 +101,84 @@ class HedgedCalls:
         left_s = expires_at - self._clock()
         if left_s <= 0:
             return Attempt(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
-        tokens = min(question.query.max_tokens or self.max_tokens, self.max_tokens)
-        return await self._servers.run(arm, question, max_tokens=tokens, timeout_s=left_s)
+        tokens = min(question.query.max_tokens or self._max_tokens, self._max_tokens)
+        return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s)
 
-    def _board_instead(self, decision: Decision) -> Decision | None:
-        """What to do when the cloud arm of `decision` is late; None when that is no help."""
-        following: Decision | None = decision
+    def _board_fallback(self, decision: DecisionLike) -> DecisionLike | None:
+        """The fallback of a cloud decision that the board answers; None when there is none."""
+        following: DecisionLike | None = decision
         while following is not None and following.arm.tier == "cloud":
             late = Execution(following.arm, latency_ms=None, failure="late")
-            following = self._controller.fallback(following, late, now=self._clock())
+            following = self._policy.fallback(following, late, now=self._clock())
         return None if following is decision else following
 
     async def _race(
-        self, first: Decision, second: Decision, question: Question, runs: list[Attempt], expires_at: float
-    ) -> Decision:
-        ran: dict[str, Attempt] = {}
+        self,
+        cloud: DecisionLike,
+        board: DecisionLike,
+        question: Question,
+        attempts: list[Attempt],
+        expires_at: float,
+    ) -> DecisionLike:
+        finished: dict[str, Attempt] = {}
         ended = anyio.Event()
 
-        async def run(arm: Arm) -> None:
+        async def ask(arm: Arm) -> None:
             nonlocal ended
-            ran[arm.id] = await self.ask(arm, question, expires_at=expires_at)
+            finished[arm.id] = await self.ask(arm, question, expires_at=expires_at)
             ended.set()
             ended = anyio.Event()
 
         def answered() -> bool:
-            return any(run.execution.failure is None for run in ran.values())
+            return any(attempt.execution.failure is None for attempt in finished.values())
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run, first.arm)
-            with anyio.move_on_after(self._hedge_after_s(first, second, expires_at)):
+            tasks.start_soon(ask, cloud.arm)
+            with anyio.move_on_after(self._hedge_after_s(cloud, board, expires_at)):
                 await ended.wait()
-            raced = not ran
-            if raced:
-                tasks.start_soon(run, second.arm)
-                while not answered() and len(ran) < 2:
+            hedged = not finished
+            if hedged:
+                tasks.start_soon(ask, board.arm)
+                while not answered() and len(finished) < 2:
                     await ended.wait()
             tasks.cancel_scope.cancel()
-        return _settled(first, second, ran, runs, raced=raced)
+        return _settle(cloud, board, finished, attempts, hedged=hedged)
 
-    def _hedge_after_s(self, first: Decision, second: Decision, expires_at: float) -> float:
-        board_s = first.predictions[second.arm.id].latency_ms / 1e3
-        latest_s = max(0.0, expires_at - self._clock() - RESERVE * board_s)
-        self._hedges.earn()
-        late_s = p95_s(first, first.arm)
+    def _hedge_after_s(self, cloud: DecisionLike, board: DecisionLike, expires_at: float) -> float:
+        predicted = cloud.predictions.get(board.arm.id)
+        board_s = 0.0 if predicted is None else predicted.latency_ms / 1e3
+        latest_s = max(0.0, expires_at - self._clock() - BOARD_RESERVE * board_s)
+        self._hedges.fill()
+        late_s = p95_s(cloud, cloud.arm)
         return late_s if late_s < latest_s and self._hedges.spend() else latest_s
 
 
-def p95_s(decision: Decision, arm: Arm) -> float:
-    """What 19 in 20 calls stay below: log(server_ms) is taken as normal."""
-    candidates = decision.basis.candidates
-    return float(candidates.estimates.below_ms(P95)[candidates.roster.index[arm.id]]) / 1e3
+def p95_s(decision: DecisionLike, arm: Arm) -> float:
+    """Seconds that 19 in 20 calls of `arm` stay below; infinite where the policy predicts none."""
+    predicted = decision.predictions.get(arm.id)
+    return math.inf if predicted is None else predicted.latency_p95_ms / 1e3
 
 
-def _settled(
-    first: Decision, second: Decision, ran: dict[str, Attempt], runs: list[Attempt], *, raced: bool
-) -> Decision:
-    """Put what ran in order, what counts last."""
-    one, other = ran.get(first.arm.id), ran.get(second.arm.id)
-    if one is not None and one.execution.failure is None:
-        if raced:
-            lost = Execution(second.arm, latency_ms=None, failure=CANCELLED)
-            runs.append(other or Attempt(lost, "the cloud was faster"))
-        runs.append(one)
-        return first
-    if other is None:
-        assert one is not None, "a race ends with an answer or with all ended"
-        runs.append(one)
-        return first
-    late = Execution(first.arm, latency_ms=None, failure="late")
-    runs += [one or Attempt(late, "it took too long"), other]
-    return second
+def _settle(
+    cloud: DecisionLike,
+    board: DecisionLike,
+    finished: dict[str, Attempt],
+    attempts: list[Attempt],
+    *,
+    hedged: bool,
+) -> DecisionLike:
+    """Append what ran in a race to `attempts`, the attempt that counts last."""
+    first, second = finished.get(cloud.arm.id), finished.get(board.arm.id)
+    if first is not None and first.execution.failure is None:
+        if hedged:
+            lost = Execution(board.arm, latency_ms=None, failure=CANCELLED)
+            attempts.append(second or Attempt(lost, "the cloud was faster"))
+        attempts.append(first)
+        return cloud
+    if second is None:
+        assert first is not None, "a race ends with an answer or with both calls ended"
+        attempts.append(first)
+        return cloud
+    late = Execution(cloud.arm, latency_ms=None, failure="late")
+    attempts += [first or Attempt(late, "it needed too long"), second]
+    return board

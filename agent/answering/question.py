@@ -1,49 +1,64 @@
-"""A query being worked on."""
+"""A query with everything that answering it needs: its image, decoded once, and its signals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
+from agent.config.settings import Settings
 from agent.messages import images
 from agent.messages.query import BadQuery, Query
-from controller.signals import Signals, SignalsError, image_signals, text_signals
+from controller import Signals, SignalsError, image_signals, text_signals
 
 
 class Question:
-    """A query with its signals, and its image at every resolution that an arm may ask for."""
+    """A query with its signals, and its image at every resolution that an arm may need."""
 
     def __init__(self, query: Query, signals: Signals, image: bytes) -> None:
         self.query = query
         self.signals = signals
         self._image = image
-        self._fitted: dict[int, bytes] = {}
+        self._resized: dict[int, bytes] = {}
 
-    @classmethod
-    def look(
-        cls, query: Query, resolutions: Iterable[int], *, image_roots: Sequence[Path], max_image_bytes: int
-    ) -> Question:
-        """Fetch and decode the image, read its signals and fit it; tens of ms for a large one: use a thread.
+    def image(self, resolution: int) -> bytes:
+        """The encoded image with at most `resolution` pixels on its longest side."""
+        if resolution not in self._resized:
+            self._resized[resolution] = images.fit(self._image, resolution)
+        return self._resized[resolution]
+
+    def payload_bytes(self, resolution: int) -> int:
+        """Size of that image in bytes."""
+        return len(self.image(resolution))
+
+
+class QuestionReader:
+    """Makes questions of queries.
+
+    Args:
+        resolutions: the resolutions that arms may need now, in pixels.
+    """
+
+    def __init__(self, resolutions: Callable[[], Iterable[int]], settings: Settings) -> None:
+        self._resolutions = resolutions
+        self._settings = settings
+
+    def apply(self, settings: Settings) -> None:
+        """Use new `image_roots` and a new size limit for the queries read from now on."""
+        self._settings = settings
+
+    def read(self, query: Query) -> Question:
+        """Read and decode the image, compute the signals, and resize it for every resolution.
+
+        Needs tens of milliseconds for a large image: call it in a thread.
 
         Raises:
             BadQuery: the image cannot be read.
         """
-        image = images.load(query, image_roots, max_image_bytes)
+        image = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
         try:
             signals = Signals(image_signals(image), text_signals(query.question))
         except SignalsError as error:
             raise BadQuery("bad_image", str(error)) from None
-        question = cls(query, signals, image)
-        for resolution in resolutions:
+        question = Question(query, signals, image)
+        for resolution in self._resolutions():
             question.image(resolution)
         return question
-
-    def image(self, resolution: int) -> bytes:
-        """The encoded image with `resolution` pixels at its longest side at most."""
-        if resolution not in self._fitted:
-            self._fitted[resolution] = images.fit(self._image, resolution)
-        return self._fitted[resolution]
-
-    def payload_bytes(self, resolution: int) -> int:
-        """Size of that image."""
-        return len(self.image(resolution))

@@ -1,4 +1,4 @@
-"""The loop that turns jobs into replies."""
+"""The loop that turns requests into replies."""
 
 from __future__ import annotations
 
@@ -13,123 +13,119 @@ from anyio import to_thread
 from agent.answering.answering import Answered, Answering
 from agent.answering.feedback import Feedback
 from agent.answering.hedging import DeadlineExpired
-from agent.answering.question import Question
-from agent.intake.intake import refusal
-from agent.intake.job import Job
-from agent.intake.outbox import Outbox
+from agent.answering.question import QuestionReader
 from agent.intake.queue import RequestQueue
+from agent.intake.request import Request
 from agent.messages.reply import Answer
-from controller.drift import DriftEvent
-from controller.outcome import Confidence
+from controller import Confidence, DriftEvent
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-SHED_S = 0.05
+EXPIRY_CHECK_S = 0.05
 
 
-def answer_of(job: Job, answered: Answered, *, now: float) -> Answer:
-    """The reply that tells `answered` to the sender of `job`."""
-    execution = answered.run.execution
+def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
+    """The reply to `request`."""
+    execution = answered.attempt.execution
     return Answer(
-        id=job.query.id,
-        answer=answered.run.text,
+        id=request.query.id,
+        answer=answered.attempt.text,
         tier=execution.arm.tier,
         model=execution.arm.model,
-        confidence=certainty(execution.confidence),
-        latency_ms=round((now - job.arrived_at) * 1e3, 1),
+        confidence=mean_probability(execution.confidence),
+        latency_ms=round((now - request.arrived_at) * 1e3, 1),
         energy_j=answered.energy_j,
         energy_source=answered.energy_source,
         decision_id=answered.decision.id,
         reason=answered.reason,
-        resent=job.resent,
-        correlation=job.address.mirror,
+        resent=request.resent,
+        correlation=request.correlation,
     )
 
 
-def certainty(confidence: Confidence | None) -> float | None:
-    """How sure a model was: the geometric mean of its tokens' probabilities."""
+def mean_probability(confidence: Confidence | None) -> float | None:
+    """The geometric mean of the answer's token probabilities; None where the server reports none."""
     if confidence is None or confidence.mean_logprob is None:
         return None
     return round(math.exp(confidence.mean_logprob), 4)
 
 
-class Failed(InarvlError):
-    """A fault of ours. It must not end the process: the spool would bring the query back to end it again."""
+class InternalError(InarvlError):
+    """A fault of the agent's own. It must not end the process: after a restart the spool would repeat it."""
 
     code = "internal"
 
 
 class Workers:
-    """Answers jobs, several at a time, and learns from each after its reply has gone.
+    """Answers requests, several at a time, and learns from each after its reply was sent.
+
+    Attributes:
+        busy_since: when each request that is being worked on was started, by its key.
 
     Args:
-        look: makes a question of a job; slow, so it is called in a thread.
-        done: told of each answer and of the alarms that learning from it raised.
-        settled: whether it is clear who can be asked; a job that waits for that tells nothing of the pace.
+        questions: reads the question of a request; slow, so it runs in a thread.
+        settled: whether it is known which servers can be asked. While it is not, a request waits for that,
+            which says nothing about the service time.
+        answered: called with each answer and the drift alarms that learning from it raised.
     """
 
     def __init__(
         self,
         answering: Answering,
-        outbox: Outbox,
         feedback: Feedback,
-        look: Callable[[Job], Question],
-        done: Callable[[Job, Answered, tuple[DriftEvent, ...]], None],
-        settled: Callable[[], bool],
+        questions: QuestionReader,
         *,
+        settled: Callable[[], bool],
+        answered: Callable[[Request, Answered, tuple[DriftEvent, ...]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.busy_since: dict[str, float] = {}
         self._answering = answering
-        self._outbox = outbox
         self._feedback = feedback
-        self._look = look
-        self._done = done
+        self._questions = questions
         self._settled = settled
+        self._answered = answered
         self._clock = clock
 
-    async def run(self, waiting: RequestQueue) -> None:
+    async def run(self, queue: RequestQueue) -> None:
         """Work until the queue is closed and empty."""
-        while (job := await waiting.take()) is not None:
-            self.busy_since[job.key] = started = self._clock()
+        while (request := await queue.get()) is not None:
+            self.busy_since[request.key] = started_at = self._clock()
             settled = self._settled()
             try:
-                shed = waiting.in_time(job)
+                shed = queue.too_late(request)
                 if shed is not None:
-                    await self._refuse(job, shed)
+                    await request.refuse(shed)
                 else:
-                    await self._work(job)
+                    await self._work(request)
             finally:
-                del self.busy_since[job.key]
-                waiting.finished(self._clock() - started, counts=settled and shed is None)
+                del self.busy_since[request.key]
+                queue.done(self._clock() - started_at, counts=settled and shed is None)
 
-    async def shed(self, waiting: RequestQueue) -> None:
-        """Refuse what waited until its time was over, for ever."""
+    async def refuse_expired(self, queue: RequestQueue) -> None:
+        """Refuse, for ever, the requests whose time ended while they waited."""
         while True:
-            for job, reason in waiting.overdue():
-                await self._refuse(job, reason)
-            await anyio.sleep(SHED_S)
+            for request, reason in queue.expired():
+                await request.refuse(reason)
+            await anyio.sleep(EXPIRY_CHECK_S)
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, request: Request) -> None:
         try:
-            if self._clock() >= job.due_at:
+            if self._clock() >= request.due_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
-            question = await to_thread.run_sync(self._look, job)
-            answered = await self._answering.answer(question, expires_at=job.due_at)
+            question = await to_thread.run_sync(self._questions.read, request.query)
+            answered = await self._answering.answer(question, expires_at=request.due_at)
         except Exception as error:
             if not isinstance(error, InarvlError):
-                log.exception("query %s failed in a way it never should", job.key)
-                error = Failed("the agent failed on this query: its log says how")
-            await self._refuse(job, error)
+                log.exception("query %s failed because of a fault in the agent", request.key)
+                error = InternalError("the agent failed on this query: see its log")
+            await request.refuse(error)
             return
         now = self._clock()
-        if now < job.expires_at:
-            self._feedback.remember(job.query.id, answered.decision.id)
-            await self._outbox.send(job.key, job.address, answer_of(job, answered, now=now))
+        if now < request.expires_at:
+            self._feedback.remember(request.query.id, answered.decision.id)
+            await request.reply(answer_of(request, answered, now=now))
         else:
-            await self._refuse(job, DeadlineExpired("its answer came too late: allow more deadline_ms"))
-        self._done(job, answered, await self._answering.finish(answered))
-
-    async def _refuse(self, job: Job, error: InarvlError) -> None:
-        await self._outbox.send(job.key, job.address, refusal(job.address, error, resent=job.resent))
+            await request.refuse(DeadlineExpired("its answer came too late: allow more deadline_ms"))
+        self._answered(request, answered, await self._answering.finish(answered))

@@ -27,9 +27,8 @@ from agent.peers.registry import PROBE_BYTES
 from agent.profile.loading import BoardIdentity
 from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter
-from agent.sensing.energy_meter import EnergyMeter
-from agent.sensing.sensing import Paced, Sensing
-from agent.sensing.sources import sources
+from agent.sensing.sample import PacedSensor
+from agent.sensing.sensing import Sensing
 from cloud.peer import PeerRecord
 from controller.arm import Tier
 from vlm.client import VlmClient
@@ -67,24 +66,14 @@ class Calibrator:
     """
 
     def __init__(
-        self, base: Profile, plan: Plan, report: Report, sensors: Sequence[Paced] | None = None
+        self, base: Profile, plan: Plan, report: Report, sensors: Sequence[PacedSensor] | None = None
     ) -> None:
         self._base = base
         self._plan = plan
         self._report = report
-        every_s, sense_s = base.rates.power_s, base.rates.sense_s
-        if sensors is None:
-            sensors = sources(power_s=every_s, sense_s=sense_s, rails=base.power.rails)
-        self._meter = EnergyMeter(idle_w=base.power.idle_w, every_s=every_s)
-        self._sensing = Sensing(
-            sensors,
-            smoothing_s=base.rates.smoothing_s,
-            meter=self._meter,
-        )
-        # Weights part the power of requests that overlap; here none do.
-        self._metering = CallEnergyMeter(
-            self._sensing, self._meter, base.controller_settings().power, last_sample_s=PATIENCE_S
-        )
+        self._sensing = Sensing.from_profile(base, sensors)
+        # Weights divide the power of calls that overlap; here none do.
+        self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=PATIENCE_S)
         self._skipped: list[str] = []
 
     async def measure(
@@ -132,7 +121,7 @@ class Calibrator:
             faults = "; ".join(f"{name}: {fault}" for name, fault in self._sensing.faults.items())
             self._skipped.append(f"power: {faults or 'no sensor of this machine tells it'}")
             return None, None
-        return self._meter.idle_w, told.source
+        return self._sensing.energy_meter.idle_w, told.source
 
     async def _board(self, local: str | None) -> list[ArmTimings]:
         if local is None:
@@ -167,7 +156,7 @@ class Calibrator:
         joules: list[float | None] = []
         for run in range(self._plan.runs + 1):
             self._report(what, run, self._plan.runs + 1)
-            async with self._metering.over(tier) as metered:
+            async with self._energy_meter.over(tier) as metered:
                 completion = await client.complete(
                     QUESTION, image, model=model, max_tokens=self._plan.max_tokens, timeout_s=TIMEOUT_S
                 )

@@ -28,7 +28,6 @@ from agent.messages.reply import Answer
 from agent.peers import mdns
 from agent.profile.loading import choose_profile, load_profile
 from agent.profile.profile import Profile
-from cloud.peer import PeerRecord
 from inarvl import logs
 from inarvl.terminal import explained
 
@@ -92,14 +91,8 @@ def discover(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3.0,
 ) -> None:
     """List the peers that announce themselves on the local network."""
-    found: dict[str, PeerRecord] = {}
-
-    async def listen() -> None:
-        with anyio.move_on_after(seconds):
-            await mdns.browse(lambda record: found.update({record.id: record}), lambda _id: None)
-
     with explained("inarvl"):
-        _await(listen)
+        found = _await(lambda: mdns.listen(seconds))
     table = Table("peer", "url", "models", "version")
     for record in found.values():
         table.add_row(record.id, record.url, ", ".join(record.models), record.version)

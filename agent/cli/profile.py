@@ -19,6 +19,7 @@ from agent.calibration.yaml_text import written
 from agent.config.settings import Settings, site_settings
 from agent.config.yaml_file import ConfigError
 from agent.peers import mdns
+from agent.peers.site_file import site_records
 from agent.profile import schema as profile_schema
 from agent.profile.loading import (
     SITE_FOLDER,
@@ -29,7 +30,6 @@ from agent.profile.loading import (
     site_profiles,
 )
 from agent.profile.profile import Profile
-from cloud.peer import PeerRecord
 from inarvl.terminal import explained
 
 LISTEN_S = 2.0
@@ -141,10 +141,9 @@ def _found(name: str) -> str:
 
 
 async def _measure(settings: Settings, base: Profile, plan: Plan) -> Calibration:
-    peers = {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}
+    peers = site_records(settings)
     if settings.discovery.zeroconf:
-        with anyio.move_on_after(LISTEN_S):
-            await mdns.browse(lambda record: peers.update({record.id: record}), lambda _id: None)
+        peers |= await mdns.listen(LISTEN_S)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
     ) as progress:

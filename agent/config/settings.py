@@ -8,14 +8,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlparse
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from agent.config.yaml_file import ConfigError, Section, load
 from agent.messages.mqtt import MqttOptions
+from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
 
-TopicLevel = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/#+\x00]+$")]
+
+def _as_topic_level(name: str) -> str:
+    if not is_name(name) or not is_topic_level(name):
+        raise ValueError(f"must be 1 to {MAX_LENGTH} printable characters without / # or +")
+    return name
+
+
+TopicLevel = Annotated[str, AfterValidator(_as_topic_level)]
 
 
 class Broker(Section):

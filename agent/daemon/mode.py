@@ -1,13 +1,11 @@
-"""The mode in force: whether the board, the cloud or both may answer.
+"""The mode: whether the board, the cloud or both may answer.
 
-It is kept on the disk: a site that has told its agent to send nothing away must not find that a restart
-undid it.
+It is kept on disk: if a site tells its agent to send no image away, a restart must not undo that.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any, get_args
 
 import anyio
@@ -18,7 +16,7 @@ from agent.daemon.store import Store, StoreFailed
 from agent.messages.mqtt import MqttConnection
 from agent.messages.topics import Topics
 from agent.reporting.events import Events
-from controller.context import Mode
+from controller import Mode
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
@@ -31,46 +29,48 @@ class BadMode(InarvlError):
 
 
 class ModeSwitch:
-    """Sets the mode of an `Answering`, and tells of it."""
+    """Sets the mode of an `Answering`, and publishes it."""
 
     def __init__(
-        self, answering: Answering, store: Store, link: MqttConnection, topics: Topics, events: Events
+        self, answering: Answering, store: Store, mqtt: MqttConnection, topics: Topics, events: Events
     ) -> None:
         self._answering = answering
         self._store = store
-        self._link = link
+        self._mqtt = mqtt
         self._topics = topics
         self._events = events
         self._saving = anyio.Lock()
 
-    def restore(self) -> list[Path]:
-        """Take up the mode of the run before; where files that were no good were set aside."""
+    def restore(self) -> None:
+        """Set the mode of the last run; report damaged files."""
 
-        def take(content: dict[str, Any]) -> None:
+        def accept(content: dict[str, Any]) -> None:
             self._answering.mode = _mode(str(content["mode"]))
 
-        return self._store.load(take)
+        for bad in self._store.load(accept):
+            message = f"the mode may not be the one last set: its file was damaged (now {bad}); set it again"
+            self._events.error("mode_damaged", message)
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Publish the mode, retained."""
-        self._link.post(self._topics.mode_state, self._answering.mode, retain=True)
+        self._mqtt.post(self._topics.mode_state, self._answering.mode, retain=True)
 
-    async def take(self, payload: bytes) -> None:
-        """Set the mode that a message names, at once; returns when it stands on the disk, or cannot."""
+    async def receive(self, payload: bytes) -> None:
+        """Set the mode that a message names, at once; returns when it is on disk, or cannot be."""
         try:
             self._answering.mode = _mode(payload.decode(errors="replace").strip())
         except BadMode as error:
             log.warning("%s", error)
             self._events.error(error.code, str(error))
             return
-        self.tell()
-        self._events.tell("mode", mode=self._answering.mode)
+        self.publish()
+        self._events.publish("mode", mode=self._answering.mode)
         async with self._saving:
             try:
                 await to_thread.run_sync(self._store.save, {"mode": self._answering.mode})
             except StoreFailed as error:
                 log.error("%s", error)
-                self._events.error(error.code, f"the mode holds until the agent restarts: {error}")
+                self._events.error(error.code, f"the mode is lost when the agent restarts: {error}")
 
 
 def _mode(word: str) -> Mode:

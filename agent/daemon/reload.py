@@ -1,4 +1,4 @@
-"""Taking over a changed site file while the agent runs (SIGHUP)."""
+"""Applies a changed site file while the agent runs (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ LIVE = {"local", "peers", "image_roots"}
 LIVE_INTAKE = {"max_payload_bytes", "default_deadline_ms", "max_tokens"}
 
 
-def reloaded(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, str]:
-    """The settings to go on with, and in words what happened.
+def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, str]:
+    """Read the site file again.
 
-    A file that cannot be used leaves all as it is. What cannot change while the agent runs is named, and
-    stays until the next start.
+    A file that cannot be used changes nothing. Settings that cannot change while the agent runs are named,
+    and stay as they are until the next start.
+
+    Returns:
+        The settings to use from now on, and in words what changed.
     """
     try:
-        fresh = read()
+        new = read()
     except InarvlError as error:
-        log.error("the site file is not taken over: %s", error)
+        log.error("the site file cannot be used: %s", error)
         return current, f"kept the old settings: {error}"
-    changed = {name for name in Settings.model_fields if getattr(fresh, name) != getattr(current, name)}
+    changed = {name for name in Settings.model_fields if getattr(new, name) != getattr(current, name)}
     intake = {
         name
-        for name in type(fresh.intake).model_fields
-        if getattr(fresh.intake, name) != getattr(current.intake, name)
+        for name in type(new.intake).model_fields
+        if getattr(new.intake, name) != getattr(current.intake, name)
     }
-    later = sorted(changed - LIVE - {"intake"}) + sorted(f"intake.{name}" for name in intake - LIVE_INTAKE)
-    taken = sorted(changed & LIVE) + sorted(f"intake.{name}" for name in intake & LIVE_INTAKE)
-    kept_intake = current.intake.model_copy(
-        update={name: getattr(fresh.intake, name) for name in LIVE_INTAKE}
+    at_restart = sorted(changed - LIVE - {"intake"}) + sorted(
+        f"intake.{name}" for name in intake - LIVE_INTAKE
     )
-    update = {name: getattr(fresh, name) for name in LIVE} | {"intake": kept_intake}
-    told = f"took over {', '.join(taken)}" if taken else "nothing that can change now has changed"
-    if later:
-        told += f"; restart for {', '.join(later)}"
-        log.warning("the site file was changed in what needs a restart: %s", ", ".join(later))
-    log.info("site file read again: %s", told)
-    return current.model_copy(update=update), told
+    applied = sorted(changed & LIVE) + sorted(f"intake.{name}" for name in intake & LIVE_INTAKE)
+    live_intake = current.intake.model_copy(update={name: getattr(new.intake, name) for name in LIVE_INTAKE})
+    update = {name: getattr(new, name) for name in LIVE} | {"intake": live_intake}
+    summary = f"applied {', '.join(applied)}" if applied else "no setting that can change now has changed"
+    if at_restart:
+        summary += f"; restart for {', '.join(at_restart)}"
+        log.warning("changes in the site file that need a restart: %s", ", ".join(at_restart))
+    log.info("site file read again: %s", summary)
+    return current.model_copy(update=update), summary

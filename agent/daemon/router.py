@@ -1,7 +1,7 @@
-"""Every message that arrives, to whom it concerns.
+"""Routes incoming MQTT messages by topic.
 
-Queries are taken in side by side, so that they share the spool's commits. How many that are is bounded by the
-broker's receive maximum for QoS 1, and by AT_ONCE for the rest.
+Queries are received in parallel, so that they share the spool's commits. Their number is limited by the
+broker's receive maximum for QoS 1, and by MAX_PARALLEL for the rest.
 """
 
 from __future__ import annotations
@@ -10,62 +10,61 @@ import anyio
 
 from agent.answering.feedback import Feedback
 from agent.daemon.mode import ModeSwitch
-from agent.intake.intake import Intake
+from agent.intake.mqtt_door import MqttDoor
 from agent.messages.mqtt import Message, MqttConnection
 from agent.messages.topics import PEERS, Topics
-from agent.peers import mqtt_records as records
-from agent.peers.registry import PeerRegistry
+from agent.peers.directory import ServerDirectory
 
-AT_ONCE = 64
+MAX_PARALLEL = 64
 
 
 class Router:
-    """Routes messages by their topic."""
+    """Gives each message to the part that its topic is for."""
 
     def __init__(
         self,
         topics: Topics,
-        link: MqttConnection,
+        mqtt: MqttConnection,
         *,
-        intake: Intake,
+        door: MqttDoor,
         mode: ModeSwitch,
         feedback: Feedback,
-        cloud: PeerRegistry,
+        servers: ServerDirectory,
     ) -> None:
         self._topics = topics
-        self._link = link
-        self._intake = intake
+        self._mqtt = mqtt
+        self._door = door
         self._mode = mode
         self._feedback = feedback
-        self._cloud = cloud
+        self._servers = servers
 
     async def run(self) -> None:
-        """Take messages for ever."""
-        room = anyio.Semaphore(AT_ONCE)
+        """Route messages for ever."""
+        room = anyio.Semaphore(MAX_PARALLEL)
 
-        async def take_in(query: Message) -> None:
+        async def receive_query(message: Message) -> None:
             try:
-                await self._intake.accept(query)
+                await self._door.receive(message)
             finally:
                 room.release()
 
-        async def take_mode(message: Message) -> None:
-            await self._mode.take(message.payload)
+        async def receive_mode(message: Message) -> None:
+            await self._mode.receive(message.payload)
             message.ack()
 
         async with anyio.create_task_group() as tasks:
-            async for message in self._link.messages():
+            async for message in self._mqtt.messages():
                 if message.topic == self._topics.query:
                     await room.acquire()
-                    tasks.start_soon(take_in, message)
+                    tasks.start_soon(receive_query, message)
                 elif message.topic == self._topics.mode_set:
-                    tasks.start_soon(take_mode, message)
+                    tasks.start_soon(receive_mode, message)
                 else:
-                    self._take(message)
+                    self._receive(message)
                     message.ack()
 
-    def _take(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         if message.topic.startswith(f"{PEERS}/"):
-            records.take(self._cloud, message.topic, message.payload)
+            self._servers.receive_record(message.topic, message.payload)
         elif message.topic == self._topics.feedback:
-            self._feedback.take(message.payload)
+            self._feedback.receive(message.payload)

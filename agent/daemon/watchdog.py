@@ -1,11 +1,11 @@
-"""Whether the agent makes progress, which is what it tells systemd's watchdog; not that a timer fires.
+"""Feeds systemd's watchdog while the agent makes progress, not merely while a timer fires.
 
-It does when, within one look and the next,
-1. its event loop took a turn, or no look would happen;
-2. the spool's thread answered through the database;
-3. the MQTT client's thread lives;
-4. no worker has been at one query for over STUCK_S;
-5. a query left the queue if any waited throughout.
+The agent makes progress if, between one check and the next,
+1. its event loop runs (or there would be no check);
+2. the spool's thread answers through the database;
+3. the MQTT client's thread is alive;
+4. no worker has spent more than STUCK_S on one query;
+5. a query left the queue, if any waited all the time.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from inarvl import systemd
 log = logging.getLogger(__name__)
 
 STUCK_S = 120.0
-LOOK_S = 10.0  # without a watchdog
+CHECK_S = 10.0  # without a watchdog
 
 
 class Watchdog:
-    """Looks at the parts that must move, and feeds systemd's watchdog while they do."""
+    """Checks the parts that must make progress."""
 
     def __init__(
         self,
         spool: Spool,
-        link: MqttConnection,
+        mqtt: MqttConnection,
         workers: Workers,
-        waiting: RequestQueue,
+        queue: RequestQueue,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
-        self._link = link
+        self._mqtt = mqtt
         self._workers = workers
-        self._waiting = waiting
+        self._queue = queue
         self._clock = clock
-        self._taken, self._moved_at = 0, clock()
+        self._served, self._moved_at = 0, clock()
 
     async def run(self, summary: Callable[[], str]) -> None:
-        """Look for ever."""
-        interval_s = systemd.watchdog_interval_s() or LOOK_S
+        """Check for ever; `summary` becomes the status that systemd shows."""
+        interval_s = systemd.watchdog_interval_s() or CHECK_S
         while True:
             stuck = await self.stuck(interval_s)
             if stuck is None:
@@ -60,22 +60,22 @@ class Watchdog:
             await anyio.sleep(interval_s)
 
     async def stuck(self, patience_s: float) -> str | None:
-        """What does not move, in words; None when all does."""
-        with anyio.move_on_after(patience_s) as looked:
+        """What makes no progress, in words; None when everything does."""
+        with anyio.move_on_after(patience_s) as checked:
             try:
                 await self._spool.check()
-            except SpoolFailed as error:  # it answered: a full disk is no hang
+            except SpoolFailed as error:  # the thread answered: a full disk is not a hang
                 log.error("%s", error)
-        if looked.cancelled_caught:
+        if checked.cancelled_caught:
             return "the spool's thread does not answer"
-        if not self._link.alive:
+        if not self._mqtt.alive:
             return "the MQTT client's thread has ended"
         now = self._clock()
         oldest = min(self._workers.busy_since.values(), default=now)
         if now - oldest >= STUCK_S:
-            return f"a worker has been at one query for {now - oldest:.0f} s"
-        if self._waiting.taken != self._taken or not len(self._waiting):
-            self._taken, self._moved_at = self._waiting.taken, now
+            return f"a worker has spent {now - oldest:.0f} s on one query"
+        if self._queue.served != self._served or not len(self._queue):
+            self._served, self._moved_at = self._queue.served, now
         if now - self._moved_at >= STUCK_S:
             return f"no query has left the queue for {now - self._moved_at:.0f} s"
         return None

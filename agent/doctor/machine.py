@@ -17,7 +17,7 @@ from agent.doctor.finding import Finding, failed, ok, warning
 from agent.profile.loading import GENERIC
 from agent.profile.profile import Profile
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
-from agent.sensing.sources import sources
+from agent.sensing.sensors import all_sensors
 
 LEAST_DISK_MB = 256
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
@@ -42,8 +42,8 @@ def sensors(settings: Settings, profile: Profile) -> list[Finding]:
     rates = profile.rates
     found: list[Finding] = []
     powered = False
-    for paced in sources(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
-        source = paced.source
+    for paced in all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
+        source = paced.sensor
         try:
             sample = source.sample()
             if source.name == "rapl":  # its first reading is only where the counter stands

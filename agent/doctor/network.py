@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-import anyio
-
 from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
 from agent.peers import mdns
+from agent.peers.site_file import site_records
 from agent.profile.profile import Profile
 from cloud.peer import PeerRecord
 from vlm import bundled
@@ -66,10 +65,9 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
 
 async def peers(settings: Settings, profile: Profile) -> list[Finding]:
     """Does any peer answer, and how far is it?"""
-    known = {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}
+    known = site_records(settings)
     if settings.discovery.zeroconf:
-        with anyio.move_on_after(LISTEN_S):
-            await mdns.browse(lambda record: known.update({record.id: record}), lambda _id: None)
+        known |= await mdns.listen(LISTEN_S)
     if not known:
         return [
             warning(

@@ -1,10 +1,11 @@
-"""Replies on their way out.
+"""Replies on their way out over MQTT.
 
-1. A reply stands in the spool before it is published, and leaves it when the broker has acknowledged it.
-2. Where the disk takes no more it is published all the same: an answer in hand is not withheld. What was
-   answered so is remembered, for the broker may send its query again.
-3. What an earlier run left is published again, marked as resent, since the broker may have had it.
-4. How long replies take from being known to being with the broker is told, to be kept back from deadlines.
+1. A reply is written to the spool before it is published, and removed when the broker has acknowledged it.
+2. If the disk cannot store it, the reply is published all the same. Its key is remembered in memory, because
+   the broker may deliver the query again.
+3. Replies that an earlier run left behind are published again, marked as resent: the broker may have them
+   already.
+4. The time from reply to PUBACK is estimated, to be subtracted from deadlines.
 """
 
 from __future__ import annotations
@@ -26,44 +27,44 @@ from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, Spoo
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
-MOST_REMEMBERED = 4096
+MAX_REMEMBERED = 4096
 
 
 class Outbox:
     """Publishes replies with QoS 1, exactly one per query.
 
     Attributes:
-        sending: how long they take.
+        reply_time: estimated time from reply to PUBACK.
     """
 
     def __init__(
-        self, spool: Spool, link: MqttConnection, *, clock: Callable[[], float] = time.monotonic
+        self, spool: Spool, mqtt: MqttConnection, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.sending = ReplyTime()
+        self.reply_time = ReplyTime()
         self._spool = spool
-        self._link = link
+        self._mqtt = mqtt
         self._clock = clock
-        self._todo: list[tuple[SpooledReply, float]] = []  # each with when its sending began
-        self._under_way = 0
+        self._ready: list[tuple[SpooledReply, float]] = []  # each with the time at which it was ready
+        self._open = 0
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
     async def send(self, key: str, address: Address, reply: Reply) -> None:
-        """Answer the spooled query `key`; returns when the reply is safe. A second one is dropped."""
-        payload, since = reply.to_bytes(), self._clock()
+        """Answer the spooled query `key`; returns when the reply is safe. A second reply is dropped."""
+        payload, ready_at = reply.to_bytes(), self._clock()
         try:
             kept = await self._spool.answer(key, payload)
         except SpoolFailed as error:
-            log.error("the reply to %s goes out without standing on the disk: %s", key, error)
+            log.error("the reply to %s is published although the disk could not store it: %s", key, error)
             kept = Kept.UNKNOWN
         if kept is Kept.SECOND or (kept is Kept.UNKNOWN and not self._first(key)):
             return
-        self._queue(SpooledReply(key, address.topic, address.correlation, payload), since)
+        self._queue(SpooledReply(key, address.topic, address.correlation, payload), ready_at)
 
     async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
         """Refuse a query that the spool has no room for; returns when the broker has the refusal.
 
-        It waits for that, so that no more such refusals are open than the broker sends queries at a time.
+        Waiting for the broker bounds the open refusals by the number of queries that it delivers at a time.
         """
         payload = reply.to_bytes()
         try:
@@ -79,51 +80,51 @@ class Outbox:
             await self._record_delivery(entry.key)
 
     async def answered_unrecorded(self, key: str) -> bool:
-        """Whether `key` has been answered without the disk knowing; returns when the broker has the reply."""
+        """Whether `key` has a reply that the disk does not know; returns when the broker has that reply."""
         published = self._unrecorded.get(key)
         if published is None:
             return False
         await published.wait()
         return True
 
-    def resume(self, left: list[SpooledReply]) -> None:
-        """Publish what an earlier run answered without seeing it acknowledged."""
-        for entry in left:
+    def resume(self, undelivered: list[SpooledReply]) -> None:
+        """Publish the replies of an earlier run that the broker did not acknowledge."""
+        for entry in undelivered:
             again = SpooledReply(entry.key, entry.reply_topic, entry.correlation, _resent(entry.reply))
             self._queue(again, self._clock())
 
     async def run(self) -> None:
-        """Publish for ever, all that is there at once: the spool bounds how many."""
+        """Publish for ever, everything that is ready at once: the spool bounds how many there are."""
         async with anyio.create_task_group() as tasks:
             while True:
-                while not self._todo:
+                while not self._ready:
                     await self._changed.wait()
-                for entry, since in self._todo:
-                    tasks.start_soon(self._deliver, entry, since)
-                self._todo.clear()
+                for entry, ready_at in self._ready:
+                    tasks.start_soon(self._deliver, entry, ready_at)
+                self._ready.clear()
 
     async def emptied(self) -> None:
-        """Return when nothing is on its way."""
-        while self._under_way:
+        """Return when no reply is waiting or being published."""
+        while self._open:
             await self._changed.wait()
 
-    def _queue(self, entry: SpooledReply, since: float) -> None:
-        self._todo.append((entry, since))
-        self._under_way += 1
+    def _queue(self, entry: SpooledReply, ready_at: float) -> None:
+        self._ready.append((entry, ready_at))
+        self._open += 1
         self._wake()
 
-    async def _deliver(self, entry: SpooledReply, since: float) -> None:
+    async def _deliver(self, entry: SpooledReply, ready_at: float) -> None:
         await self._publish(entry)
-        self.sending.took(self._clock() - since)
+        self.reply_time.observe(self._clock() - ready_at)
         await self._record_delivery(entry.key)
-        self._under_way -= 1
+        self._open -= 1
         self._wake()
 
     async def _publish(self, entry: SpooledReply) -> None:
         try:
-            await self._link.publish(entry.reply_topic, entry.reply, qos=1, correlation=entry.correlation)
+            await self._mqtt.publish(entry.reply_topic, entry.reply, qos=1, correlation=entry.correlation)
         except PublishRefused as error:
-            log.error("the reply to %s was not taken: %s", entry.key, error)
+            log.error("the broker rejected the reply to %s: %s", entry.key, error)
         if (published := self._unrecorded.get(entry.key)) is not None:
             published.set()
 
@@ -139,7 +140,7 @@ class Outbox:
         if key in self._unrecorded:
             return False
         self._unrecorded[key] = anyio.Event()
-        if len(self._unrecorded) > MOST_REMEMBERED:
+        if len(self._unrecorded) > MAX_REMEMBERED:
             _, forgotten = self._unrecorded.popitem(last=False)
             forgotten.set()
         return True

@@ -1,11 +1,14 @@
-"""Queries that wait for a worker, and which of them are shed when there is more work than time.
+"""The queue of requests, and which of them are refused when there is more work than time.
 
-1. A higher priority is taken first; within a priority, the earlier deadline.
-2. A newcomer that cannot make its deadline behind what is ahead of it, at the pace of late, is shed at once.
-3. When `most` wait already, the one that would be taken last is shed: the newcomer or another.
-4. One whose time has run short while it waited is shed at its turn, or when it is over: its turn may never
-   come while more important ones do. The time that its reply needs is none for its answer.
-Nothing is shed while nothing waits: whether an idle agent can make a deadline is the controller's question.
+1. A higher priority is served first; within a priority, the earlier deadline.
+2. If the queue is too long to meet a new request's deadline at the present service time, it is refused at
+   once.
+3. When `capacity` requests wait already, the one that would be served last is refused: the new one or
+   another.
+4. A request whose remaining time is too short is refused when a worker gets it, or when its time is over:
+   more important requests may keep it from ever being served. The time that its reply needs does not count.
+Nothing is refused while nothing waits: whether an idle agent can meet a deadline is the controller's
+    decision.
 """
 
 from __future__ import annotations
@@ -16,118 +19,124 @@ from collections.abc import Callable
 
 import anyio
 
-from agent.intake.job import Job
+from agent.intake.request import Request
+from agent.smoothing import Smoothed
 from inarvl.errors import InarvlError
 
 GAIN = 0.2
 
 
 class Shed(InarvlError):
-    """There is more to answer than can be answered in time."""
+    """There are more queries than can be answered in time."""
 
     code = "busy"
 
 
 class ServiceTime:
-    """How long a worker is at one job: the smoothed mean, and the deviation of it."""
+    """How long a worker spends on one request: smoothed mean and deviation, in seconds."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._mean_s: float | None = None
-        self._deviation_s = 0.0
+        self._time_s = Smoothed(gain=GAIN, deviation_gain=GAIN, first_deviation=0.0)
 
-    def finished(self, took_s: float) -> None:
-        """Take in that a worker was at a job for `took_s`."""
-        if self._mean_s is None:
-            self._mean_s = took_s
-            return
-        error = took_s - self._mean_s
-        self._mean_s += GAIN * error
-        self._deviation_s += GAIN * (abs(error) - self._deviation_s)
+    def observe(self, seconds: float) -> None:
+        """Learn from one request that a worker spent `seconds` on."""
+        self._time_s.observe(seconds)
 
     def wait_s(self, ahead: int) -> float:
-        """How long `ahead` jobs keep all workers busy."""
-        return ahead * (self._mean_s or 0.0) / self._workers
+        """How long `ahead` requests keep all workers busy."""
+        return ahead * (self._time_s.mean or 0.0) / self._workers
 
-    def quick_s(self) -> float:
-        """What a job takes that goes well."""
-        return max(0.0, (self._mean_s or 0.0) - self._deviation_s)
+    def short_s(self) -> float:
+        """Service time of a request that is served quickly: one deviation below the mean."""
+        return max(0.0, (self._time_s.mean or 0.0) - self._time_s.deviation)
 
 
 class RequestQueue:
-    """A bounded queue in the order of priority and deadline.
+    """A bounded queue ordered by priority and deadline.
 
     Attributes:
-        taken: how many jobs workers have taken.
+        service_time: learned from the requests that were served.
+        served: how many requests workers have received.
 
     Args:
-        most: how many may wait.
-        workers: how many jobs are worked on at the same time.
+        capacity: how many requests may wait.
+        workers: how many requests are worked on at the same time.
     """
 
-    def __init__(self, most: int, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.pace = ServiceTime(workers)
-        self.taken = 0
-        self._most = most
+    def __init__(self, capacity: int, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service_time = ServiceTime(workers)
+        self.served = 0
+        self._capacity = capacity
         self._clock = clock
-        self._jobs: list[Job] = []
+        self._requests: list[Request] = []
         self._closed = False
         self._changed = anyio.Event()
         self._idle = workers
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._requests)
 
-    def offer(self, job: Job) -> tuple[Job, Shed] | None:
-        """Let `job` wait. What is shed for it, itself or another, with the reason; None when all may stay."""
-        ahead = bisect(self._jobs, _turn(job), key=_turn)
-        if self._jobs or not self._idle:
-            needed_s = self.pace.wait_s(ahead) + self.pace.quick_s()
-            if job.due_at - self._clock() < needed_s:
-                return job, Shed(
+    def offer(self, request: Request) -> tuple[Request, Shed] | None:
+        """Queue `request`.
+
+        Returns:
+            The request to refuse for it, itself or another, with the reason; None when all may stay.
+        """
+        ahead = bisect(self._requests, _turn(request), key=_turn)
+        if self._requests or not self._idle:
+            needed_s = self.service_time.wait_s(ahead) + self.service_time.short_s()
+            if request.due_at - self._clock() < needed_s:
+                return request, Shed(
                     f"{ahead} queries are ahead of it, about {needed_s:.1f} s: "
                     "ask less often, or allow more deadline_ms"
                 )
-        insort(self._jobs, job, key=_turn)
+        insort(self._requests, request, key=_turn)
         self._wake()
-        if len(self._jobs) <= self._most:
+        if len(self._requests) <= self._capacity:
             return None
-        last = self._jobs.pop()
-        return last, Shed(f"{self._most} queries wait already: ask later, less often, or with more priority")
+        last = self._requests.pop()
+        return last, Shed(
+            f"{self._capacity} queries wait already: ask later, less often, or with a higher priority"
+        )
 
-    async def take(self) -> Job | None:
-        """The next job; None when the queue is closed and empty."""
-        while not self._jobs:
+    async def get(self) -> Request | None:
+        """The next request; None when the queue is closed and empty."""
+        while not self._requests:
             if self._closed:
                 return None
             await self._changed.wait()
         self._idle -= 1
-        self.taken += 1
-        return self._jobs.pop(0)
+        self.served += 1
+        return self._requests.pop(0)
 
-    def finished(self, took_s: float, *, counts: bool = True) -> None:
-        """The worker that took a job is free again; a job that was shed tells nothing of the pace."""
+    def done(self, seconds: float, *, counts: bool = True) -> None:
+        """The worker that got a request is idle again after `seconds`.
+
+        Args:
+            counts: whether the service time learns from it; refused requests say nothing about it.
+        """
         self._idle += 1
         if counts:
-            self.pace.finished(took_s)
+            self.service_time.observe(seconds)
 
-    def in_time(self, job: Job) -> Shed | None:
-        """Why a job just taken should be shed; None when it can still be answered."""
+    def too_late(self, request: Request) -> Shed | None:
+        """Why a request that a worker just got should be refused; None when it can still be answered."""
         now = self._clock()
-        waited_s, left_s = now - job.arrived_at, job.due_at - now
-        if waited_s <= left_s or left_s >= self.pace.quick_s():
+        waited_s, left_s = now - request.arrived_at, request.due_at - now
+        if waited_s <= left_s or left_s >= self.service_time.short_s():
             return None
         return _waited(waited_s)
 
-    def overdue(self) -> list[tuple[Job, Shed]]:
-        """What waited until its time was over; it waits no longer."""
+    def expired(self) -> list[tuple[Request, Shed]]:
+        """Remove and return the requests whose time is over."""
         now = self._clock()
-        over = [job for job in self._jobs if job.due_at <= now]
-        self._jobs = [job for job in self._jobs if job.due_at > now]
-        return [(job, _waited(now - job.arrived_at)) for job in over]
+        expired = [request for request in self._requests if request.due_at <= now]
+        self._requests = [request for request in self._requests if request.due_at > now]
+        return [(request, _waited(now - request.arrived_at)) for request in expired]
 
     def close(self) -> None:
-        """Take no more; what waits is still given out."""
+        """Accept no more requests; those that wait are still served."""
         self._closed = True
         self._wake()
 
@@ -140,5 +149,5 @@ def _waited(waited_s: float) -> Shed:
     return Shed(f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms")
 
 
-def _turn(job: Job) -> tuple[float, float]:
-    return -job.query.priority, job.due_at
+def _turn(request: Request) -> tuple[float, float]:
+    return -request.query.priority, request.due_at

@@ -1,27 +1,27 @@
-"""How long replies take to be sent."""
+"""Estimates the time from reply to PUBACK (RFC 6298), which is subtracted from deadlines."""
 
 from __future__ import annotations
 
-GAIN, DEVIATION_GAIN, DEVIATIONS = 1 / 8, 1 / 4, 4.0  # as TCP has them for its timeout (RFC 6298)
-LEAST_S = 0.02
-LONGEST_S = 1.0  # that is learned from: a broker that is away tells nothing of the others
-MOST_SHARE = 0.25  # of a question's time that is kept back for its reply
+from agent.smoothing import Smoothed
+
+DEVIATIONS = 4.0  # K of RFC 6298
+MIN_S = 0.02
+MAX_SAMPLE_S = 1.0  # an unreachable broker must not decide the estimate for the time after
+MAX_SHARE = 0.25  # of a query's time that may be reserved for its reply
 
 
 class ReplyTime:
-    """Estimates what nearly every reply takes, from being known to being with the broker, in seconds."""
+    """How long nearly every reply needs until the broker has acknowledged it, in seconds."""
 
     def __init__(self) -> None:
-        self._mean_s = 0.0
-        self._deviation_s = 0.0
+        self._time_s = Smoothed(mean=0.0)
 
-    def took(self, seconds: float) -> None:
-        """Take in how long one took."""
-        error = min(seconds, LONGEST_S) - self._mean_s
-        self._deviation_s += DEVIATION_GAIN * (abs(error) - self._deviation_s)
-        self._mean_s += GAIN * error
+    def observe(self, seconds: float) -> None:
+        """Learn from one reply that needed `seconds`."""
+        self._time_s.observe(min(seconds, MAX_SAMPLE_S))
 
     def reserve_s(self, allowed_s: float) -> float:
-        """What to keep back of the `allowed_s` that a question has in all."""
-        needed_s = max(LEAST_S, self._mean_s + DEVIATIONS * self._deviation_s)
-        return min(needed_s, MOST_SHARE * allowed_s)
+        """Seconds to reserve of the `allowed_s` that a query has from arrival to acknowledged reply."""
+        mean_s = self._time_s.mean or 0.0
+        needed_s = max(MIN_S, mean_s + DEVIATIONS * self._time_s.deviation)
+        return min(needed_s, MAX_SHARE * allowed_s)

@@ -1,4 +1,4 @@
-"""Where the reply to a query goes, found also when the query itself is no good."""
+"""Where the reply to a query goes; readable also when the query itself is invalid."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.messages.names import is_name, is_topic_level
 from agent.messages.query import BadQuery, response_topic
+from agent.messages.reply import Refusal
 from agent.messages.topics import ANYONE, Topics
+from inarvl.errors import InarvlError
 
 
 @dataclass(frozen=True)
 class Address:
-    """The topic of a reply with what lets its receiver match it.
+    """The topic of a reply, with what lets its receiver match it to the query.
 
     Attributes:
-        query_id: the id the sender chose; None when it chose none or it cannot be read.
-        correlation: MQTT 5 correlation data, returned untouched.
+        query_id: the id that the sender chose; None when it chose none or it cannot be read.
+        correlation: MQTT 5 correlation data, returned unchanged.
         mirror: the correlation of a JSON query, returned inside the reply.
     """
 
@@ -36,16 +39,19 @@ class Address:
     ) -> Address:
         """MQTT 5's response topic wins over the JSON field, and that over the client's default topic."""
         client = _text(fields, "client")
-        if client is None or any(mark in client for mark in "/#+\0"):
+        if client is None or not is_topic_level(client):
             client = ANYONE
         topic = _usable(response) or _usable(_text(fields, "response_topic")) or topics.result(client)
         return cls(topic, _text(fields, "id"), correlation, _text(fields, "correlation"))
 
+    def refusal(self, error: InarvlError, *, resent: bool = False) -> Refusal:
+        """The reply that carries an error to this address."""
+        return Refusal.of(error, query_id=self.query_id, resent=resent, correlation=self.mirror)
+
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
-    sound = isinstance(value, str) and 0 < len(value) <= 128 and value.isprintable()
-    return value if sound else None
+    return str(value) if is_name(value) else None
 
 
 def _usable(topic: str | None) -> str | None:

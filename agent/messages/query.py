@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
+from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANYONE
 from inarvl.errors import InarvlError
 
@@ -30,7 +31,6 @@ FIELDS = (
     "correlation",
 )
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-LONGEST_NAME = 128
 LONGEST_QUESTION = 4000
 MOST_PRIORITY, USUAL_PRIORITY = 9, 4
 
@@ -181,7 +181,7 @@ def response_topic(topic: str | None) -> str | None:
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, FIELDS, n=1)
     hint = f"did you mean {near[0]}?" if near else "known fields: " + ", ".join(FIELDS)
-    return f"unknown field {name[:LONGEST_NAME]!r}: {hint}"
+    return f"unknown field {name[:MAX_LENGTH]!r}: {hint}"
 
 
 def _decoded(image: object) -> bytes | None:
@@ -225,12 +225,12 @@ def _name(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
-        raise BadQuery("bad_field", f"{name} must be a string of 1 to {LONGEST_NAME} printable characters")
-    return value
+    if not is_name(value):
+        raise BadQuery("bad_field", f"{name} must be a string of 1 to {MAX_LENGTH} printable characters")
+    return str(value)
 
 
 def _topic_level(client: str) -> str:
-    if any(mark in client for mark in "/#+\0"):
+    if not is_topic_level(client):
         raise BadQuery("bad_field", "client names an MQTT topic level: it cannot have / # or +")
     return client

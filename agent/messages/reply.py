@@ -56,6 +56,13 @@ class Refusal:
     resent: bool = False
     correlation: str | None = None
 
+    @classmethod
+    def of(
+        cls, error: InarvlError, *, query_id: str | None, resent: bool = False, correlation: str | None = None
+    ) -> Refusal:
+        """The refusal that carries an error's code and message."""
+        return cls(query_id, error.code, str(error), resent, correlation)
+
     def to_bytes(self) -> bytes:
         """JSON `{id, error: {code, message}}`."""
         body = asdict(self)

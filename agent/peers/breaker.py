@@ -1,7 +1,7 @@
 """A circuit breaker: keeps calls away from a server that does not answer.
 
-1. Closed: calls flow. A server that cannot be reached opens it at once, LATE_IN_A_ROW late calls do too.
-2. Open: none. Whoever owns it probes the server, ever less often the more often it opened in a row.
+1. Closed: calls are made. An unreachable server opens it at once, LATE_IN_A_ROW late calls do too.
+2. Open: no calls. Its owner probes the server, less often each time it opens again.
 3. Half open, after a passed probe: a few calls at a time. An answer closes it, anything else opens it again.
 """
 
@@ -19,7 +19,7 @@ class Breaker:
     """Counts how calls to one server end.
 
     Attributes:
-        opened: how often it opened since the last answer.
+        opened: how many times it opened since the last answer.
 
     Args:
         trials: calls at a time while it is half open.
@@ -30,20 +30,20 @@ class Breaker:
         self.state: State = "closed"
         self.opened = 0
         self._late = 0
-        self._under_way = 0
+        self._open_calls = 0
 
     def allows(self) -> bool:
         """Whether a call may be made now."""
-        return self.state == "closed" or (self.state == "half open" and self._under_way < self._trials)
+        return self.state == "closed" or (self.state == "half open" and self._open_calls < self._trials)
 
     def began(self) -> None:
-        """A call is under way."""
-        self._under_way += 1
+        """A call has begun."""
+        self._open_calls += 1
 
     def ended(self, how: Ended) -> bool:
-        """Take in how a call ended; True when that opened the breaker."""
-        self._under_way -= 1
-        if how == "dropped":  # by us, for no fault of the server
+        """Record how a call ended; returns True if that opened the breaker."""
+        self._open_calls -= 1
+        if how == "dropped":  # by the agent, through no fault of the server
             return False
         if how == "answered":
             self._late = self.opened = 0

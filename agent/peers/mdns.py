@@ -1,9 +1,11 @@
-"""Peers that announce themselves on the local network.
+"""Peers that announce themselves on the local network by zeroconf (mDNS).
 
-1. A goodbye withdraws a peer at once. An announcement that only ran out, as it does where multicast no longer
-   gets through, lets it lapse: whoever still answers stays.
-2. A service whose details cannot be had is asked for again, ever less often: packets get lost.
-3. How many services are followed is capped.
+1. A goodbye packet withdraws a peer at once. An announcement that only expired, as happens where multicast
+   stops
+   working, lets it lapse: a peer that still answers stays.
+2. If a service's details cannot be resolved, they are requested again, less often each time: packets get
+   lost.
+3. The number of services that are followed is limited.
 """
 
 from __future__ import annotations
@@ -29,20 +31,22 @@ log = logging.getLogger(__name__)
 
 SOURCE = "zeroconf"
 RESOLVE_MS = 3000
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-MOST_FOLLOWED = 128
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
+MAX_FOLLOWED = 128
 
 Found = Callable[[PeerRecord], None]
-Told = Callable[[str], None]
+Gone = Callable[[str], None]
 
 
 async def browse(
-    found: Found, gone: Told, lapsed: Told | None = None, *, network: AsyncZeroconf | None = None
+    found: Found, gone: Gone, lapsed: Gone | None = None, *, network: AsyncZeroconf | None = None
 ) -> None:
-    """Tell of every peer that appears, changes or leaves, for as long as this runs.
+    """Report every peer that appears, changes or leaves, for ever.
 
-    `gone`, after a goodbye, and `lapsed`, when nothing was heard for too long, are called with the id under
-    which `found` was called; `gone` stands in where there is no `lapsed`.
+    Args:
+        found: called with the record of a new or changed peer.
+        gone: called with the peer's id after a goodbye packet.
+        lapsed: called with the peer's id when its announcement expired; `gone` if left out.
     """
     changes, changed = anyio.create_memory_object_stream[tuple[str, ServiceStateChange]](1024)
 
@@ -63,50 +67,58 @@ async def browse(
         services = _Services(network, tasks, found, gone)
         async for name, change in changed:
             if change is ServiceStateChange.Removed:
-                services.removed(name, gone if lapsed is None or goodbyes.said(name) else lapsed)
+                services.removed(name, gone if lapsed is None or goodbyes.pop(name) else lapsed)
             else:
                 services.follow(name)
 
 
-class _Services:
-    """The services that are announced, and which peer each is."""
+async def listen(seconds: float) -> dict[str, PeerRecord]:
+    """The peers that announce themselves within `seconds`, by id."""
+    records: dict[str, PeerRecord] = {}
+    with anyio.move_on_after(seconds):
+        await browse(lambda record: records.update({record.id: record}), lambda _id: None)
+    return records
 
-    def __init__(self, network: AsyncZeroconf, tasks: TaskGroup, found: Found, gone: Told) -> None:
+
+class _Services:
+    """The announced services, and the peer behind each."""
+
+    def __init__(self, network: AsyncZeroconf, tasks: TaskGroup, found: Found, gone: Gone) -> None:
         self._network = network
         self._tasks = tasks
         self._found = found
         self._gone = gone
         self._known: dict[str, str] = {}
-        self._sought: dict[str, anyio.CancelScope] = {}
+        self._resolving: dict[str, anyio.CancelScope] = {}
 
     def follow(self, name: str) -> None:
-        """Find out who is behind a service that is new or has changed, and tell."""
-        if (sought := self._sought.pop(name, None)) is not None:
-            sought.cancel()
-        if name not in self._known and len(self._known) + len(self._sought) >= MOST_FOLLOWED:
-            log.warning("zeroconf service %s is left alone: %d are known", name[:80], MOST_FOLLOWED)
+        """Resolve a service that is new or has changed, and report its peer."""
+        if (previous := self._resolving.pop(name, None)) is not None:
+            previous.cancel()
+        if name not in self._known and len(self._known) + len(self._resolving) >= MAX_FOLLOWED:
+            log.warning("ignoring zeroconf service %s: %d are followed already", name[:80], MAX_FOLLOWED)
             return
-        self._sought[name] = scope = anyio.CancelScope()
-        self._tasks.start_soon(self._seek, name, scope)
+        self._resolving[name] = scope = anyio.CancelScope()
+        self._tasks.start_soon(self._resolve, name, scope)
 
-    def removed(self, name: str, tell: Told) -> None:
-        """A service is announced no more."""
-        if (sought := self._sought.pop(name, None)) is not None:
-            sought.cancel()
+    def removed(self, name: str, report: Gone) -> None:
+        """A service is no longer announced."""
+        if (scope := self._resolving.pop(name, None)) is not None:
+            scope.cancel()
         peer_id = self._known.pop(name, None)
         if peer_id is not None and peer_id not in self._known.values():
-            tell(peer_id)
+            report(peer_id)
 
-    async def _seek(self, name: str, scope: anyio.CancelScope) -> None:
+    async def _resolve(self, name: str, scope: anyio.CancelScope) -> None:
         record = None
         with scope:
             try:
                 record = await self._resolved(name)
             except BadPeerRecord as error:
                 log.warning("ignoring %s on the local network: %s", name[:80], error)
-        if self._sought.get(name) is not scope:  # somebody else seeks it by now, or it is gone
+        if self._resolving.get(name) is not scope:  # a newer task resolves it, or it is gone
             return
-        del self._sought[name]
+        del self._resolving[name]
         if record is None or self._known.get(name) != record.id:
             self.removed(name, self._gone)
         if record is not None:
@@ -117,12 +129,12 @@ class _Services:
         pause_s = FIRST_PAUSE_S
         while (record := await _resolve(self._network, name)) is None:
             await anyio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
         return record
 
 
 class _Goodbyes(RecordUpdateListener):
-    """Notes which services said that they leave: their pointer came with no time to live."""
+    """Notes which services sent a goodbye: a pointer record with a time to live of zero."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -132,18 +144,18 @@ class _Goodbyes(RecordUpdateListener):
             if isinstance(record, DNSPointer) and record.name == SERVICE:
                 (self._names.discard if record.ttl else self._names.add)(record.alias)
 
-    def said(self, name: str) -> bool:
-        """Whether `name` said goodbye; asked once."""
-        said = name in self._names
+    def pop(self, name: str) -> bool:
+        """Whether `name` sent a goodbye, which is then forgotten."""
+        goodbye = name in self._names
         self._names.discard(name)
-        return said
+        return goodbye
 
 
 async def _resolve(network: AsyncZeroconf, name: str) -> PeerRecord | None:
-    """Who is behind a service; None when nobody says.
+    """The peer behind a service; None when no details can be had.
 
     Raises:
-        BadPeerRecord: what is said breaks the rules.
+        BadPeerRecord: the details are invalid.
     """
     info = AsyncServiceInfo(SERVICE, name)
     if not await info.async_request(network.zeroconf, RESOLVE_MS) or info.port is None:

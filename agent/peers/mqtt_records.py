@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 SOURCE = "mqtt"
 
 
-def take(peers: PeerRegistry, topic: str, payload: bytes) -> None:
-    """Offer the record in a message on inarvl/peers/<peer>, or withdraw the peer when it is empty."""
+def receive_record(peers: PeerRegistry, topic: str, payload: bytes) -> None:
+    """Offer the record of a message on `inarvl/peers/<peer>`; an empty payload withdraws the peer."""
     peer_id = topic.removeprefix(f"{PEERS}/")
     if not payload:
         peers.withdraw(peer_id, source=SOURCE)
@@ -22,7 +22,7 @@ def take(peers: PeerRegistry, topic: str, payload: bytes) -> None:
     try:
         record = PeerRecord.from_bytes(payload)
         if record.id != peer_id:
-            raise BadPeerRecord(f"it says its id is {record.id}")
+            raise BadPeerRecord(f"its id is {record.id}")
     except BadPeerRecord as error:
         log.warning("ignoring the record on %s: %s", topic[:120], error)
         return

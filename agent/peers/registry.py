@@ -1,17 +1,18 @@
-"""The peers that are known, and which of them are well.
+"""The known peers, and which of them are healthy.
 
-1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it; one that only is not heard
-   of any more goes when it has failed LAST_TRIES checks in a row as well.
-2. A known peer is checked in turn: ready, and what it serves. One that passes is healthy.
-3. A failed check makes it unhealthy at once, failed calls when its breaker says so; it is then checked again
-   after a delay that doubles with each failure, jittered. A passed check lets a few calls through, and an
-   answered one all.
-4. How many peers are known is capped: what a network announces must not fill the memory.
-5. A check of a healthy peer pings it, and at times uploads something, to measure the path. What the estimate
-   is not sure of is probed again after CONFIRM_S, at most CONFIRMATIONS times for each ordinary check. On a
-   metered link a healthy peer is not probed at all.
-6. It is settled whom there is to ask when every known peer has been checked once, and `naming_s` after the
-   start have passed in which sources name peers.
+1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it. One whose announcement
+   expired is dropped only after it has also failed LAST_TRIES checks in a row.
+2. A known peer is checked regularly: whether it is ready, and which models it serves. One that passes is
+   healthy.
+3. A failed check makes a peer unhealthy at once; failed calls do when its breaker opens. It is then checked
+   again after a jittered delay that doubles with each failure. After a passed check the breaker lets a few
+   calls through, after an answered call all.
+4. The number of known peers is limited: announcements from the network must not fill the memory.
+5. A check of a healthy peer pings it, and from time to time uploads some bytes, to measure the path. If the
+   estimate is unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary
+   check. On a metered link a healthy peer is not probed.
+6. The registry is settled when every known peer has been checked once, and `naming_s` have passed since the
+   start, in which the sources name their peers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from vlm.errors import VlmError, VlmTimeout
 
 log = logging.getLogger(__name__)
 
-MOST_PEERS = 32
+MAX_PEERS = 32
 PROBE_BYTES = 32_768
 CONFIRM_S = 0.2
 CONFIRMATIONS = 3
@@ -44,17 +45,18 @@ class CheckSchedule:
     """How often peers are checked.
 
     Attributes:
-        check_s, first_retry_s, longest_retry_s: seconds between checks of a healthy and of an unhealthy peer.
-        checks_per_upload: checks that pass between uploads.
+        check_s: seconds between checks of a healthy peer.
+        first_retry_s, max_retry_s: seconds between checks of an unhealthy peer, at first and at most.
+        checks_per_upload: checks from one upload to the next.
         upload_bytes: size of an upload, 0 for none.
-        metered: no probes of a healthy peer.
+        metered: healthy peers are not probed.
         trials: calls at a time to a peer whose breaker is half open.
-        naming_s: seconds after the start in which peers are found that were there before.
+        naming_s: seconds after the start in which the sources name the peers that exist already.
     """
 
     check_s: float = 5.0
     first_retry_s: float = 0.5
-    longest_retry_s: float = 30.0
+    max_retry_s: float = 30.0
     checks_per_upload: int = 12
     upload_bytes: int = PROBE_BYTES
     metered: bool = False
@@ -64,7 +66,7 @@ class CheckSchedule:
 
 @dataclass
 class Peer:
-    """A known peer with the client that talks to it and the models it said it serves."""
+    """A known peer, with the client that calls it and the models that it reported."""
 
     record: PeerRecord
     client: VlmClient
@@ -80,13 +82,13 @@ class Peer:
 
 
 class PeerRegistry:
-    """A registry of peers that keeps itself true.
+    """Knows the peers of one tier and keeps checking them.
 
     Args:
-        observe: called with the peer's id and each ping; says whether another should come soon.
+        observe: called with the peer's id and each ping; returns whether another should come soon.
         lost: called with the peer's id when a ping got no answer in time.
-        changed: called with the peer's id and a word (found, healthy, unhealthy, gone) for each event.
-        keys: API keys by peer id, for those of the site file only.
+        changed: called with the peer's id and its new state (found, healthy, unhealthy, gone).
+        keys: API keys by peer id, for peers of the site file only.
     """
 
     def __init__(
@@ -97,14 +99,14 @@ class PeerRegistry:
         lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _word: None,
         keys: Mapping[str, str] | None = None,
-        pace: CheckSchedule | None = None,
+        schedule: CheckSchedule | None = None,
     ) -> None:
         self._rng = rng
         self._observe = observe
         self._lost = lost
         self._changed = changed
         self.keys = dict(keys or {})
-        self._pace = pace or CheckSchedule()
+        self._schedule = schedule or CheckSchedule()
         self._known: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._named_at = math.inf
@@ -115,39 +117,39 @@ class PeerRegistry:
         return tuple(self._known.values())
 
     def get(self, peer_id: str) -> Peer | None:
-        """The known peer of that id."""
+        """The known peer with that id."""
         return self._known.get(peer_id)
 
     def healthy(self) -> tuple[Peer, ...]:
-        """Those that can be asked now."""
+        """The peers that can be asked now."""
         return tuple(peer for peer in self._known.values() if peer.healthy and peer.breaker.allows())
 
     def settled(self) -> bool:
-        """Whether it is clear who can be asked; it is not just after the start, and then for good."""
+        """Whether it is known who can be asked: not just after the start, and from then on always."""
         if not self._settled and self._named_at <= anyio.current_time():
             self._settled = all(peer.checked for peer in self._known.values())
         return self._settled
 
     def offer(self, record: PeerRecord, *, source: str) -> None:
-        """`source` names a peer; a record that says something new replaces what was known."""
-        held = self._known.get(record.id)
-        if held is not None and held.record.url == record.url:
-            held.sources.add(source)
+        """`source` names a peer; a record with another url replaces the known one."""
+        known = self._known.get(record.id)
+        if known is not None and known.record.url == record.url:
+            known.sources.add(source)
             return
-        if held is not None:
-            self._forget(held)
-        elif len(self._known) >= MOST_PEERS:
-            log.warning("peer %s is not taken in: %d are known already", record.id, MOST_PEERS)
+        if known is not None:
+            self._forget(known)
+        elif len(self._known) >= MAX_PEERS:
+            log.warning("ignoring peer %s: %d peers are known already", record.id, MAX_PEERS)
             return
         client = VlmClient(record.url, api_key=self.keys.get(record.id))
-        peer = Peer(record, client, {source}, breaker=Breaker(self._pace.trials))
+        peer = Peer(record, client, {source}, breaker=Breaker(self._schedule.trials))
         self._known[record.id] = peer
         self._changed(record.id, "found")
         if self._tasks is not None:
             self._tasks.start_soon(self._watch, peer)
 
     def withdraw(self, peer_id: str, *, source: str) -> None:
-        """`source` no longer names the peer; it goes when no other does."""
+        """`source` no longer names the peer; it is dropped when no other source does."""
         peer = self._known.get(peer_id)
         if peer is None:
             return
@@ -156,19 +158,19 @@ class PeerRegistry:
             self._drop(peer)
 
     def lapse(self, peer_id: str, *, source: str) -> None:
-        """`source` has not heard of the peer for too long; it stays while it answers."""
+        """The announcement by `source` expired; the peer stays while it answers."""
         peer = self._known.get(peer_id)
         if peer is not None:
             peer.sources.discard(source)
             self._drop_if_lapsed(peer)
 
     def began(self, peer_id: str) -> None:
-        """A call to the peer is under way."""
+        """A call to the peer has begun."""
         if (peer := self._known.get(peer_id)) is not None:
             peer.breaker.began()
 
     def ended(self, peer_id: str, how: Ended) -> None:
-        """A call to the peer is over; when its breaker opens, no more are made until it passes a check."""
+        """A call to the peer has ended; if its breaker opens, the next calls wait for a passed check."""
         peer = self._known.get(peer_id)
         if peer is None:
             return
@@ -177,10 +179,10 @@ class PeerRegistry:
                 self._mark(peer, healthy=False)
                 peer.wake.set()
         elif how == "late":
-            self.look_again(peer_id)
+            self.probe_soon(peer_id)
 
-    def look_again(self, peer_id: str) -> None:
-        """A real call to the peer was so far from what was expected that its path should be probed."""
+    def probe_soon(self, peer_id: str) -> None:
+        """Probe the path to the peer before the next check: a real call was far from the estimate."""
         peer = self._known.get(peer_id)
         if peer is not None and peer.healthy and peer.confirmations < CONFIRMATIONS:
             peer.confirmations += 1
@@ -191,7 +193,7 @@ class PeerRegistry:
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
-                self._named_at = anyio.current_time() + self._pace.naming_s
+                self._named_at = anyio.current_time() + self._schedule.naming_s
                 for peer in self.known():
                     tasks.start_soon(self._watch, peer)
                 await anyio.sleep_forever()
@@ -217,7 +219,7 @@ class PeerRegistry:
                 checks = 0
                 while True:
                     peer.wake = anyio.Event()
-                    unsure = await self._check(peer, upload=checks % self._pace.checks_per_upload == 0)
+                    unsure = await self._check(peer, upload=checks % self._schedule.checks_per_upload == 0)
                     checks = checks + 1 if peer.healthy else 0
                     if unsure and peer.healthy and peer.confirmations < CONFIRMATIONS:
                         peer.confirmations += 1
@@ -234,7 +236,7 @@ class PeerRegistry:
                 await peer.client.aclose()
 
     async def _check(self, peer: Peer, *, upload: bool) -> bool:
-        """Check and probe a peer; whether the path should be probed again soon."""
+        """Check and probe a peer; returns whether the path should be probed again soon."""
         unsure = False
         try:
             if not peer.healthy:
@@ -242,10 +244,10 @@ class PeerRegistry:
                     self._mark(peer, healthy=False)
                     return False
                 peer.cards = tuple(await peer.client.models())
-            if not self._pace.metered:
+            if not self._schedule.metered:
                 unsure = self._observe(peer.record.id, await peer.client.ping())
-                if self._pace.upload_bytes and (upload or unsure):
-                    ping = await peer.client.ping(payload_bytes=self._pace.upload_bytes)
+                if self._schedule.upload_bytes and (upload or unsure):
+                    ping = await peer.client.ping(payload_bytes=self._schedule.upload_bytes)
                     unsure = self._observe(peer.record.id, ping)
             self._mark(peer, healthy=True)
         except VlmTimeout as error:
@@ -269,6 +271,6 @@ class PeerRegistry:
 
     def _delay_s(self, peer: Peer) -> float:
         if peer.healthy:
-            return math.inf if self._pace.metered else self._pace.check_s
-        doubled = self._pace.first_retry_s * 2 ** min(max(0, peer.failures - 1), 16)
-        return float(min(doubled, self._pace.longest_retry_s) * self._rng.uniform(0.5, 1.0))
+            return math.inf if self._schedule.metered else self._schedule.check_s
+        doubled = self._schedule.first_retry_s * 2 ** min(max(0, peer.failures - 1), 16)
+        return float(min(doubled, self._schedule.max_retry_s) * self._rng.uniform(0.5, 1.0))

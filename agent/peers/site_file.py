@@ -11,24 +11,29 @@ SOURCE = "site file"
 
 
 class SiteServers:
-    """Keeps both registries told of the servers in the site file."""
+    """Offers the servers in the site file to the registries of both tiers."""
 
     def __init__(self, board: PeerRegistry, cloud: PeerRegistry) -> None:
         self._board = board
         self._cloud = cloud
+        self._applied: Settings | None = None
 
-    def offer(self, settings: Settings) -> None:
-        """Tell of all of them."""
+    def apply(self, settings: Settings) -> None:
+        """Offer the servers that are named, and withdraw those that no longer are or that changed."""
+        before = self._applied
+        if before is not None:
+            if before.local != settings.local and before.local is not None:
+                self._board.withdraw(BOARD, source=SOURCE)
+            for server in set(before.peers) - set(settings.peers):
+                self._cloud.withdraw(server.id, source=SOURCE)
         if settings.local is not None:
             self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE)
         self._cloud.keys = settings.api_keys()
-        for server in settings.peers:
-            self._cloud.offer(PeerRecord(server.id, server.url, server.models), source=SOURCE)
+        for record in site_records(settings).values():
+            self._cloud.offer(record, source=SOURCE)
+        self._applied = settings
 
-    def change(self, before: Settings, after: Settings) -> None:
-        """Withdraw what is no longer named, or named otherwise, and tell of what is."""
-        if before.local != after.local and before.local is not None:
-            self._board.withdraw(BOARD, source=SOURCE)
-        for server in set(before.peers) - set(after.peers):
-            self._cloud.withdraw(server.id, source=SOURCE)
-        self.offer(after)
+
+def site_records(settings: Settings) -> dict[str, PeerRecord]:
+    """The cloud peers of the site file, by id."""
+    return {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}

@@ -1,4 +1,4 @@
-"""What the agent tells of itself as it happens."""
+"""Events: what happens to the agent, published as it happens."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections import deque
 
 from agent.messages.mqtt import MqttConnection
 
-MOST_UNTOLD = 32
+MAX_UNPUBLISHED = 32
 
 
 class Events:
-    """Publishes events; those that happen without a connection wait for the next one, the newest of them."""
+    """Publishes events; without a connection, the newest MAX_UNPUBLISHED wait for the next one."""
 
-    def __init__(self, link: MqttConnection, topic: str) -> None:
-        self._link = link
+    def __init__(self, mqtt: MqttConnection, topic: str) -> None:
+        self._mqtt = mqtt
         self._topic = topic
-        self._untold: deque[dict[str, str]] = deque(maxlen=MOST_UNTOLD)
+        self._unpublished: deque[dict[str, str]] = deque(maxlen=MAX_UNPUBLISHED)
 
-    def tell(self, event: str, **details: str) -> None:
-        """Publish an event of that name."""
-        self._untold.append({"event": event, **details})
+    def publish(self, event: str, **details: str) -> None:
+        """Publish an event by its name."""
+        self._unpublished.append({"event": event, **details})
         self.catch_up()
 
     def error(self, code: str, message: str) -> None:
         """Publish that something went wrong, and what to do."""
-        self.tell("error", code=code, message=message)
+        self.publish("error", code=code, message=message)
 
     def catch_up(self) -> None:
-        """Publish what waits, if there is a connection."""
-        while self._untold and self._link.connected.is_set():
-            self._link.post(self._topic, self._untold.popleft())
+        """Publish the events that wait, if there is a connection."""
+        while self._unpublished and self._mqtt.connected.is_set():
+            self._mqtt.post(self._topic, self._unpublished.popleft())

@@ -15,9 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.sensing import Sensing
-from controller.status import Status
+from controller import Status
 
 MOST_LABELS = 32
 LONGEST = 64
@@ -52,12 +51,11 @@ class Metrics:
     def __init__(
         self,
         sensing: Sensing,
-        meter: EnergyMeter,
         servers: Callable[[], list[dict[str, Any]]],
         status: Callable[[], Status],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(sensing, meter, servers, status))
+        self._registry.register(_Collector(sensing, servers, status))
 
     def render(self) -> bytes:
         """In the text exposition format."""
@@ -76,12 +74,10 @@ class _Collector(Collector):
     def __init__(
         self,
         sensing: Sensing,
-        meter: EnergyMeter,
         servers: Callable[[], list[dict[str, Any]]],
         status: Callable[[], Status],
     ) -> None:
         self._sensing = sensing
-        self._meter = meter
         self._servers = servers
         self._status = status
 
@@ -110,7 +106,7 @@ class _Collector(Collector):
         yield _gauge("inarvl_sensor_fault", "Sensors that do not tell.", ["sensor"], faults)
 
     def _energy(self) -> Iterator[Metric]:
-        totals = self._meter.totals
+        totals = self._sensing.energy_meter.totals
         energy = CounterMetricFamily(
             "inarvl_board_energy_joules", "Measured, by what it went to.", labels=["part"]
         )
@@ -119,7 +115,7 @@ class _Collector(Collector):
         yield energy
         yield GaugeMetricFamily("inarvl_board_other_energy_joules", "What else it went to.", totals.rest_j)
         yield GaugeMetricFamily(
-            "inarvl_board_idle_power_watts", "Power that counts as idle.", self._meter.idle_w
+            "inarvl_board_idle_power_watts", "Power that counts as idle.", self._sensing.energy_meter.idle_w
         )
 
     def _peers(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What the agent tells of itself: a summary at a steady pace, and a record of every answer."""
+"""The contents of telemetry messages and decision records."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.answering.answering import Answered
-from agent.answering.servers import Servers
-from agent.intake.job import Job
+from agent.intake.request import Request
+from agent.peers.directory import ServerDirectory
 from agent.reporting.metrics import Metrics
 from agent.sensing.sensing import Sensing
-from controller.controller import Controller
+from controller import Controller
+
+ATTEMPT_FIELDS = ("latency_ms", "compute_ms", "queue_ms", "energy_j", "failure")
 
 
 def telemetry(
-    sensing: Sensing, servers: Servers, controller: Controller, mode: str, metrics: Metrics
+    sensing: Sensing, servers: ServerDirectory, controller: Controller, mode: str, metrics: Metrics
 ) -> dict[str, Any]:
-    """Readings, servers, links and what the controller holds, as one JSON object.
+    """Readings, servers, links and the controller's status, as one JSON object.
 
-    `device` is what the controller is told, `readings` all there is with its source and age; `metrics` has
-    the same figures under their Prometheus names.
+    `device` has the readings that the controller gets, `readings` all of them with source and age, and
+    `metrics` the same figures under their Prometheus names.
     """
     return {
         "time": time.time(),
         "mode": mode,
-        "device": _said(asdict(sensing.state)),
+        "device": _without_none(asdict(sensing.state)),
         "readings": {
             name: {
                 "value": reading.value,
@@ -37,36 +39,31 @@ def telemetry(
         "faults": dict(sensing.faults),
         "metrics": metrics.samples(),
         "servers": servers.report(),
-        "controller": _said(asdict(controller.status())),
+        "controller": _without_none(asdict(controller.status())),
     }
 
 
-def decision_record(job: Job, answered: Answered) -> dict[str, Any]:
-    """All that led to an answer and all that ran for it."""
+def decision_record(request: Request, answered: Answered) -> dict[str, Any]:
+    """Everything that led to an answer, and everything that ran for it."""
     decision = answered.decision
     return {
         "decision_id": decision.id,
-        "query_id": job.query.id,
+        "query_id": request.query.id,
         "arm": decision.arm.id,
         "propensity": decision.propensity,
         "reason": answered.reason,
-        "predictions": {arm: _said(asdict(p)) for arm, p in decision.predictions.items()},
+        "predictions": {arm: _without_none(asdict(p)) for arm, p in decision.predictions.items()},
         "runs": [
             {
-                "arm": run.execution.arm.id,
-                "text": run.text,
-                **_said(
-                    {
-                        name: getattr(run.execution, name)
-                        for name in ("latency_ms", "compute_ms", "queue_ms", "energy_j", "failure")
-                    }
-                ),
+                "arm": attempt.execution.arm.id,
+                "text": attempt.text,
+                **_without_none({name: getattr(attempt.execution, name) for name in ATTEMPT_FIELDS}),
             }
-            for run in answered.runs
+            for attempt in answered.attempts
         ],
         "chosen": answered.chosen,
     }
 
 
-def _said(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -9,7 +9,7 @@ from controller.arm import Tier
 from controller.settings import PowerModel
 from vlm.completion import Completion
 
-Source = Literal["measured", "modelled"]
+EnergySource = Literal["measured", "modelled"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Energy:
     """Joules above idle, and where the figure comes from: modelled as soon as a part of it is."""
 
     joules: float
-    source: Source
+    source: EnergySource
 
 
 def modelled_energy(power: PowerModel, tier: Tier, completion: Completion) -> Energy:

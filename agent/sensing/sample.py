@@ -59,7 +59,7 @@ class Sample:
     io_pressure: float | None = None
 
 
-class Source(Protocol):
+class Sensor(Protocol):
     """A sensor, or several that are read together."""
 
     @property
@@ -75,3 +75,16 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+
+
+@dataclass(frozen=True)
+class PacedSensor:
+    """A source and the seconds between its samples.
+
+    Attributes:
+        resolution_s: the least time about which its power says something; None for `every_s`.
+    """
+
+    sensor: Sensor
+    every_s: float
+    resolution_s: float | None = None

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import to_thread
 
+from agent.profile.profile import Profile
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.readings import Reading, Readings
-from agent.sensing.sample import Sample, SensorAbsent, SensorFault, Source
-from controller.context import DeviceState
+from agent.sensing.sample import PacedSensor, Sample, SensorAbsent, SensorFault
+from agent.sensing.sensors import all_sensors
+from controller import DeviceState
 
 log = logging.getLogger(__name__)
 
@@ -30,51 +32,47 @@ ABSENT_S = 60.0
 FAULT_S = 10.0
 
 
-@dataclass(frozen=True)
-class Paced:
-    """A source and the seconds between its samples.
-
-    Attributes:
-        resolution_s: the least time about which its power says something; None for `every_s`.
-    """
-
-    source: Source
-    every_s: float
-    resolution_s: float | None = None
-
-
 @dataclass
 class _Watch:
     """One source's loop: `wake` has it sample at once, `sampled` tells of its next sample."""
 
-    paced: Paced
+    paced: PacedSensor
     wake: anyio.Event = field(default_factory=anyio.Event)
     sampled: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Sensing:
-    """Keeps the latest readings of all sources; what none of them tells is None.
+    """Keeps the latest readings of all sensors; what none of them measures is None.
 
     Args:
-        sources: the best first.
-        meter: told of each sample of the board's power, as it came, of the source that leads.
+        sensors: the best first.
+        meter: gets each sample of the board's power, of the source that leads.
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
-        sources: Sequence[Paced],
+        sensors: Sequence[PacedSensor],
         *,
         smoothing_s: float,
         meter: EnergyMeter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._watches = {paced.source.name: _Watch(paced) for paced in sources}
+        self._watches = {paced.sensor.name: _Watch(paced) for paced in sensors}
         self._running = False
-        self._readings = Readings([paced.source.name for paced in sources], smoothing_s=smoothing_s)
-        self._meter = meter
+        self._readings = Readings([paced.sensor.name for paced in sensors], smoothing_s=smoothing_s)
+        self.energy_meter = meter or EnergyMeter(idle_w=0.0, every_s=math.inf)
         self._clock = clock
         self.faults: dict[str, str] = {}
+
+    @classmethod
+    def from_profile(cls, profile: Profile, sensors: Sequence[PacedSensor] | None = None) -> Sensing:
+        """All sensors of this machine (or the `sensors` given), sampled as often as the profile says."""
+        rates, power = profile.rates, profile.power
+        if sensors is None:
+            sensors = all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=power.rails)
+        meter = EnergyMeter(idle_w=power.idle_w, every_s=rates.power_s)
+        return cls(sensors, smoothing_s=rates.smoothing_s, meter=meter)
 
     @property
     def state(self) -> DeviceState:
@@ -118,11 +116,11 @@ class Sensing:
         finally:
             self._running = False
             for watch in self._watches.values():
-                watch.paced.source.close()
+                watch.paced.sensor.close()
 
-    async def sample(self, paced: Paced) -> float:
+    async def sample(self, paced: PacedSensor) -> float:
         """Sample one source once; seconds until it is to be sampled again."""
-        source = paced.source
+        source = paced.sensor
         if self._readings.covers(source.name, self._clock()):
             return paced.every_s
         try:
@@ -153,13 +151,13 @@ class Sensing:
         leading = self._readings.get("power_w", self._clock())
         return None if leading is None else self._watches[leading.source]
 
-    def _take(self, paced: Paced, sample: Sample) -> None:
+    def _take(self, paced: PacedSensor, sample: Sample) -> None:
         now = self._clock()
-        self._readings.take(paced.source.name, sample, now=now, every_s=paced.every_s)
+        self._readings.take(paced.sensor.name, sample, now=now, every_s=paced.every_s)
         leading = self._readings.get("power_w", now)
-        ours = leading is not None and leading.source == paced.source.name
-        if self._meter is not None and sample.power_w is not None and ours:
-            self._meter.observe(now, sample.power_w)
+        ours = leading is not None and leading.source == paced.sensor.name
+        if sample.power_w is not None and ours:
+            self.energy_meter.observe(now, sample.power_w)
 
     def _fault(self, name: str, message: str) -> None:
         if self.faults.get(name) != message:

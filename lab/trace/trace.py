@@ -42,7 +42,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.sensing.energy_model import Source
+from agent.sensing.energy_model import EnergySource
 from controller.arm import Arm, Tier
 from controller.looks import SORTS, Looks
 from controller.signals import FEATURES
@@ -90,7 +90,7 @@ class Run:
     latency_ms: float
     compute_ms: float | None
     energy_j: float
-    energy_source: Source
+    energy_source: EnergySource
     payload_bytes: int
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from agent.profile.loading import BoardIdentity, choose_profile
 from agent.sensing.sensing import Sensing
-from agent.sensing.sources import sources
+from agent.sensing.sensors import all_sensors
 from controller.arm import Arm
 from controller.context import Context, LinkState, Option
 from controller.controller import Controller
@@ -45,8 +45,8 @@ class Scripted:
         # The processor and the battery are those of this machine, and left out.
         every = [
             paced
-            for paced in sources(power_s=0.2, sense_s=0.2, root=self.root)
-            if paced.source.name in ("ina", "tegra", "thermal")
+            for paced in all_sensors(power_s=0.2, sense_s=0.2, root=self.root)
+            if paced.sensor.name in ("ina", "tegra", "thermal")
         ]
         self._sources = every
         self.sensing = Sensing(every, smoothing_s=0.0, clock=lambda: self.now)

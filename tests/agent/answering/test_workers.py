@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 
 from agent.answering.answering import Answered
+from agent.answering.arms import Attempt
 from agent.answering.feedback import Feedback
-from agent.answering.question import Question
-from agent.answering.servers import Attempt
+from agent.answering.question import Question, QuestionReader
 from agent.answering.workers import Workers
-from agent.intake.job import Job
+from agent.config.settings import Settings
 from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
+from agent.intake.request import Request
 from agent.messages.address import Address
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Refusal, Reply, reply_from_bytes
@@ -83,8 +85,8 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
     await opened.close()
 
 
-def look(job: Job) -> Question:
-    return Question.look(job.query, (64,), image_roots=(), max_image_bytes=10**6)
+def reader() -> QuestionReader:
+    return QuestionReader(lambda: (64,), Settings.model_validate({"device": "d"}))
 
 
 async def work(
@@ -97,11 +99,10 @@ async def work(
     feedback = Feedback(answering._controller, clock=clock)
     workers = Workers(
         answering,  # type: ignore[arg-type]
-        outbox,
         feedback,
-        look,
-        lambda *_: None,
-        lambda: True,
+        reader(),
+        settled=lambda: True,
+        answered=lambda *_: None,
         clock=clock,
     )
     image = io.BytesIO()
@@ -110,15 +111,16 @@ async def work(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(outbox.run)
         for number in range(count):
-            waiting, arrived_at = RequestQueue(8, 1, clock=clock), clock.now
+            queue, arrived_at = RequestQueue(8, 1, clock=clock), clock.now
             query = Query(f"q{number}", "what?", image.getvalue())
-            reserve_s, address = outbox.sending.reserve_s(left_s), Address("t", query.id)
-            waiting.offer(Job(query.id, query, address, arrived_at, arrived_at + left_s, reserve_s=reserve_s))
-            waiting.close()
-            await workers.run(waiting)
+            reserve_s, address = outbox.reply_time.reserve_s(left_s), Address("t", query.id)
+            reply = partial(outbox.send, query.id, address)
+            queue.offer(Request(query.id, query, reply, arrived_at, arrived_at + left_s, reserve_s=reserve_s))
+            queue.close()
+            await workers.run(queue)
             await outbox.emptied()
-            at, reply = link.replies[-1]
-            out.append((at - arrived_at, reply))
+            at, sent = link.replies[-1]
+            out.append((at - arrived_at, sent))
         tasks.cancel_scope.cancel()
     return out, answering.learned_from
 

@@ -1,4 +1,4 @@
-"""The mode that was set is in force at once, is told, and is still in force after a restart."""
+"""A mode applies at once, is published, and still applies after a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOPICS = Topics("d")
 
 
 class RecordingLink:
-    """Stands in for a connected MQTT link, and keeps what is posted."""
+    """Replaces a connected MQTT connection; keeps every posted message."""
 
     def __init__(self) -> None:
         self.connected = anyio.Event()
@@ -31,7 +31,7 @@ class RecordingLink:
 
 
 class Run:
-    """One run of an agent, as far as its mode goes."""
+    """The parts of one run of an agent that the mode needs."""
 
     def __init__(self, folder: Path) -> None:
         self.answering = SimpleNamespace(mode="auto")
@@ -39,47 +39,47 @@ class Run:
         events = Events(self.link, TOPICS.event)  # type: ignore[arg-type]
         store = Store(folder / "mode.json")
         self.switch = ModeSwitch(self.answering, store, self.link, TOPICS, events)  # type: ignore[arg-type]
-        self.aside = self.switch.restore()
+        self.switch.restore()
 
 
-async def test_it_is_in_force_told_and_outlives_the_run(tmp_path: Path) -> None:
+async def test_a_mode_applies_is_published_and_survives_a_restart(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    assert (run.answering.mode, run.aside) == ("auto", [])
+    assert (run.answering.mode, run.link.posted) == ("auto", [])
     for mode in ("cloud", "local"):
-        await run.switch.take(f" {mode}\n".encode())
+        await run.switch.receive(f" {mode}\n".encode())
         assert run.answering.mode == mode
     assert (TOPICS.mode_state, "local", True) in run.link.posted
     assert (TOPICS.event, {"event": "mode", "mode": "local"}, False) in run.link.posted
     assert Run(tmp_path).answering.mode == "local"
 
 
-async def test_of_many_at_once_the_last_one_stays(tmp_path: Path) -> None:
+async def test_the_last_of_many_concurrent_changes_wins(tmp_path: Path) -> None:
     run = Run(tmp_path)
     async with anyio.create_task_group() as tasks:
         for mode in ("local", "cloud", "auto", "local", "cloud"):
-            tasks.start_soon(run.switch.take, mode.encode())
+            tasks.start_soon(run.switch.receive, mode.encode())
     assert run.answering.mode == Run(tmp_path).answering.mode
 
 
 @pytest.mark.parametrize("word", [b"", b"Local", b"\xff", b"automatic"])
-async def test_a_word_that_is_no_mode_changes_nothing_and_is_told(tmp_path: Path, word: bytes) -> None:
+async def test_an_unknown_mode_changes_nothing_and_is_reported(tmp_path: Path, word: bytes) -> None:
     run = Run(tmp_path)
-    await run.switch.take(b"local")
-    await run.switch.take(word)
+    await run.switch.receive(b"local")
+    await run.switch.receive(word)
     assert run.answering.mode == Run(tmp_path).answering.mode == "local"
     assert run.link.posted[-1][1]["code"] == "bad_mode"
 
 
-async def test_a_full_disk_is_told_and_the_mode_is_in_force_all_the_same(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_the_mode_applies_all_the_same(tmp_path: Path) -> None:
     run = Run(tmp_path / "nowhere")
-    await run.switch.take(b"local")
+    await run.switch.receive(b"local")
     assert run.answering.mode == "local"
-    assert "until the agent restarts" in run.link.posted[-1][1]["message"]
+    assert "lost when the agent restarts" in run.link.posted[-1][1]["message"]
 
 
-async def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
-    await Run(tmp_path).switch.take(b"local")
+async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+    await Run(tmp_path).switch.receive(b"local")
     (tmp_path / "mode.json").write_text("{")
     after = Run(tmp_path)
     assert after.answering.mode == "auto"
-    assert len(after.aside) == 1
+    assert after.link.posted[-1][1]["code"] == "mode_damaged"

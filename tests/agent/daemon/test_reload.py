@@ -1,4 +1,4 @@
-"""A changed site file is taken over while the agent runs, and one that is no good is not."""
+"""A changed site file is applied while the agent runs; an invalid one changes nothing."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import pytest
 
 from agent.config.settings import Settings
 from agent.config.yaml_file import ConfigError
-from agent.daemon.reload import reloaded
+from agent.daemon.reload import reload
 
 
 def settings(**changes: Any) -> Settings:
     return Settings.model_validate({"device": "d", "state_dir": "/tmp", **changes})
 
 
-def test_what_can_change_is_taken_over() -> None:
+def test_settings_that_can_change_are_applied() -> None:
     fresh = settings(peers=[{"id": "p", "url": "http://p:1"}], local=None, intake={"max_tokens": 7})
-    after, told = reloaded(settings(), lambda: fresh)
+    after, summary = reload(settings(), lambda: fresh)
     assert after == fresh
-    assert told == "took over local, peers, intake.max_tokens"
+    assert summary == "applied local, peers, intake.max_tokens"
 
 
-def test_what_cannot_change_stays_and_is_named() -> None:
+def test_settings_that_cannot_change_stay_and_are_named() -> None:
     fresh = settings(device="e", intake={"workers": 3, "max_payload_bytes": 2048}, image_roots=["/var/cam"])
-    after, told = reloaded(settings(), lambda: fresh)
+    after, summary = reload(settings(), lambda: fresh)
     assert (after.device, after.intake.workers) == ("d", settings().intake.workers)
     assert (after.intake.max_payload_bytes, after.image_roots) == (2048, fresh.image_roots)
-    assert told == "took over image_roots, intake.max_payload_bytes; restart for device, intake.workers"
+    assert summary == "applied image_roots, intake.max_payload_bytes; restart for device, intake.workers"
 
 
-def test_a_file_that_is_no_good_changes_nothing() -> None:
+def test_an_invalid_file_changes_nothing() -> None:
     before = settings()
 
     def broken() -> Settings:
         raise ConfigError("agent.yaml: peers: two are called 'p'")
 
-    after, told = reloaded(before, broken)
+    after, summary = reload(before, broken)
     assert after is before
-    assert "two are called" in told
+    assert "two are called" in summary
 
 
 @pytest.mark.parametrize("same", [settings()])
-def test_nothing_new_is_said_so(same: Settings) -> None:
-    assert reloaded(settings(), lambda: same) == (same, "nothing that can change now has changed")
+def test_a_file_without_changes_is_reported(same: Settings) -> None:
+    assert reload(settings(), lambda: same) == (same, "no setting that can change now has changed")

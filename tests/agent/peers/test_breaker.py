@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from agent.answering.token_bucket import TokenBucket
 from agent.peers.breaker import LATE_IN_A_ROW, TRIALS, Breaker, Ended
 
 
@@ -67,12 +66,3 @@ def test_calls_that_end_while_it_is_open_change_nothing() -> None:
     call(breaker, "unreachable")
     assert not breaker.ended("unreachable")
     assert breaker.opened == 1
-
-
-def test_extra_calls_stay_at_their_share() -> None:
-    budget = TokenBucket(share=0.1, burst=3)
-    spent = 0
-    for _ in range(1000):
-        budget.earn()
-        spent += budget.spend()
-    assert 100 <= spent <= 103

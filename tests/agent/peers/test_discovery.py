@@ -15,7 +15,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from agent.messages.mqtt import MqttConnection, MqttOptions
 from agent.messages.topics import PEERS
 from agent.peers import mdns
-from agent.peers import mqtt_records as records
+from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
 from cloud.announce import on_broker, on_lan
 from cloud.peer import PeerRecord
@@ -138,15 +138,15 @@ async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: 
                 messages = link.messages()
                 async with on_broker(record, f"mqtt://127.0.0.1:{port}"):
                     message = await anext(messages)
-                    records.take(peers, message.topic, message.payload)
+                    receive_record(peers, message.topic, message.payload)
                     assert [peer.record for peer in peers.known()] == [record]
                 message = await anext(messages)
-                records.take(peers, message.topic, message.payload)
+                receive_record(peers, message.topic, message.payload)
                 assert not peers.known()
 
 
 @pytest.mark.parametrize("payload", [b"{", b"{}", PeerRecord("other", "http://a:1").to_bytes()])
 def test_a_bad_record_is_ignored(payload: bytes) -> None:
     peers = PeerRegistry(rng=np.random.default_rng(0))
-    records.take(peers, f"{PEERS}/p", payload)
+    receive_record(peers, f"{PEERS}/p", payload)
     assert not peers.known()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.peers.path import LEAST_PROBE_BYTES, PathEstimator, Paths, late
+from agent.peers.path import MIN_PROBE_BYTES, PathEstimator, Paths, is_late
 from vlm.client import Ping
 
 PROBE_BYTES = 100_000
@@ -114,9 +114,9 @@ def test_without_probes_real_requests_tell_the_round_trip_too() -> None:
 def test_a_request_that_took_far_longer_than_the_estimate_is_late() -> None:
     state = steady(20, 10).state()
     sending_ms = PROBE_BYTES * 8 / 1e4
-    assert not late(20 + sending_ms, state, PROBE_BYTES)
-    assert late(2.5 * (20 + sending_ms), state, PROBE_BYTES)
-    assert not late(1e6, PathEstimator().state(), PROBE_BYTES), "nothing was expected"
+    assert not is_late(20 + sending_ms, state, PROBE_BYTES)
+    assert is_late(2.5 * (20 + sending_ms), state, PROBE_BYTES)
+    assert not is_late(1e6, PathEstimator().state(), PROBE_BYTES), "nothing was expected"
 
 
 def test_a_path_that_swings_is_told_by_its_mean_and_its_jitter() -> None:
@@ -159,7 +159,7 @@ def test_a_transfer_that_says_nothing_of_the_rate_is_left_out() -> None:
     link = PathEstimator()
     link.observe_transfer(PROBE_BYTES, 100)  # the round trip is not known yet
     link.observe_ping(ping(20))
-    link.observe_transfer(LEAST_PROBE_BYTES - 1, 100)
+    link.observe_transfer(MIN_PROBE_BYTES - 1, 100)
     assert link.state().uplink_mbps is None
 
 

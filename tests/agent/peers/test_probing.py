@@ -35,15 +35,15 @@ class Far:
     """A peer behind a path that can be changed; `after` holds the estimate after each probe, by its kind."""
 
     wan: Wan
-    links: Paths = field(default_factory=Paths)
+    paths: Paths = field(default_factory=Paths)
     server_ms: float = 0.0
     hangs: bool = False
     requests: int = 0
     after: dict[str, list[LinkState]] = field(default_factory=lambda: {"ping": [], "upload": []})
 
     def observe(self, peer: str, ping: Ping) -> bool:
-        unsure = self.links.observe(peer, ping)
-        self.after["upload" if ping.sent_bytes else "ping"].append(self.links.to(peer).state())
+        unsure = self.paths.observe(peer, ping)
+        self.after["upload" if ping.sent_bytes else "ping"].append(self.paths.to(peer).state())
         return unsure
 
     async def after_change(self, kind: str, path: Path) -> list[LinkState]:
@@ -91,8 +91,10 @@ async def probed(
     runner = web.AppRunner(app(far))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    pace = CheckSchedule(check_s=check_s, checks_per_upload=2, metered=metered)
-    peers = PeerRegistry(rng=np.random.default_rng(0), observe=far.observe, lost=far.links.lost, pace=pace)
+    schedule = CheckSchedule(check_s=check_s, checks_per_upload=2, metered=metered)
+    peers = PeerRegistry(
+        rng=np.random.default_rng(0), observe=far.observe, lost=far.paths.lost, schedule=schedule
+    )
     async with far.wan.to(port) as near, anyio.create_task_group() as tasks:
         peers.offer(PeerRecord(PEER, f"http://127.0.0.1:{near}"), source="test")
         tasks.start_soon(peers.run)
@@ -143,7 +145,7 @@ async def test_a_change_is_looked_at_again_before_the_next_check_is_due() -> Non
     async with probed(Path(20, 50), check_s=3600) as (far, peers):
         await until(lambda: len(far.after["upload"]) == 1)
         far.wan.path = Path(300, 50)
-        peers.look_again(PEER)
+        peers.probe_soon(PEER)
         await until(lambda: (far.after["ping"][-1].rtt_ms or 0.0) > 200)
 
 
@@ -151,7 +153,7 @@ async def test_probes_are_few_however_often_answers_are_late() -> None:
     async with probed(Path(1, 50), check_s=3600) as (far, peers):
         await until(lambda: bool(far.after["upload"]))
         for _ in range(100):
-            peers.look_again(PEER)
+            peers.probe_soon(PEER)
             await anyio.sleep(0.005)
         assert len(far.after["ping"]) <= 1 + CONFIRMATIONS
 

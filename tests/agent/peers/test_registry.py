@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from agent.peers.registry import MOST_PEERS, CheckSchedule, PeerRegistry
+from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from lab.demo.broker import free_port
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio
-QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, longest_retry_s=0.1, checks_per_upload=3)
+QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, max_retry_s=0.1, checks_per_upload=3)
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def registry(**options: object) -> PeerRegistry:
-    return PeerRegistry(rng=np.random.default_rng(0), pace=QUICK, **options)  # type: ignore[arg-type]
+    return PeerRegistry(rng=np.random.default_rng(0), schedule=QUICK, **options)  # type: ignore[arg-type]
 
 
 def record(port: int, peer_id: str = "p") -> PeerRecord:
@@ -121,7 +121,7 @@ async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
     port, changes = free_port(), list[str]()
     patient = CheckSchedule(check_s=0.05, first_retry_s=0.5)
     rng = np.random.default_rng(0)
-    peers = PeerRegistry(rng=rng, pace=patient, changed=lambda _id, word: changes.append(word))
+    peers = PeerRegistry(rng=rng, schedule=patient, changed=lambda _id, word: changes.append(word))
     async with running(peers):
         async with endpoint(port):
             peers.offer(record(port), source="zeroconf")
@@ -146,6 +146,6 @@ async def test_a_peer_that_moved_is_asked_at_its_new_place() -> None:
 async def test_a_network_cannot_fill_the_memory_with_peers() -> None:
     peers = registry()
     async with running(peers):
-        for n in range(MOST_PEERS + 10):
+        for n in range(MAX_PEERS + 10):
             peers.offer(record(1, f"p{n}"), source="zeroconf")
-        assert len(peers.known()) == MOST_PEERS
+        assert len(peers.known()) == MAX_PEERS

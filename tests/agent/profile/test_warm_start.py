@@ -1,15 +1,11 @@
 """What is known of models outlives the controller that learned it, in a file that a profile names."""
 
-import gzip
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agent.config.settings import Settings
 from agent.config.yaml_file import ConfigError
-from agent.daemon.daemon import Daemon
 from agent.profile.loading import load_profile
 from agent.profile.warm_start import KnowledgeFailed, read_warm_start, write_warm_start
 from controller.controller import Controller
@@ -50,15 +46,3 @@ def test_a_profile_names_the_file_beside_it(tmp_path: Path) -> None:
     own.write_text("name: own\nextends: ../base.yaml\nwarm_start: gone.json.gz\n")
     with pytest.raises(ConfigError, match="there is no file"):
         load_profile(str(own))
-
-
-def test_an_agent_begins_without_what_it_cannot_read_and_says_so(tmp_path: Path) -> None:
-    profile = tmp_path / "own.yaml"
-    profile.write_text("name: own\nextends: generic-x86\nwarm_start: known.json.gz\n")
-    settings = Settings(state_dir=tmp_path, local=None)
-    known = Controller(ControllerSettings(floor=0.9), rng=np.random.default_rng(0)).knowledge()
-    for content, failed in ((b"", True), (gzip.compress(json.dumps(known).encode()), False)):
-        (tmp_path / "known.json.gz").write_bytes(content)
-        daemon = Daemon(settings, load_profile(str(profile)), rng=np.random.default_rng(0))
-        daemon._restore()
-        assert ("warm_start_failed" in [event.get("code") for event in daemon._events._untold]) == failed

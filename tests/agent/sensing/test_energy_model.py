@@ -9,8 +9,8 @@ import pytest
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.energy_model import Energy, modelled_energy
-from agent.sensing.sample import Sample
-from agent.sensing.sensing import Paced, Sensing
+from agent.sensing.sample import PacedSensor, Sample
+from agent.sensing.sensing import Sensing
 from controller.settings import PowerModel
 from vlm.completion import Completion, Confidence
 
@@ -69,7 +69,7 @@ async def measured(power: PowerModel, *, sees_radio: bool = False) -> dict[str, 
     """A local and a cloud answer of a second each, in which the board draws 7 W above its idle 5."""
     clock, ammeter = Clock(), Ammeter()
     meter = EnergyMeter(idle_w=5.0, every_s=1.0)
-    paced = Paced(ammeter, 1.0, resolution_s=0.01)
+    paced = PacedSensor(ammeter, 1.0, resolution_s=0.01)
     sensing = Sensing([paced], smoothing_s=0.0, meter=meter, clock=clock)
     metering = CallEnergyMeter(sensing, meter, power, sees_radio=sees_radio)
     answers = {}

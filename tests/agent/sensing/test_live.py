@@ -7,22 +7,22 @@ import pytest
 
 from agent.sensing.readings import Readings
 from agent.sensing.sample import SensorAbsent, SensorFault
-from agent.sensing.sources import sources
+from agent.sensing.sensors import all_sensors
 
 
 def test_every_source_tells_possible_readings_or_why_it_does_not() -> None:
-    every = sources(power_s=0.2, sense_s=1.0)
-    readings = Readings([paced.source.name for paced in every], smoothing_s=0.0)
+    every = all_sensors(power_s=0.2, sense_s=1.0)
+    readings = Readings([paced.sensor.name for paced in every], smoothing_s=0.0)
     faults = []
     for paced in every:
         try:
-            readings.take(paced.source.name, paced.source.sample(), now=0.0, every_s=1.0)
+            readings.take(paced.sensor.name, paced.sensor.sample(), now=0.0, every_s=1.0)
         except SensorAbsent:
             continue
         except SensorFault as fault:
             faults.append(str(fault))
         finally:
-            paced.source.close()
+            paced.sensor.close()
     assert all(":" in fault for fault in faults), "what is wrong, then what to do"
     state = readings.state(0.0)
     assert state.memory_available_mb is not None
@@ -39,7 +39,7 @@ def test_every_source_tells_possible_readings_or_why_it_does_not() -> None:
 
 def test_the_load_that_psutil_sees_is_seen_here_too() -> None:
     (processor,) = (
-        paced.source for paced in sources(power_s=1, sense_s=1) if paced.source.name == "processor"
+        paced.sensor for paced in all_sensors(power_s=1, sense_s=1) if paced.sensor.name == "processor"
     )
     processor.sample()
     psutil.cpu_percent()

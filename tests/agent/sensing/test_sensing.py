@@ -10,8 +10,8 @@ import pytest
 
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.readings import STALE, Readings
-from agent.sensing.sample import Sample, SensorAbsent, SensorFault
-from agent.sensing.sensing import ABSENT_S, FAULT_S, Paced, Sensing
+from agent.sensing.sample import PacedSensor, Sample, SensorAbsent, SensorFault
+from agent.sensing.sensing import ABSENT_S, FAULT_S, Sensing
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ class Clock:
 
 
 def sensing(clock: Callable[[], float], *sources: Scripted, smoothing_s: float = 0.0) -> Sensing:
-    return Sensing([Paced(source, 1.0) for source in sources], smoothing_s=smoothing_s, clock=clock)
+    return Sensing([PacedSensor(source, 1.0) for source in sources], smoothing_s=smoothing_s, clock=clock)
 
 
 def test_a_step_is_followed_to_63_percent_within_the_time_constant_whatever_the_pace() -> None:
@@ -90,7 +90,7 @@ async def test_the_next_source_takes_over_and_gives_back(caplog: pytest.LogCaptu
     best = Scripted("jtop", Sample(power_w=9.0, power_mode="15W"))
     next_best = Scripted("ina", Sample(power_w=8.0))
     board = sensing(clock, best, next_best)
-    jtop, ina = Paced(best, 1.0), Paced(next_best, 1.0)
+    jtop, ina = PacedSensor(best, 1.0), PacedSensor(next_best, 1.0)
 
     async def a_second() -> float | None:
         clock.now += 1.0
@@ -119,15 +119,15 @@ async def test_the_next_source_takes_over_and_gives_back(caplog: pytest.LogCaptu
 async def test_absent_sources_are_looked_for_seldom_and_faulty_ones_soon() -> None:
     absent, faulty = Scripted("ina", SensorAbsent("none")), Scripted("rapl", SensorFault("chgrp it"))
     board = sensing(Clock(), absent, faulty)
-    assert await board.sample(Paced(absent, 1.0)) == ABSENT_S
-    assert await board.sample(Paced(faulty, 1.0)) == FAULT_S
+    assert await board.sample(PacedSensor(absent, 1.0)) == ABSENT_S
+    assert await board.sample(PacedSensor(faulty, 1.0)) == FAULT_S
     assert "ina" not in board.faults
 
 
 async def test_the_loops_read_until_they_are_ended_and_sample_power_when_asked() -> None:
     meter = EnergyMeter(idle_w=5.0, every_s=3600.0)
     power, load = Scripted("ina", Sample(power_w=7.0)), Scripted("processor", Sample(cpu_load=0.25))
-    board = Sensing([Paced(power, 3600.0), Paced(load, 0.001)], smoothing_s=0.0, meter=meter)
+    board = Sensing([PacedSensor(power, 3600.0), PacedSensor(load, 0.001)], smoothing_s=0.0, meter=meter)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(board.run)
         with anyio.fail_after(10):

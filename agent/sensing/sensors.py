@@ -10,16 +10,16 @@ from agent.sensing.battery import Battery
 from agent.sensing.ina import Ina
 from agent.sensing.processor import Processor
 from agent.sensing.rapl import Rapl
-from agent.sensing.sensing import Paced
+from agent.sensing.sample import PacedSensor
 from agent.sensing.tegra import Tegra, is_jetson
 from agent.sensing.thermal import Thermal
 
 COUNTER_S = 0.005  # an energy counter is true over any time in which it has moved some steps
 
 
-def sources(
+def all_sensors(
     *, power_s: float, sense_s: float, rails: Sequence[str] = (), root: Path = Path("/")
-) -> tuple[Paced, ...]:
+) -> tuple[PacedSensor, ...]:
     """The sources of the machine whose files stand under `root`.
 
     Args:
@@ -35,11 +35,11 @@ def sources(
         rails=tuple(rails),
     )
     return (
-        Paced(jtop, max(power_s, jetson.FASTEST_S)),
-        Paced(Ina(rails, sysfs=sysfs), power_s),
-        Paced(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_S),
-        Paced(Tegra(root=root), sense_s),
-        Paced(Processor(proc=proc, sysfs=sysfs), sense_s),
-        Paced(Thermal(sysfs=sysfs), sense_s),
-        Paced(Battery(), sense_s),
+        PacedSensor(jtop, max(power_s, jetson.FASTEST_S)),
+        PacedSensor(Ina(rails, sysfs=sysfs), power_s),
+        PacedSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_S),
+        PacedSensor(Tegra(root=root), sense_s),
+        PacedSensor(Processor(proc=proc, sysfs=sysfs), sense_s),
+        PacedSensor(Thermal(sysfs=sysfs), sense_s),
+        PacedSensor(Battery(), sense_s),
     )

@@ -1,0 +1,136 @@
+"""The arms that can be asked now: every model of every healthy server, at each of its resolutions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from agent.answering.normalise import normalise
+from agent.answering.question import Question
+from agent.peers.breaker import Ended
+from agent.peers.directory import ServerDirectory
+from agent.peers.path import is_late
+from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
+from agent.sensing.energy_model import EnergySource
+from controller import Arm, Confidence, Execution, Option, Tier
+from vlm.completion import Completion, ModelCard
+from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One arm's try at a question.
+
+    Attributes:
+        text: the answer in the model's own words, or what went wrong in ours.
+    """
+
+    execution: Execution
+    text: str
+    energy_source: EnergySource | None = None
+
+
+class Arms:
+    """Lists the arms and asks them, counting the calls in flight per server.
+
+    Args:
+        resolutions: those to try for a model of a tier, in pixels.
+    """
+
+    def __init__(
+        self, servers: ServerDirectory, energy_meter: CallEnergyMeter, resolutions: Resolutions
+    ) -> None:
+        self._servers = servers
+        self._energy_meter = energy_meter
+        self._resolutions = resolutions
+        self._in_flight: Counter[str] = Counter()
+
+    def available(self) -> tuple[Arm, ...]:
+        """Every model of every healthy server at each of its resolutions."""
+        return tuple(
+            Arm(tier, card.id, resolution, peer.record.id)
+            for tier in TIERS
+            for peer in self._servers.registry(tier).healthy()
+            for card in peer.cards
+            for resolution in self._resolutions(tier, card)
+        )
+
+    def resolutions(self) -> set[int]:
+        """The resolutions of all arms that can be asked now."""
+        return {arm.resolution for arm in self.available()}
+
+    def settled(self, tiers: Iterable[Tier] = TIERS) -> bool:
+        """Whether it is known which servers of `tiers` can be asked; it is not just after the start."""
+        return all(self._servers.registry(tier).settled() for tier in tiers)
+
+    def option(self, arm: Arm, question: Question) -> Option:
+        """What asking `arm` about `question` would meet now: its payload, queue and link."""
+        return Option(
+            arm,
+            payload_bytes=question.payload_bytes(arm.resolution),
+            queue=self._in_flight[arm.server],
+            link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
+        )
+
+    async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
+        """Ask `arm`; a failure is an Attempt too, since the policy learns from it as well."""
+        registry = self._servers.registry(arm.tier)
+        peer = registry.get(arm.server)
+        if peer is None or not peer.healthy:
+            return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
+        ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if it is cancelled: it lost a race
+        registry.began(arm.server)
+        self._in_flight[arm.server] += 1
+        try:
+            async with self._energy_meter.over(arm.tier) as energy:
+                completion = await peer.client.complete(
+                    question.query.question,
+                    question.image(arm.resolution),
+                    model=arm.model,
+                    max_tokens=max_tokens,
+                    timeout_s=timeout_s,
+                )
+        except VlmError as error:
+            ended = _ended(error)
+            return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
+        else:
+            ended = "answered"
+        finally:
+            self._in_flight[arm.server] -= 1
+            registry.ended(arm.server, ended)
+        return self._succeeded(arm, completion, energy)
+
+    def _succeeded(self, arm: Arm, completion: Completion, measured: CallEnergy) -> Attempt:
+        server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
+        if arm.tier == "cloud" and completion.compute_ms is not None:
+            network_ms = completion.latency_ms - server_ms
+            path = self._servers.paths.to(arm.server)
+            path.observe_transfer(completion.request_bytes, network_ms, server_ms)
+            if path.unsure or is_late(network_ms, path.state(), completion.request_bytes):
+                self._servers.registry(arm.tier).probe_soon(arm.server)
+        energy = self._energy_meter.energy(arm.tier, completion, measured)
+        execution = Execution(
+            arm,
+            latency_ms=completion.latency_ms,
+            compute_ms=completion.compute_ms,
+            queue_ms=completion.queue_ms,
+            energy_j=energy.joules,
+            answer=normalise(completion.text),
+            confidence=Confidence(
+                completion.confidence.first_token_margin,
+                completion.confidence.mean_logprob,
+                completion.confidence.tokens,
+            ),
+        )
+        return Attempt(execution, completion.text, energy.source)
+
+
+def _ended(error: VlmError) -> Ended:
+    if isinstance(error, VlmUnavailable):
+        return "unreachable"
+    return "late" if isinstance(error, VlmTimeout) else "answered"  # a refusal is an answer too

@@ -1,0 +1,135 @@
+"""Every model server that is known, on both tiers, with the network path to each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import anyio
+import numpy as np
+
+from agent.config.settings import Settings
+from agent.peers import mdns, mqtt_records
+from agent.peers.path import Paths
+from agent.peers.registry import CheckSchedule, PeerRegistry
+from agent.peers.site_file import SiteServers
+from agent.profile.profile import Profile
+from controller import Tier
+
+log = logging.getLogger(__name__)
+
+BOARD_MAX_RETRY_S = 3.0
+NAMING_S = 3.0  # within which zeroconf and the broker name the peers that exist already
+
+
+class ServerDirectory:
+    """The board's own server and the cloud peers, kept up to date from the site file, zeroconf and MQTT.
+
+    Attributes:
+        paths: the estimated network paths to the cloud peers.
+
+    Args:
+        changed: called with a server's id and its new state (found, healthy, unhealthy, gone).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        profile: Profile,
+        *,
+        rng: np.random.Generator,
+        changed: Callable[[str, str], None],
+    ) -> None:
+        self._settings = settings
+        self._on_change = changed
+        self.paths = Paths(probed=not settings.probing.metered)
+        schedule = _cloud_schedule(settings, profile)
+        self._registries: dict[Tier, PeerRegistry] = {
+            "local": PeerRegistry(
+                rng=rng, changed=self._changed, schedule=_board_schedule(schedule, settings.intake.workers)
+            ),
+            "cloud": PeerRegistry(
+                rng=rng,
+                changed=self._changed,
+                observe=self.paths.observe,
+                lost=self.paths.lost,
+                schedule=schedule,
+            ),
+        }
+        self._site = SiteServers(self._registries["local"], self._registries["cloud"])
+
+    def registry(self, tier: Tier) -> PeerRegistry:
+        """The servers of one tier."""
+        return self._registries[tier]
+
+    def apply(self, settings: Settings) -> None:
+        """Use the servers that the site file names now."""
+        self._site.apply(settings)
+
+    def receive_record(self, topic: str, payload: bytes) -> None:
+        """Use a peer record from MQTT."""
+        mqtt_records.receive_record(self._registries["cloud"], topic, payload)
+
+    def report(self) -> list[dict[str, Any]]:
+        """What is known of each server, for telemetry."""
+        return [
+            {
+                "tier": tier,
+                "id": peer.record.id,
+                "url": peer.record.url,
+                "healthy": peer.healthy,
+                "models": [card.id for card in peer.cards],
+                "link": self._link_report(peer.record.id) if tier == "cloud" else None,
+            }
+            for tier, peers in self._registries.items()
+            for peer in peers.known()
+        ]
+
+    async def run(self) -> None:
+        """Check the servers, and listen for new ones, for ever."""
+        cloud = self._registries["cloud"]
+        async with anyio.create_task_group() as tasks:
+            for registry in self._registries.values():
+                tasks.start_soon(registry.run)
+            if self._settings.discovery.zeroconf:
+                tasks.start_soon(
+                    mdns.browse,
+                    partial(cloud.offer, source=mdns.SOURCE),
+                    partial(cloud.withdraw, source=mdns.SOURCE),
+                    partial(cloud.lapse, source=mdns.SOURCE),
+                )
+
+    def _changed(self, server: str, state: str) -> None:
+        log.info("server %s is %s", server, state)
+        if state in ("found", "gone"):  # a server found at another address has another path
+            self.paths.forget(server)
+        self._on_change(server, state)
+
+    def _link_report(self, server: str) -> dict[str, Any]:
+        path = self.paths.to(server)
+        return {**asdict(path.state()), "server_ms": path.server_ms, "slow": path.slow}
+
+
+def _cloud_schedule(settings: Settings, profile: Profile) -> CheckSchedule:
+    probing, check_s = settings.probing, profile.rates.probe_s
+    return CheckSchedule(
+        check_s=check_s,
+        checks_per_upload=max(1, round(probing.upload_every_s / check_s)),
+        upload_bytes=probing.upload_bytes,
+        metered=probing.metered,
+        naming_s=NAMING_S if settings.discovery.zeroconf or settings.discovery.mqtt else 0.0,
+    )
+
+
+def _board_schedule(schedule: CheckSchedule, workers: int) -> CheckSchedule:
+    return replace(
+        schedule,
+        max_retry_s=BOARD_MAX_RETRY_S,
+        upload_bytes=0,
+        metered=False,
+        naming_s=0.0,
+        trials=workers,  # there may be no other server to ask
+    )

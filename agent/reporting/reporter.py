@@ -1,0 +1,56 @@
+"""Publishes what the agent knows of itself."""
+
+from __future__ import annotations
+
+from agent.answering.answering import Answered, Answering
+from agent.intake.request import Request
+from agent.messages.mqtt import MqttConnection
+from agent.messages.topics import Topics
+from agent.peers.directory import ServerDirectory
+from agent.reporting.exporter import export
+from agent.reporting.metrics import Metrics
+from agent.reporting.telemetry import decision_record, telemetry
+from agent.sensing.sensing import Sensing
+from controller import Controller
+
+
+class Reporter:
+    """Publishes telemetry and decision records, and serves the metrics to Prometheus."""
+
+    def __init__(
+        self,
+        mqtt: MqttConnection,
+        topics: Topics,
+        *,
+        sensing: Sensing,
+        servers: ServerDirectory,
+        controller: Controller,
+        answering: Answering,
+    ) -> None:
+        self._mqtt = mqtt
+        self._topics = topics
+        self._sensing = sensing
+        self._servers = servers
+        self._controller = controller
+        self._answering = answering
+        self._metrics = Metrics(sensing, servers.report, controller.status)
+
+    def publish_telemetry(self) -> None:
+        """Publish everything that is known now, retained."""
+        content = telemetry(
+            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
+        )
+        self._mqtt.post(self._topics.telemetry, content, retain=True)
+
+    def publish_decision(self, request: Request, answered: Answered) -> None:
+        """Publish the record of one answer."""
+        self._mqtt.post(self._topics.decision, decision_record(request, answered))
+
+    async def serve_metrics(self, address: tuple[str, int] | None) -> None:
+        """Serve `GET /metrics` at a host and port for ever; nothing for None.
+
+        Raises:
+            ExporterFailed: the address cannot be used.
+        """
+        if address is not None:
+            await export(*address, self._metrics.render)

@@ -1,0 +1,62 @@
+"""What the controller has learned survives a restart; what cannot be used is reported."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from agent.daemon.learned_state import LearnedState
+from agent.daemon.store import Store
+from controller import Controller, ControllerSettings
+
+
+class RecordedEvents:
+    """Replaces the events; keeps the codes of the errors."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def error(self, code: str, message: str) -> None:
+        self.codes.append(code)
+
+
+def controller(seed: int = 0) -> Controller:
+    return Controller(ControllerSettings(), rng=np.random.default_rng(seed))
+
+
+def state(folder: Path, of: Controller) -> tuple[LearnedState, RecordedEvents]:
+    events = RecordedEvents()
+    return LearnedState(of, Store(folder / "learned.json"), events), events  # type: ignore[arg-type]
+
+
+def test_a_warm_start_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    known = Controller(ControllerSettings(floor=0.9), rng=np.random.default_rng(0)).knowledge()
+    warm_start = tmp_path / "known.json.gz"
+    for content, codes in ((b"", ["warm_start_failed"]), (gzip.compress(json.dumps(known).encode()), [])):
+        warm_start.write_bytes(content)
+        learned, events = state(tmp_path, controller())
+        learned.restore(warm_start)
+        assert events.codes == codes
+
+
+def test_a_save_is_restored_and_a_damaged_one_reported(tmp_path: Path) -> None:
+    before = controller()
+    anyio.run(state(tmp_path, before)[0].save)
+    after = controller(seed=1)
+    learned, events = state(tmp_path, after)
+    learned.restore(None)
+    assert (after.snapshot(), events.codes) == (before.snapshot(), [])
+    (tmp_path / "learned.json").write_text("{")
+    learned.restore(None)
+    assert events.codes == ["learned_damaged"]
+
+
+def test_a_disk_that_cannot_store_it_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    learned, _ = state(tmp_path / "missing", controller())
+    anyio.run(learned.save)
+    assert "check the disk" in caplog.text

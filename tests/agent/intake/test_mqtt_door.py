@@ -1,0 +1,388 @@
+"""Every message is answered or submitted once, and acknowledged only when the spool has it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agent.config.settings import Settings
+from agent.intake.intake import Intake
+from agent.intake.mqtt_door import MqttDoor
+from agent.intake.outbox import Outbox
+from agent.intake.queue import RequestQueue
+from agent.intake.request import Request
+from agent.intake.uptime import Uptime
+from agent.messages.mqtt import Message
+from agent.messages.reply import Refusal, reply_from_bytes
+from agent.messages.topics import Topics
+from agent.spool.spool import Added, Spool, SpoolEntry
+
+pytestmark = pytest.mark.anyio
+
+TOPICS = Topics("d")
+JPEG = b"\xff\xd8\xff\xe0 not decoded here"
+
+
+class RecordingLink:
+    """Replaces the MQTT connection; keeps every published message."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes, bytes | None]] = []
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int, correlation: bytes | None = None
+    ) -> None:
+        assert qos == 1
+        self.published.append((topic, payload, correlation))
+
+
+class Rig:
+    """An MQTT door with a real spool, and everything that comes out of it."""
+
+    def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
+        self.spool = spool
+        self.acknowledged: list[int] = []
+        self.link = RecordingLink()
+        self.outbox = Outbox(spool, self.link)  # type: ignore[arg-type]
+        self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
+        limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
+        intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
+        self.door = MqttDoor(
+            TOPICS,
+            spool,
+            self.outbox,
+            intake,
+            clock=lambda: 5.0,
+            wall_clock=lambda: now_s,
+            uptime=lambda: uptime,
+        )
+
+    async def receive(self, payload: bytes, **changes: Any) -> None:
+        number = len(self.acknowledged)
+        fields: dict[str, Any] = {
+            "topic": TOPICS.query,
+            "payload": payload,
+            "retain": False,
+            "dup": False,
+            "response_topic": None,
+            "correlation": None,
+            "user": {},
+            "expiry_s": None,
+            "ack": lambda: self.acknowledged.append(number),
+        }
+        await self.door.receive(Message(**{**fields, **changes}))
+        await self.publish()
+
+    async def publish(self) -> None:
+        """Let the outbox publish everything that is ready."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.outbox.run)
+            await self.outbox.emptied()
+            tasks.cancel_scope.cancel()
+
+    async def submitted(self) -> list[Request]:
+        """Empty the queue."""
+        return [request for _ in range(len(self.queue)) if (request := await self.queue.get())]
+
+    async def destination(self, request: Request) -> tuple[str, bytes | None]:
+        """Reply to `request`: the topic and the correlation data that the reply has."""
+        await request.reply(Refusal(request.query_id, "code", "message"))
+        await self.publish()
+        topic, _, correlation = self.link.published[-1]
+        return topic, correlation
+
+    def refused(self) -> list[Refusal]:
+        replies = [reply_from_bytes(payload) for _, payload, _ in self.link.published]
+        return [reply for reply in replies if isinstance(reply, Refusal)]
+
+
+def query(**fields: Any) -> bytes:
+    image = base64.b64encode(JPEG).decode()
+    return json.dumps({"question": "How many?", "image": image, **fields}).encode()
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    opened = await Spool.open(tmp_path / "spool.db", max_waiting=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def rig(spool: Spool) -> Rig:
+    return Rig(spool)
+
+
+async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: Rig) -> None:
+    await rig.receive(query(id="q1", client="cam", correlation="c", deadline_ms=2000))
+    (request,) = await rig.submitted()
+    assert (request.query.id, request.query_id, request.correlation) == ("q1", "q1", "c")
+    assert (request.arrived_at, request.expires_at, request.resent) == (5.0, 7.0, False)
+    assert [entry.key for entry in await rig.spool.waiting()] == [request.key]
+    assert rig.acknowledged == [0]
+    assert rig.link.published == []
+    assert await rig.destination(request) == (TOPICS.result("cam"), None)
+
+
+async def test_an_image_with_user_properties_is_a_query(rig: Rig) -> None:
+    await rig.receive(
+        JPEG, user={"id": "q", "question": "What?", "bridge": "b"}, response_topic="r", correlation=b"\x01"
+    )
+    (request,) = await rig.submitted()
+    assert (request.query.image, request.query.question) == (JPEG, "What?")
+    assert await rig.destination(request) == ("r", b"\x01")
+
+
+async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: Rig) -> None:
+    acknowledged: list[int] = []
+    spooled = rig.spool.add
+
+    async def add(entry: Any) -> Any:
+        assert not acknowledged
+        return await spooled(entry)
+
+    rig.spool.add = add  # type: ignore[method-assign]
+    await rig.receive(query(id="q"), ack=lambda: acknowledged.append(1))
+    assert acknowledged == [1]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "bad_json"),
+        (b"\x00\xff", "bad_json"),
+        (b"[" * 9000, "bad_json"),
+        (b"[1]", "bad_json"),
+        (b"x" * 10_001, "too_large"),
+        (query(question=""), "missing_question"),
+        (query(image=None), "missing_image"),
+        (query(image="%%"), "bad_image"),
+        (query(image=None, image_url="file://["), "bad_image"),
+        (query(pin="moon"), "unknown_pin"),
+        (query(pin=[]), "unknown_pin"),
+        (query(deadline_ms=-1), "deadline_expired"),
+        (query(deadline_ms=float("nan")), "bad_field"),
+        (query(deadline_ms=float("inf")), "bad_field"),
+        (query(client="a/b"), "bad_field"),
+        (query(id="\ud800"), "bad_field"),
+        (query(client="\ud800"), "bad_field"),
+        (query(correlation="\ud800"), "bad_field"),
+        (query(response_topic="\ud800"), "bad_field"),
+        (query(response_topic="a/#"), "bad_response_topic"),
+        (query(id=7), "bad_field"),
+        (query(id="x" * 129), "bad_field"),
+        (query(colour="red"), "unknown_field"),
+    ],
+)
+async def test_a_malformed_message_is_refused_once(rig: Rig, payload: bytes, code: str) -> None:
+    await rig.receive(payload)
+    assert [refusal.code for refusal in rig.refused()] == [code]
+    assert rig.link.published[0][0] == TOPICS.result()
+    assert rig.acknowledged == [0]
+    assert await rig.submitted() == []
+    assert await rig.spool.waiting() == []
+    assert await rig.spool.undelivered() == []
+
+
+async def test_a_refusal_goes_to_the_address_of_the_answer(rig: Rig) -> None:
+    await rig.receive(b"no json", response_topic="mine", correlation=b"c")
+    await rig.receive(query(id="q", client="cam", correlation="m", pin="moon"))
+    (first, second) = rig.link.published
+    assert (first[0], first[2]) == ("mine", b"c")
+    assert second[0] == TOPICS.result("cam")
+    assert (rig.refused()[1].id, rig.refused()[1].correlation) == ("q", "m")
+
+
+async def test_a_second_message_with_the_same_id_is_dropped(rig: Rig) -> None:
+    for _ in range(2):
+        await rig.receive(query(id="q"))
+    await rig.receive(query(id="q"), dup=True)
+    await rig.receive(query(id="q", client="other"))
+    topics = [(await rig.destination(request))[0] for request in await rig.submitted()]
+    assert topics == [TOPICS.result(), TOPICS.result("other")]
+    assert len(rig.acknowledged) == 4
+
+
+async def test_without_an_id_only_a_redelivery_is_dropped(rig: Rig) -> None:
+    await rig.receive(query(), dup=True, packet=1)
+    await rig.receive(query(), packet=2)
+    await rig.receive(query(), dup=True, packet=2)
+    requests = await rig.submitted()
+    assert len(requests) == 2
+    assert len({request.key for request in requests}) == 2
+    assert len(rig.acknowledged) == 3
+
+
+async def test_without_an_id_a_redelivery_of_a_lost_message_is_new(rig: Rig) -> None:
+    await rig.receive(query(), packet=1)
+    await rig.receive(query(), dup=True, packet=2)
+    assert len(await rig.submitted()) == 2
+
+
+async def test_without_an_id_a_packet_number_may_be_used_again(rig: Rig) -> None:
+    for _ in range(3):
+        await rig.receive(query(), packet=1)
+    await rig.receive(query(), dup=True, packet=1)
+    assert len(await rig.submitted()) == 3
+
+
+async def test_a_full_spool_is_answered_at_once(rig: Rig) -> None:
+    for number in range(5):
+        await rig.receive(query(id=f"q{number}"))
+    assert len(await rig.submitted()) == 4
+    assert [(refusal.id, refusal.code) for refusal in rig.refused()] == [("q4", "busy")]
+    assert len(rig.acknowledged) == 5
+
+
+async def test_a_failing_spool_is_answered_at_once(rig: Rig, tmp_path: Path) -> None:
+    await rig.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
+    await rig.receive(query(id="q"))
+    assert [refusal.code for refusal in rig.refused()] == ["spool_failed"]
+    assert rig.acknowledged == [0]
+
+
+async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(
+    rig: Rig,
+) -> None:
+    for number in range(5):
+        await rig.receive(query(id=f"q{number}"))
+    for request in await rig.submitted():
+        await request.reply(Refusal(request.query.id, "late", "too late"))
+    await rig.publish()
+    await rig.receive(query(id="q4"), dup=True)
+    assert [refusal.id for refusal in rig.refused()] == ["q4", "q0", "q1", "q2", "q3"]
+    assert await rig.submitted() == []
+    assert await rig.spool.undelivered() == []
+    assert len(rig.acknowledged) == 6
+
+
+async def test_a_full_spool_refusal_interrupted_by_a_crash_is_sent_after_the_restart(spool: Spool) -> None:
+    before = Rig(spool)
+    for number in range(4):
+        await before.receive(query(id=f"q{number}"))
+
+    async def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before.link.publish = crash  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await before.receive(query(id="q4"))
+    assert len(before.acknowledged) == 4, "the broker has it, and will deliver it again"
+    after = Rig(spool)
+    after.outbox.resume(await spool.undelivered())
+    await after.receive(query(id="q4"), dup=True)
+    assert [(refusal.id, refusal.resent) for refusal in after.refused()] == [("q4", True)]
+
+
+async def test_a_query_refused_by_a_full_disk_stays_refused_when_there_is_room_again(rig: Rig) -> None:
+    kept = await rig.spool._writer.do(
+        lambda db: db.execute("SELECT sql FROM sqlite_master WHERE name = 'query'").fetchone()
+    )
+    await rig.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
+    await rig.receive(query(id="q"))
+    await rig.receive(query(id="q"), dup=True)
+    await rig.spool._writer.do(lambda db: db.execute(kept[0]))
+    await rig.receive(query(id="q"), dup=True)
+    assert [refusal.code for refusal in rig.refused()] == ["spool_failed"]
+    assert await rig.submitted() == []
+    assert rig.acknowledged == [0, 1, 2]
+
+
+async def test_the_expiry_of_the_message_shortens_the_deadline(rig: Rig) -> None:
+    await rig.receive(query(id="a", deadline_ms=9000), expiry_s=2)
+    await rig.receive(query(id="b", deadline_ms=1000), expiry_s=2)
+    assert {request.query.id: request.expires_at for request in await rig.submitted()} == {"a": 7.0, "b": 6.0}
+
+
+async def test_the_time_of_a_query_runs_while_it_is_written_to_disk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, now = rig.spool.add, [5.0]
+
+    async def add_slowly(entry: SpoolEntry) -> Added:
+        now[0] += 0.7
+        return await add(entry)
+
+    monkeypatch.setattr(rig.spool, "add", add_slowly)
+    monkeypatch.setattr(rig.door, "_clock", lambda: now[0])
+    await rig.receive(query(id="a", deadline_ms=9000))
+    (request,) = await rig.submitted()
+    assert (request.arrived_at, request.expires_at) == (5.0, 14.0)
+
+
+async def test_unanswered_queries_are_submitted_after_a_restart(spool: Spool) -> None:
+    before = Rig(spool)
+    await before.receive(query(id="q", correlation="m"), correlation=b"c")
+    await before.receive(JPEG, user={"question": "What?"})
+    after = Rig(spool, now_s=1010.0)
+    left = await spool.waiting()
+    await after.door.resume(left)
+    assert not left, "its images are not kept in memory for the whole run"
+    await after.publish()
+    first, second = sorted(await after.submitted(), key=lambda request: request.query.question)
+    assert (first.query_id, first.correlation) == ("q", "m")
+    assert (second.query.question, second.query.image) == ("What?", JPEG)
+    assert all(request.resent and request.expires_at == 25.0 for request in (first, second))
+    assert {request.key for request in (first, second)} == {
+        request.key for request in await before.submitted()
+    }
+    assert await after.destination(first) == (TOPICS.result(), b"c")
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 0.0, 3600.0])
+async def test_a_clock_change_while_the_agent_was_stopped_changes_no_deadline(
+    spool: Spool, jump_s: float
+) -> None:
+    await Rig(spool, uptime=Uptime("boot", 50_000)).receive(query(id="q"))
+    after = Rig(spool, now_s=1010.0 + jump_s, uptime=Uptime("boot", 60_000))
+    await after.door.resume(await spool.waiting())
+    (request,) = await after.submitted()
+    assert request.expires_at == 25.0
+
+
+@pytest.mark.parametrize(("now_s", "left_s"), [(1010.0, 20.0), (900.0, 30.0)])
+async def test_across_a_reboot_the_wall_clock_counts_but_never_adds_time(
+    spool: Spool, now_s: float, left_s: float
+) -> None:
+    await Rig(spool, uptime=Uptime("boot", 50_000)).receive(query(id="q"))
+    after = Rig(spool, now_s=now_s, uptime=Uptime("another boot", 60_000))
+    await after.door.resume(await spool.waiting())
+    (request,) = await after.submitted()
+    assert request.expires_at == 5.0 + left_s
+
+
+async def test_a_refusal_interrupted_by_a_crash_is_sent_after_the_restart(spool: Spool) -> None:
+    before = Rig(spool)
+
+    async def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before.outbox.send = crash  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await before.receive(query(id="q", pin="moon"))
+    assert before.acknowledged == [0]
+    after = Rig(spool)
+    await after.door.resume(await spool.waiting())
+    await after.publish()
+    (refusal,) = after.refused()
+    assert (refusal.id, refusal.code, refusal.resent) == ("q", "unknown_pin", True)
+    assert await spool.waiting() == []
+
+
+async def test_a_query_has_one_reply_and_an_undelivered_one_is_published_again(rig: Rig) -> None:
+    await rig.receive(query(id="q"))
+    (request,) = await rig.submitted()
+    await rig.spool.answer(request.key, b"kept before a crash")
+    await request.reply(Refusal("q", "late", "too late"))
+    assert rig.link.published == []
+    rig.outbox.resume(await rig.spool.undelivered())
+    await rig.publish()
+    rig.outbox.resume(await rig.spool.undelivered())
+    await rig.publish()
+    assert rig.link.published == [(TOPICS.result(), b"kept before a crash", None)]
