@@ -1,0 +1,97 @@
+"""Every error code of the product, with its meaning: a new one is added here.
+
+`python -m inarvl.error_codes` prints docs/error-codes.md; a test compares both with the code.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Seen = Literal["reply", "event", "attempt", "http", "message"]
+
+SEEN: Final[dict[Seen, str]] = {
+    "reply": "In the reply to a query: `{id, error: {code, message}}`.",
+    "event": "In an event of kind `error` on `inarvl/<device>/event`.",
+    "attempt": "As `failure` of a run in a decision record: what happened to one call of one arm.",
+    "http": "In the error body of a model server's HTTP response.",
+    "message": "Of errors that a command prints or a log has; the code itself is not shown.",
+}
+
+
+class ErrorCode(NamedTuple):
+    """A code, its meaning, and where it is seen."""
+
+    code: str
+    meaning: str
+    seen: tuple[Seen, ...]
+
+
+ERROR_CODES: Final = (
+    ErrorCode("bad_json", "The payload is neither a JSON object nor a JPEG or PNG image.", ("reply",)),
+    ErrorCode("missing_question", "The query has no question.", ("reply",)),
+    ErrorCode("missing_image", "The query has no image, or two.", ("reply",)),
+    ErrorCode("unknown_field", "The query has a field that does not exist.", ("reply",)),
+    ErrorCode("unknown_pin", "`pin` is neither `local` nor `cloud`.", ("reply",)),
+    ErrorCode("bad_field", "A field of the query has an invalid value.", ("reply",)),
+    ErrorCode(
+        "bad_response_topic", "The answer cannot be published on the topic that was named.", ("reply",)
+    ),
+    ErrorCode("bad_image", "The image cannot be read or decoded.", ("reply",)),
+    ErrorCode("image_not_allowed", "`image_url` is outside `image_roots`.", ("reply",)),
+    ErrorCode("too_large", "The query or its image is larger than allowed.", ("reply",)),
+    ErrorCode("deadline_expired", "The deadline passed before there was an answer.", ("reply", "attempt")),
+    ErrorCode("busy", "More queries wait than can be answered in time.", ("reply", "attempt", "http")),
+    ErrorCode("no_arm", "No model can or may answer now; the message has the reason for each.", ("reply",)),
+    ErrorCode("unanswered", "Every model was asked and failed.", ("reply",)),
+    ErrorCode("spool_failed", "The device's disk cannot store the query.", ("reply",)),
+    ErrorCode("internal", "A fault of the agent or the server itself; its log has more.", ("reply", "http")),
+    ErrorCode("bad_mode", "A message on `mode/set` names no mode.", ("event",)),
+    ErrorCode("store_failed", "The disk cannot store the mode.", ("event",)),
+    ErrorCode("spool_damaged", "The spool's file was damaged and has been replaced.", ("event",)),
+    ErrorCode("learned_damaged", "The saved state of the controller cannot be used.", ("event",)),
+    ErrorCode("mode_damaged", "The saved mode cannot be read: set it again.", ("event",)),
+    ErrorCode("warm_start_failed", "The profile's warm start cannot be used.", ("event",)),
+    ErrorCode("vlm_error", "A model server failed in some other way.", ("attempt",)),
+    ErrorCode("vlm_unavailable", "The model server could not be reached.", ("attempt",)),
+    ErrorCode("vlm_timeout", "The model server did not answer in time.", ("attempt",)),
+    ErrorCode("vlm_refused", "The model server refused the request.", ("attempt",)),
+    ErrorCode("gone", "The model server was no longer known or healthy.", ("attempt",)),
+    ErrorCode("late", "The board answered first, because the cloud was late.", ("attempt",)),
+    ErrorCode("cancelled", "The cloud answered first, and the board's call was cancelled.", ("attempt",)),
+    ErrorCode("invalid_request", "The request is invalid; the message says what to change.", ("http",)),
+    ErrorCode("deadline_passed", "The request's deadline passed before its turn.", ("http",)),
+    ErrorCode("not_ready", "The model is still loading.", ("http",)),
+    ErrorCode("generation_failed", "The model failed on this request.", ("http",)),
+    ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),
+    ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
+    ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
+    ErrorCode("exporter_failed", "The address for metrics cannot be used.", ("message",)),
+    ErrorCode("knowledge_failed", "A warm-start file cannot be read.", ("message",)),
+    ErrorCode("publish_refused", "The broker rejected a message.", ("message",)),
+    ErrorCode("bad_reply", "A message is no reply of an agent.", ("message",)),
+    ErrorCode("bad_snapshot", "Saved state has another version or is damaged.", ("message",)),
+    ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
+    ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
+    ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
+    ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
+    ErrorCode("model_load", "A model cannot be loaded.", ("message",)),
+    ErrorCode("listen", "The address of a model server cannot be used.", ("message",)),
+)
+
+
+def as_markdown() -> str:
+    """The page docs/error-codes.md."""
+    lines = [
+        "# Error codes",
+        "",
+        "Codes are stable; messages are for people and may change. Each message says what to do.",
+        "Written by `python -m inarvl.error_codes`.",
+    ]
+    for seen, where in SEEN.items():
+        lines += ["", f"## {seen.capitalize()}", "", where, "", "| code | meaning |", "|---|---|"]
+        lines += [f"| `{row.code}` | {row.meaning} |" for row in ERROR_CODES if seen in row.seen]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")  # noqa: T201 # this is what the command is for
