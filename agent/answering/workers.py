@@ -104,7 +104,7 @@ class Workers:
                 queue.done(self._clock() - started_at, counts=settled and shed is None)
 
     async def refuse_expired(self, queue: RequestQueue) -> None:
-        """Refuse, for ever, the requests whose time ended while they waited."""
+        """Refuse the requests whose time ended while they waited, until cancelled."""
         while True:
             for request, reason in queue.expired():
                 await request.refuse(reason)

@@ -18,14 +18,14 @@ KEEP_KEYS = 10_000
 
 
 async def repeat(every_s: float, action: Callable[[], None]) -> None:
-    """Call `action` for ever."""
+    """Call `action` at this interval until cancelled."""
     while True:
         await anyio.sleep(every_s)
         action()
 
 
 async def prune(spool: Spool) -> None:
-    """Delete the keys of replies delivered over KEEP_MS ago, except the newest KEEP_KEYS, for ever."""
+    """Delete the keys of replies delivered over KEEP_MS ago, except the newest KEEP_KEYS, at intervals."""
     while True:
         try:
             await spool.prune(int(time.time() * 1e3) - KEEP_MS, keep=KEEP_KEYS)

@@ -50,7 +50,7 @@ class LearnedState:
             log.error("%s", error)
 
     async def save_every(self, seconds: float) -> None:
-        """Save for ever."""
+        """Save at this interval until cancelled."""
         while True:
             await anyio.sleep(seconds)
             await self.save()

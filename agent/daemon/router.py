@@ -39,7 +39,7 @@ class Router:
         self._servers = servers
 
     async def run(self) -> None:
-        """Route messages for ever."""
+        """Route messages until cancelled."""
         room = anyio.Semaphore(MAX_PARALLEL)
 
         async def receive_query(message: Message) -> None:

@@ -48,7 +48,7 @@ class Watchdog:
         self._served, self._moved_at = 0, clock()
 
     async def run(self, summary: Callable[[], str]) -> None:
-        """Check for ever; `summary` becomes the status that systemd shows."""
+        """Check until cancelled; `summary` becomes the status that systemd shows."""
         interval_s = systemd.watchdog_interval_s() or CHECK_S
         while True:
             stuck = await self.stuck(interval_s)

@@ -94,7 +94,7 @@ class Outbox:
             self._queue(again, self._clock())
 
     async def run(self) -> None:
-        """Publish for ever, everything that is ready at once: the spool bounds how many there are."""
+        """Publish until cancelled, everything that is ready at once: the spool bounds the number."""
         async with anyio.create_task_group() as tasks:
             while True:
                 while not self._ready:

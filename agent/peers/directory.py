@@ -89,7 +89,7 @@ class ServerDirectory:
         ]
 
     async def run(self) -> None:
-        """Check the servers, and listen for new ones, for ever."""
+        """Check the servers, and listen for new ones, until cancelled."""
         cloud = self._registries["cloud"]
         async with anyio.create_task_group() as tasks:
             for registry in self._registries.values():

@@ -41,7 +41,7 @@ Gone = Callable[[str], None]
 async def browse(
     found: Found, gone: Gone, lapsed: Gone | None = None, *, network: AsyncZeroconf | None = None
 ) -> None:
-    """Report every peer that appears, changes or leaves, for ever.
+    """Report every peer that appears, changes or leaves, until cancelled.
 
     Args:
         found: called with the record of a new or changed peer.

@@ -3,10 +3,10 @@
 1. Round trip and upload time are smoothed as TCP smooths its round trip (RFC 6298).
 2. A sample is suspicious when it is off by more than JUMP deviations and a quarter of the mean, or late
    enough to be a TCP retransmission. It is set aside and the path is probed again soon. If the next sample is
-   suspicious too,
-   it replaces the estimate: a changed path is accepted within two probes. If not, the first one was an
-   outlier. An outlier is smoothed in late, unless it was later than expected by at least TCP's minimum
-   retransmission time: then it was a lost segment, which counts as a loss and says nothing about delay.
+   suspicious too, it replaces the estimate: a changed path is accepted within two probes. If not, the first
+   one was an outlier. An outlier is smoothed in late, unless it was later than expected by at least TCP's
+   minimum retransmission time: then it was a lost segment, which counts as a loss and says nothing about
+   delay.
 3. Time that the server reports as its own is subtracted first and estimated apart, so that a slow server is
    not mistaken for a slow path. Each is called slow in comparison with its mean over the last hundred
    samples.

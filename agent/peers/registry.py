@@ -189,7 +189,7 @@ class PeerRegistry:
             peer.wake.set()
 
     async def run(self) -> None:
-        """Check peers for ever."""
+        """Check peers until cancelled."""
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks

@@ -47,7 +47,7 @@ class Reporter:
         self._mqtt.post(self._topics.decision, decision_record(request, answered))
 
     async def serve_metrics(self, address: tuple[str, int] | None) -> None:
-        """Serve `GET /metrics` at a host and port for ever; nothing for None.
+        """Serve `GET /metrics` at a host and port until cancelled; None serves nothing.
 
         Raises:
             ExporterFailed: the address cannot be used.
