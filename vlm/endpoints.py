@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from vlm import replies
+from vlm import server_responses
 from vlm.errors import GenerationFailed, InvalidRequest, ServerNotReady, VlmBusy, VlmError
 from vlm.metrics import Metrics
 from vlm.model import Answer
@@ -110,7 +110,7 @@ class Endpoints:
     ) -> web.StreamResponse:
         done = await self._runtime.answer(asked, deadline_ms=deadline_ms)
         self._measure(model, done)
-        body = replies.completion(*_reply_head(), model, done.result)
+        body = server_responses.completion(*_reply_head(), model, done.result)
         timing = Timing(done.queue_ms, done.compute_ms)
         return web.json_response(body, headers={"Server-Timing": timing.to_header()})
 
@@ -139,15 +139,15 @@ class Endpoints:
             )
             await response.prepare(request)
             while piece is not None:
-                await _event(response, replies.chunk(*head, piece))
+                await _event(response, server_responses.chunk(*head, piece))
                 piece = await pieces.get()
             try:
                 done = await answering
             except VlmError as error:
-                await _event(response, replies.failure(error)[1])
+                await _event(response, server_responses.failure(error)[1])
                 raise
             self._measure(model, done)
-            await _event(response, replies.chunk(*head, None, done.result))
+            await _event(response, server_responses.chunk(*head, None, done.result))
             await response.write(b"data: [DONE]\n\n")
             await response.write_eof()
             return response
@@ -197,7 +197,7 @@ async def _openai_errors(
     try:
         return await handler(request)
     except VlmError as error:
-        status, body = replies.failure(error)
+        status, body = server_responses.failure(error)
         if status == 500:
             log.error("%s", error, exc_info=error.__cause__)
         after = error.retry_after_s if isinstance(error, VlmBusy) else None
@@ -206,13 +206,13 @@ async def _openai_errors(
         return web.json_response(body, status=status, headers=headers)
     except web.HTTPException as error:
         refusal = InvalidRequest(_hint(error), error.reason.lower().replace(" ", "_"), error.status)
-        return web.json_response(replies.failure(refusal)[1], status=error.status)
+        return web.json_response(server_responses.failure(refusal)[1], status=error.status)
     except ConnectionError:
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         bug = GenerationFailed("the server failed on this request; its log says more")
-        return web.json_response(replies.failure(bug)[1], status=500)
+        return web.json_response(server_responses.failure(bug)[1], status=500)
 
 
 def _hint(error: web.HTTPException) -> str:

@@ -17,9 +17,9 @@ from vlm.checkpoint import Checkpoint, Device, Quantization
 from vlm.completion import ModelCard
 from vlm.errors import ModelLoadError
 from vlm.families import family_of
+from vlm.loading_progress import weights_progress
 from vlm.model import VisionModel
 from vlm.processors import load_processor
-from vlm.progress import weights_progress
 
 LEAST_SHARE = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
 """Lower bounds of memory over file size, met by a float32 file: what is refused surely does not fit."""

@@ -12,9 +12,9 @@ from PIL import Image
 from vlm.completion import ModelCard
 from vlm.errors import GenerationFailed, InvalidRequest, OutOfMemory
 from vlm.families import Family
-from vlm.pictures import decode
+from vlm.generation import TokenScore, Transcript, Transcripts
+from vlm.images import decode
 from vlm.schema import ChatRequest, Message
-from vlm.transcript import TokenScore, Transcript, Transcripts
 
 WARM_UP = ChatRequest(None, (Message("user", (Image.new("RGB", (64, 64), "gray"), "What is this?")),), tops=2)
 

@@ -15,8 +15,8 @@ from vlm.checkpoint import Checkpoint, Device
 from vlm.completion import ModelCard
 from vlm.errors import DeadlinePassed, GenerationFailed, InvalidRequest, OutOfMemory, ServerNotReady
 from vlm.loading import load
+from vlm.loading_progress import Report
 from vlm.model import Answer, Ask, VisionModel
-from vlm.progress import Report
 from vlm.schema import ChatRequest
 from vlm.worker import Abandoned, Done, Task, Worker
 

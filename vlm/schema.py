@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from vlm.errors import InvalidRequest
-from vlm.pictures import open_data_url
+from vlm.images import open_data_url
 
 ROLES = ("system", "user", "assistant")
 MAX_STOPS = 4

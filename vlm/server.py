@@ -24,7 +24,7 @@ from vlm.checkpoint import Checkpoint, Device
 from vlm.completion import ModelCard
 from vlm.endpoints import Endpoints
 from vlm.errors import ModelLoadError, OutOfMemory, VlmUnavailable
-from vlm.progress import loading_display
+from vlm.loading_progress import loading_display
 from vlm.runtime import Runtime
 from vlm.sockets import listening
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vlm.errors import InvalidRequest
-from vlm.pictures import decode, open_data_url
+from vlm.images import decode, open_data_url
 from vlm.schema import ChatRequest
 
 Fields = dict[str, Any]

@@ -13,8 +13,8 @@ from vlm.errors import (
     VlmBusy,
     VlmError,
 )
+from vlm.generation import TokenScore
 from vlm.model import Answer
-from vlm.transcript import TokenScore
 
 STATUS = {VlmBusy: 429, DeadlinePassed: 504, ServerNotReady: 503, OutOfMemory: 503, GenerationFailed: 500}
 

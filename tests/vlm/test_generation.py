@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from vlm.transcript import Transcript, Transcripts
+from vlm.generation import Transcript, Transcripts
 
 torch = pytest.importorskip("torch")
 
