@@ -1,1 +1,27 @@
-"""A vision-language model behind an HTTP endpoint: the server, the runtime and the client."""
+"""A vision-language model (VLM) behind an HTTP endpoint with OpenAI's chat-completions schema.
+
+This module exports the client. It imports no model library; the server does, once it loads a model.
+
+Where to find things:
+
+- Client: `client`. A quirk of an OpenAI-compatible server belongs in `dialect`.
+- Server: `server`, `endpoints`, `schema` (requests), `server_responses`, `runtime`, `worker`, `metrics`.
+- Models: `checkpoint`, `loading`, `processors`, `model`, `generation`. A new family belongs in `families`.
+"""
+
+from vlm.client import Ping, VlmClient
+from vlm.completion import Completion, Confidence, ModelCard
+from vlm.errors import VlmBusy, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
+
+__all__ = [
+    "Completion",
+    "Confidence",
+    "ModelCard",
+    "Ping",
+    "VlmBusy",
+    "VlmClient",
+    "VlmError",
+    "VlmRefused",
+    "VlmTimeout",
+    "VlmUnavailable",
+]
