@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,16 +28,8 @@ class Runtime:
     Loading and answering share one thread: torch's thread count and CUDA context belong to it.
     """
 
-    def __init__(
-        self,
-        *,
-        queue: int,
-        batch: int = 1,
-        batch_wait_s: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._clock = clock
-        self._worker = Worker(queue=queue, batch=batch, batch_wait_s=batch_wait_s, clock=clock)
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._models: dict[str, VisionModel] = {}
         self._max_tokens = 0
         self._not_ready: str | None = "starting"
@@ -109,13 +100,13 @@ class Runtime:
         """
         model = self._models[self.card(request.model).id]
         part = _Part(request, self._tokens(request, model.card), on_text)
-        deadline = None if deadline_ms is None else self._clock() + deadline_ms / 1000
+        timeout_s = None if deadline_ms is None else deadline_ms / 1000
         key = (
             None if on_text else model.together(request)
         )  # what was told cannot be taken back and told again
         try:
             return await self._worker.run_together(
-                part, partial(_answer_together, model), key=key, deadline=deadline
+                part, partial(_answer_together, model), key=key, timeout_s=timeout_s
             )
         except OutOfMemory as error:
             self._exhausted = error

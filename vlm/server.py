@@ -27,6 +27,7 @@ from vlm.errors import ModelLoadError, OutOfMemory, VlmUnavailable
 from vlm.loading_progress import loading_display
 from vlm.runtime import Runtime
 from vlm.sockets import listening
+from vlm.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ async def serve(
     if not names or len(set(names)) < len(names):
         raise ModelLoadError("give at least one --model, and a different --name to each")
     stop = stop or _stop_on_signals()
-    runtime = Runtime(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s)
+    runtime = Runtime(Worker(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s))
     runner = web.AppRunner(
         Endpoints(runtime).app(),
         handler_cancellation=True,

@@ -103,12 +103,12 @@ class Worker:
         running = self._running
         return self._clock() - max(task.progress_at for task in running) if running else 0.0
 
-    async def run(self, call: Callable[[Task], Result], *, deadline: float | None = None) -> Done[Result]:
-        """Run `call` on the worker's thread; `deadline` is a reading of `clock`.
+    async def run(self, call: Callable[[Task], Result], *, timeout_s: float | None = None) -> Done[Result]:
+        """Run `call` on the worker's thread within `timeout_s`.
 
         Cancelling this abandons the call. Raises VlmBusy, DeadlinePassed, or what `call` raises.
         """
-        return await self.run_together(None, lambda tasks: [call(tasks[0][0])], key=None, deadline=deadline)
+        return await self.run_together(None, lambda tasks: [call(tasks[0][0])], key=None, timeout_s=timeout_s)
 
     async def run_together(
         self,
@@ -116,15 +116,16 @@ class Worker:
         call: Callable[[Sequence[tuple[Task, Part]]], Sequence[Result | Exception]],
         *,
         key: Hashable | None,
-        deadline: float | None = None,
+        timeout_s: float | None = None,
     ) -> Done[Result]:
         """Run `call` on `part`, and on the parts of those that wait with the same `key`, unless it is None.
 
         `call` gives a result or an exception for each, in their order. Otherwise like `run`.
         """
         loop = asyncio.get_running_loop()
-        task = Task(self._clock, deadline)
-        entry = _Entry(task, part, call, key, loop, loop.create_future(), self._clock())
+        now = self._clock()
+        task = Task(self._clock, None if timeout_s is None else now + timeout_s)
+        entry = _Entry(task, part, call, key, loop, loop.create_future(), now)
         with self._changed:
             # An idle thread takes calls at once, so more than the limit fit then.
             if len(self._waiting) >= self._limit + (0 if self._running else self._batch):

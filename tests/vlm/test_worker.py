@@ -133,7 +133,7 @@ async def test_a_call_past_its_deadline_is_not_begun(worker: Worker, clock: Cloc
 
         async def late() -> None:
             with pytest.raises(DeadlinePassed):
-                await worker.run(ran.append, deadline=clock.now + 1)
+                await worker.run(ran.append, timeout_s=1)
 
         callers.start_soon(late)
         await until(lambda: worker.depth == 1)
@@ -149,7 +149,7 @@ async def test_a_deadline_that_passes_ends_the_running_call(worker: Worker, cloc
         task.check()
 
     with pytest.raises(DeadlinePassed):
-        await worker.run(slow, deadline=clock.now + 1)
+        await worker.run(slow, timeout_s=1)
 
 
 async def test_only_a_call_without_progress_counts_as_stuck(worker: Worker, clock: Clock) -> None:
@@ -227,7 +227,7 @@ async def test_who_goes_or_is_late_leaves_the_batch_and_the_others_stay(
 
     async def ask_late() -> None:
         with pytest.raises(DeadlinePassed):
-            await batching.run_together(2, call, key="a", deadline=clock.now + 1)
+            await batching.run_together(2, call, key="a", timeout_s=1)
 
     async with anyio.create_task_group() as callers:
         callers.start_soon(batching.run, gate)
