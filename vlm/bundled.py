@@ -1,4 +1,4 @@
-"""The checkpoints that come with the package, in the folder of the same name."""
+"""The checkpoints that come with the package, in the folder `bundled`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ FOLDER = Path(__file__).with_suffix("")
 
 
 def names() -> tuple[str, ...]:
-    """Names of the bundled checkpoints, sorted."""
+    """Returns the names of the bundled checkpoints, sorted."""
     return tuple(sorted(config.parent.name for config in FOLDER.glob("*/config.json")))
 
 
 def path(name: str) -> Path:
-    """The folder of a bundled checkpoint. Raises ModelLoadError when there is none of that name."""
+    """Returns the folder of a bundled checkpoint.
+
+    Raises:
+        ModelLoadError: there is no bundled checkpoint of that name.
+    """
     if name not in names():
-        raise ModelLoadError(f"no bundled model {name!r}; there is {', '.join(names()) or 'none at all'}")
+        raise ModelLoadError(f"no bundled model {name!r}; available: {', '.join(names()) or 'none'}")
     return FOLDER / name

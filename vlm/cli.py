@@ -1,4 +1,4 @@
-"""`inarvl-vlm`: serve vision-language models on this machine."""
+"""The command `inarvl-vlm`: serves vision-language models on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(help="Serve vision-language models on this machine.", no_args_
 
 
 class QuantizationChoice(str, Enum):
-    """How weights are held."""
+    """Values of --quantization."""
 
     nf4 = "nf4"
     int8 = "int8"
@@ -26,7 +26,7 @@ class QuantizationChoice(str, Enum):
 
 
 class DeviceChoice(str, Enum):
-    """What computes."""
+    """Values of --device."""
 
     auto = "auto"
     cpu = "cpu"
@@ -36,38 +36,46 @@ class DeviceChoice(str, Enum):
 @app.command("serve")
 def serve_command(
     model: Annotated[
-        list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat to serve several.")
+        list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat for several models.")
     ],
-    listen: Annotated[str, typer.Option(help="unix:/path or host:port.")] = "127.0.0.1:8010",
+    listen: Annotated[
+        str, typer.Option(help="Address: unix:/path or host:port; port 0 selects a free port.")
+    ] = "127.0.0.1:8010",
     name: Annotated[
-        list[str] | None, typer.Option(help="Name to serve the model as; one per --model, in order.")
+        list[str] | None,
+        typer.Option(help="Name to serve the model under; one per --model, in the same order."),
     ] = None,
     quantization: Annotated[
-        QuantizationChoice, typer.Option(help="How weights are held.")
+        QuantizationChoice, typer.Option(help="Format of the weights in memory.")
     ] = QuantizationChoice.nf4,
-    device: Annotated[DeviceChoice, typer.Option(help="What computes.")] = DeviceChoice.auto,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Most output tokens per answer.")] = 64,
+    device: Annotated[DeviceChoice, typer.Option(help="Device that computes.")] = DeviceChoice.auto,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum output tokens per answer.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused as busy.")] = 8,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; torch chooses when left out.")
-    ] = None,
-    drain_s: Annotated[float, typer.Option(min=0, help="Seconds to finish what is in when stopped.")] = 10,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default torch chooses.")] = None,
+    drain_s: Annotated[
+        float, typer.Option(min=0, help="Seconds to finish accepted requests at a stop.")
+    ] = 10,
     stuck_s: Annotated[
-        float, typer.Option(min=1, help="Seconds without a token after which the server gives up.")
+        float,
+        typer.Option(min=1, help="Seconds without a token after which the server exits, to be restarted."),
     ] = 120,
     max_rss_mb: Annotated[
-        int | None, typer.Option(min=1, help="Resident MiB at which the server ends, to be restarted.")
+        int | None,
+        typer.Option(min=1, help="Resident memory in MiB above which the server exits, to be restarted."),
     ] = None,
     max_rss_growth_mb: Annotated[
-        int | None, typer.Option(min=1, help="MiB more than when it was ready at which the server ends.")
+        int | None,
+        typer.Option(
+            min=1, help="Growth of resident memory in MiB, since ready, above which the server exits."
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Requests that may be answered at once.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Maximum requests that are answered in one batch.")] = 1,
     batch_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds to wait for others to answer with the first.")
+        float, typer.Option(min=0, help="Milliseconds that an idle server waits to fill a batch.")
     ] = 0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Serve models over the OpenAI chat-completions schema until told to stop."""
+    """Serve models over HTTP with OpenAI's chat-completions schema, until SIGTERM or Ctrl-C."""
     logs.configure(log_level)
     with explained("inarvl-vlm"):
         options = ServeOptions(
@@ -89,7 +97,7 @@ def serve_command(
 
 @app.command("bundled")
 def bundled_command() -> None:
-    """List the models that come with this package."""
+    """List the bundled models."""
     for known in bundled.names():
         typer.echo(f"bundled:{known}")
 
@@ -98,8 +106,11 @@ def _checkpoints(
     sources: list[str], names: list[str], quantization: QuantizationChoice
 ) -> tuple[Checkpoint, ...]:
     if names and len(names) != len(sources):
-        raise typer.BadParameter(f"{len(sources)} --model need as many --name, or none; {len(names)} given")
-    given: list[str | None] = [*names] if names else [None] * len(sources)
+        raise typer.BadParameter(
+            f"{len(sources)} --model and {len(names)} --name: give one --name per --model, or none"
+        )
+    names_or_none: list[str | None] = [*names] if names else [None] * len(sources)
     return tuple(
-        Checkpoint.at(source, quantization.value, name) for source, name in zip(sources, given, strict=True)
+        Checkpoint.at(source, quantization.value, name)
+        for source, name in zip(sources, names_or_none, strict=True)
     )

@@ -19,7 +19,7 @@ from vlm.model import Answer
 from vlm.runtime import Runtime
 from vlm.schema import ChatRequest
 from vlm.timing import DEADLINE_HEADER, Timing
-from vlm.worker import Done
+from vlm.worker import TimedResult
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +28,14 @@ MAX_PROBE_BYTES = 8 * 2**20
 
 
 class Endpoints:
-    """Handlers over one runtime."""
+    """Handlers of all routes, for one runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._metrics = Metrics(lambda: runtime.waiting)
+        self._metrics = Metrics(lambda: runtime.queue_length)
 
     def app(self) -> web.Application:
-        """An application with every route; run it with handler_cancellation, so that hang-ups are noticed."""
+        """Returns the application; needs handler_cancellation, so that a disconnect stops the request."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_openai_errors])
         app.add_routes(
             [
@@ -55,10 +55,10 @@ class Endpoints:
         outcome = "internal"
         try:
             deadline_ms = _deadline_ms(request)
-            asked = ChatRequest.from_bytes(await request.read())
-            model = self._runtime.card(asked.model).id
-            answer = self._stream if asked.stream else self._whole
-            response = await answer(request, asked, model, deadline_ms)
+            chat_request = ChatRequest.from_bytes(await request.read())
+            model = self._runtime.card(chat_request.model).id
+            respond = self._respond_in_stream if chat_request.stream else self._respond
+            response = await respond(request, chat_request, model, deadline_ms)
             outcome = "ok"
             return response
         except VlmError as error:
@@ -78,12 +78,12 @@ class Endpoints:
         return web.json_response({"object": "list", "data": [card.to_json() for card in self._runtime.cards]})
 
     async def health(self, _request: web.Request) -> web.Response:
-        """GET /healthz: the process lives."""
+        """GET /healthz: the process is alive."""
         return web.json_response({"status": "ok"}, headers={"Server-Timing": Timing(0, 0).to_header()})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """GET /readyz: every model is loaded and warm."""
-        reason = self._runtime.not_ready
+        """GET /readyz: every model is loaded and warmed up."""
+        reason = self._runtime.not_ready_reason
         if reason is not None:
             raise ServerNotReady(reason)
         return web.json_response({"status": "ready"})
@@ -95,7 +95,7 @@ class Endpoints:
         )
 
     async def probe(self, request: web.Request) -> web.Response:
-        """POST /probe: take in the body and forget it, for measuring the link."""
+        """POST /probe: receives and discards the body, to measure the uplink."""
         received = 0
         async for chunk in request.content.iter_any():
             received += len(chunk)
@@ -105,68 +105,70 @@ class Endpoints:
             {"received_bytes": received}, headers={"Server-Timing": Timing(0, 0).to_header()}
         )
 
-    async def _whole(
-        self, _request: web.Request, asked: ChatRequest, model: str, deadline_ms: float | None
+    async def _respond(
+        self, _request: web.Request, chat_request: ChatRequest, model: str, deadline_ms: float | None
     ) -> web.StreamResponse:
-        done = await self._runtime.answer(asked, deadline_ms=deadline_ms)
-        self._measure(model, done)
-        body = server_responses.completion(*_reply_head(), model, done.result)
-        timing = Timing(done.queue_ms, done.compute_ms)
+        timed = await self._runtime.answer(chat_request, deadline_ms=deadline_ms)
+        self._measure(model, timed)
+        body = server_responses.completion(*_id_and_time(), model, timed.result)
+        timing = Timing(timed.queue_ms, timed.compute_ms)
         return web.json_response(body, headers={"Server-Timing": timing.to_header()})
 
-    async def _stream(
-        self, request: web.Request, asked: ChatRequest, model: str, deadline_ms: float | None
+    async def _respond_in_stream(
+        self, request: web.Request, chat_request: ChatRequest, model: str, deadline_ms: float | None
     ) -> web.StreamResponse:
-        if asked.tops is not None:
-            raise InvalidRequest("logprobs do not come with stream: true; ask for one of them", "no_stream")
+        if chat_request.top_logprobs is not None:
+            raise InvalidRequest(
+                "logprobs and stream: true cannot be combined; request one of them", "no_stream"
+            )
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
-        def pass_on(piece: str) -> None:  # on the worker's thread
+        def queue_piece(piece: str) -> None:  # on the worker's thread
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
         answering = asyncio.ensure_future(
-            self._runtime.answer(asked, deadline_ms=deadline_ms, on_text=pass_on)
+            self._runtime.answer(chat_request, deadline_ms=deadline_ms, on_text=queue_piece)
         )
         answering.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             piece = await pieces.get()
             if piece is None:
-                await answering  # an error before the first piece is still an ordinary error reply
-            head = (*_reply_head(), model)
+                await answering  # an error before the first piece is an ordinary error response
+            fields = (*_id_and_time(), model)
             response = web.StreamResponse(
                 headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
             )
             await response.prepare(request)
             while piece is not None:
-                await _event(response, server_responses.chunk(*head, piece))
+                await _event(response, server_responses.chunk(*fields, piece))
                 piece = await pieces.get()
             try:
-                done = await answering
+                timed = await answering
             except VlmError as error:
-                await _event(response, server_responses.failure(error)[1])
+                await _event(response, server_responses.error_response(error)[1])
                 raise
-            self._measure(model, done)
-            await _event(response, server_responses.chunk(*head, None, done.result))
+            self._measure(model, timed)
+            await _event(response, server_responses.chunk(*fields, None, timed.result))
             await response.write(b"data: [DONE]\n\n")
             await response.write_eof()
             return response
         finally:
             answering.cancel()
 
-    def _measure(self, model: str, done: Done[Answer]) -> None:
-        answer = done.result
+    def _measure(self, model: str, timed: TimedResult[Answer]) -> None:
+        answer = timed.result
         self._metrics.measure(
             model,
-            done.queue_ms,
-            done.compute_ms,
-            done.together,
+            timed.queue_ms,
+            timed.compute_ms,
+            timed.batch_size,
             answer.prompt_tokens,
             answer.completion_tokens,
         )
 
 
-def _reply_head() -> tuple[str, int]:
+def _id_and_time() -> tuple[str, int]:
     return f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
 
 
@@ -179,43 +181,43 @@ def _deadline_ms(request: web.Request) -> float | None:
     if header is None:
         return None
     try:
-        left_ms = float(header)
+        deadline_ms = float(header)
     except ValueError:
-        left_ms = math.nan
-    if not math.isfinite(left_ms):
+        deadline_ms = math.nan
+    if not math.isfinite(deadline_ms):
         raise InvalidRequest(
-            f"{DEADLINE_HEADER} must be how many milliseconds are left, not {header!r}", "invalid_deadline"
+            f"{DEADLINE_HEADER} must be a number of milliseconds, not {header!r}", "invalid_deadline"
         )
-    return left_ms
+    return deadline_ms
 
 
 @web.middleware
 async def _openai_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer every error with a JSON body that OpenAI clients understand."""
+    """Answers every error with a JSON body in OpenAI's schema."""
     try:
         return await handler(request)
     except VlmError as error:
-        status, body = server_responses.failure(error)
+        status, body = server_responses.error_response(error)
         if status == 500:
             log.error("%s", error, exc_info=error.__cause__)
-        after = error.retry_after_s if isinstance(error, VlmBusy) else None
-        after = 1 if isinstance(error, ServerNotReady) else after
-        headers = {"Retry-After": f"{after:.0f}"} if after else {}
+        retry_after_s = error.retry_after_s if isinstance(error, VlmBusy) else None
+        retry_after_s = 1 if isinstance(error, ServerNotReady) else retry_after_s
+        headers = {"Retry-After": f"{retry_after_s:.0f}"} if retry_after_s else {}
         return web.json_response(body, status=status, headers=headers)
     except web.HTTPException as error:
-        refusal = InvalidRequest(_hint(error), error.reason.lower().replace(" ", "_"), error.status)
-        return web.json_response(server_responses.failure(refusal)[1], status=error.status)
+        invalid = InvalidRequest(_hint(error), error.reason.lower().replace(" ", "_"), error.status)
+        return web.json_response(server_responses.error_response(invalid)[1], status=error.status)
     except ConnectionError:
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        bug = GenerationFailed("the server failed on this request; its log says more")
-        return web.json_response(server_responses.failure(bug)[1], status=500)
+        bug = GenerationFailed("the server failed on this request; its log contains the details")
+        return web.json_response(server_responses.error_response(bug)[1], status=500)
 
 
 def _hint(error: web.HTTPException) -> str:
     if error.status == 413:
         return "the body is too large; send a smaller image"
-    return f"{error.reason}; ask POST /v1/chat/completions or GET /v1/models, /healthz, /readyz, /metrics"
+    return f"{error.reason}; use POST /v1/chat/completions or GET /v1/models, /healthz, /readyz, /metrics"

@@ -1,4 +1,4 @@
-"""What can go wrong with a model server, on either end of the wire."""
+"""Errors of the model server and of its client."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from inarvl.errors import InarvlError
 
 
 class VlmError(InarvlError):
-    """The root of this package's errors; raised itself when a server answers with something unreadable."""
+    """Base class of this package's errors; raised itself if a server's reply cannot be read."""
 
     code = "vlm_error"
 
 
 class VlmUnavailable(VlmError):
-    """The server cannot be reached, hung up, is still loading, is stopping or failed inside."""
+    """The server cannot be reached, closed the connection, is loading, is stopping, or failed."""
 
     code = "vlm_unavailable"
 
 
 class VlmTimeout(VlmError):
-    """No answer within the time the caller gave."""
+    """The caller's timeout is over."""
 
     code = "vlm_timeout"
 
@@ -27,7 +27,7 @@ class VlmBusy(VlmError):
     """The server's queue is full.
 
     Attributes:
-        retry_after_s: when the server suggests trying again, None when it does not say.
+        retry_after_s: when to try again, in seconds from now; None if the server gives no time.
     """
 
     code = "busy"
@@ -38,11 +38,11 @@ class VlmBusy(VlmError):
 
 
 class VlmRefused(VlmError):
-    """The server will not answer this request however often it is asked.
+    """The server refuses this request; repeating it does not help.
 
     Attributes:
         status: HTTP status, 4xx.
-        reason: the server's own error code, None when it sent none.
+        reason: the server's error code, None if it sent none.
     """
 
     code = "vlm_refused"
@@ -54,7 +54,12 @@ class VlmRefused(VlmError):
 
 
 class InvalidRequest(VlmError):
-    """A request the server refuses; `code` names which rule it breaks."""
+    """A request that the server refuses.
+
+    Attributes:
+        code: names the rule that the request breaks.
+        status: HTTP status of the response.
+    """
 
     code = "invalid_request"
 
@@ -65,36 +70,36 @@ class InvalidRequest(VlmError):
 
 
 class DeadlinePassed(VlmError):
-    """The caller's deadline was over before the answer was."""
+    """The caller's deadline passed before the answer was complete."""
 
     code = "deadline_passed"
 
 
 class ServerNotReady(VlmError):
-    """The server is still loading, or already stopping."""
+    """The server is still loading, or is stopping."""
 
     code = "not_ready"
 
 
 class GenerationFailed(VlmError):
-    """The model failed on this request; the server goes on."""
+    """The model failed on this request; the server continues."""
 
     code = "generation_failed"
 
 
 class OutOfMemory(VlmError):
-    """The model ran out of memory on this request; the server ends, for its supervisor to start afresh."""
+    """A request ran out of memory, or memory is over a limit; the server exits and systemd restarts it."""
 
     code = "out_of_memory"
 
 
 class ModelLoadError(VlmError):
-    """A checkpoint cannot be served as asked; the message says what to do."""
+    """A checkpoint cannot be loaded; the message says what to do."""
 
     code = "model_load"
 
 
 class ListenError(VlmError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the given address."""
 
     code = "listen"

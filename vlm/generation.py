@@ -1,4 +1,8 @@
-"""An answer as it is being generated, token by token."""
+"""Answers while they are being generated: text, end and log-probabilities, token by token.
+
+`transformers` calls this code from inside `generate`: a logits processor before each token, and a stopping
+criterion after it.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +13,49 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TokenScore:
-    """A generated token with its log-probability and the likeliest alternatives', in nats."""
+    """A generated token.
+
+    Attributes:
+        text: the token as text.
+        logprob: its log-probability in nats.
+        alternatives: the most probable tokens at its place, each with its log-probability, best first.
+    """
 
     text: str
     logprob: float
-    tops: tuple[tuple[str, float], ...]
+    alternatives: tuple[tuple[str, float], ...]
 
 
-class Transcript:
-    """Follows one answer of a `generate`: `score` is told each distribution, `advance` each token.
+class Generation:
+    """One answer that is being generated. Call `score` before each token and `advance` after it.
 
-    Scores are taken before temperature and nucleus sampling, so that they are the model's own. Of each token
-    a few numbers are kept, not the whole vocabulary's.
+    Log-probabilities are computed before temperature and nucleus sampling: they are the model's own. Only a
+    few numbers of each token are stored, not the whole vocabulary.
 
     Args:
-        tokenizer: of the model.
-        ends: ids of the tokens that end an answer; they are no part of it.
-        stop: texts that end an answer; neither they nor what follows is part of it.
-        limit: most tokens of the answer.
-        tops: how many alternatives to keep; None keeps no scores.
-        on_token: called at every token; what it raises ends the answer and is kept as `failure`.
-        on_text: called with each new piece of text that no stop can take back any more.
+        tokenizer: the model's tokenizer.
+        end_tokens: ids of the tokens that end an answer; they are not part of it.
+        stop: texts that end an answer; a stop text and everything after it are not part of the answer.
+        max_tokens: most tokens of the answer.
+        top_logprobs: how many alternatives per token to store; None stores no scores.
+        on_token: called for every token. If it raises, this answer ends and the exception becomes `failure`.
+        on_text: called with each new piece of text, once no stop text can remove it any more.
+
+    Attributes:
+        text: the answer so far.
+        tokens: number of tokens so far, the end token included.
+        finished: whether an end token or a stop text has ended the answer.
+        failure: what `on_token` raised, else None.
     """
 
     def __init__(
         self,
         tokenizer: Any,
         *,
-        ends: frozenset[int],
+        end_tokens: frozenset[int],
         stop: tuple[str, ...],
-        limit: int,
-        tops: int | None,
+        max_tokens: int,
+        top_logprobs: int | None,
         on_token: Callable[[], None],
         on_text: Callable[[str], None] | None = None,
     ) -> None:
@@ -48,105 +64,108 @@ class Transcript:
         self.finished = False
         self.failure: Exception | None = None
         self._tokenizer = tokenizer
-        self._ends = ends
+        self._end_tokens = end_tokens
         self._stop = stop
-        self._limit = limit
-        self._tops = tops
+        self._max_tokens = max_tokens
+        self._top_logprobs = top_logprobs
         self._on_token = on_token
         self._on_text = on_text
         self._ids: list[int] = []
         self._scores: list[tuple[int, TokenScore]] = []
-        self._row: Any = None
-        self._told = 0
+        self._logprobs: Any = None
+        self._sent = 0
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.finished or self.failure is not None or self.tokens >= self._limit
+        """Whether generation has ended: finished, failed, or at `max_tokens`."""
+        return self.finished or self.failure is not None or self.tokens >= self._max_tokens
 
     @property
     def scores(self) -> list[TokenScore]:
-        """Of every token that begins before the end of `text`."""
+        """Scores of the tokens that begin before the end of `text`."""
         return [score for start, score in self._scores if start < len(self.text)]
 
     def score(self, logits: Any) -> None:
-        """Note the distribution that the next token will be drawn from, of shape (vocabulary,)."""
-        if self._tops is not None and not self.ended:
-            self._row = logits.float().log_softmax(-1)
+        """Stores the distribution of the next token.
+
+        Args:
+            logits: tensor of shape (vocabulary,).
+        """
+        if self._top_logprobs is not None and not self.ended:
+            self._logprobs = logits.float().log_softmax(-1)
 
     def advance(self, token: int) -> bool:
-        """Take in the newest token; True once the answer has ended."""
+        """Adds the newest token. Returns True once the answer has ended."""
         if self.ended:
             return True
         try:
             self._on_token()
-        except Exception as error:  # of this answer only: others may be generated beside it
+        except Exception as error:  # concerns this answer only, not the others in its batch
             self.failure = error
             return True
         self.tokens += 1
-        if token in self._ends:
+        if token in self._end_tokens:
             self.finished = True
         else:
-            self._take(token)
-        self._tell()
+            self._append(token)
+        self._send()
         return self.ended
 
-    def _take(self, token: int) -> None:
+    def flush(self) -> None:
+        """Sends the rest of the text to `on_text`; call it after the last token."""
+        self._send(last=True)
+
+    def _append(self, token: int) -> None:
         start = len(self.text)
         self._ids.append(token)
         self.text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        if self._row is not None:
+        if self._logprobs is not None:
             self._scores.append((start, self._score_of(token)))
-        cuts = [cut for cut in (self.text.find(stop) for stop in self._stop) if cut >= 0]
-        if cuts:
-            self.text = self.text[: min(cuts)]
+        stops = [index for index in (self.text.find(stop) for stop in self._stop) if index >= 0]
+        if stops:
+            self.text = self.text[: min(stops)]
             self.finished = True
 
     def _score_of(self, token: int) -> TokenScore:
-        best = self._row.topk(self._tops)
-        tops = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         decode = self._tokenizer.decode
-        return TokenScore(
-            decode([token]), float(self._row[token]), tuple((decode([top]), logprob) for top, logprob in tops)
-        )
+        best = self._logprobs.topk(self._top_logprobs)
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        alternatives = tuple((decode([other]), logprob) for other, logprob in pairs)
+        return TokenScore(decode([token]), float(self._logprobs[token]), alternatives)
 
-    def _tell(self, last: bool = False) -> None:
-        settled = len(self.text) if last or self.finished else len(self.text) - self._unsettled()
-        if self._on_text and settled > self._told:
-            self._on_text(self.text[self._told : settled])
-            self._told = settled
+    def _send(self, last: bool = False) -> None:
+        final = len(self.text) if last or self.finished else len(self.text) - self._pending()
+        if self._on_text and final > self._sent:
+            self._on_text(self.text[self._sent : final])
+            self._sent = final
 
-    def flush(self) -> None:
-        """Tell the rest, once no more tokens will come."""
-        self._tell(last=True)
-
-    def _unsettled(self) -> int:
-        """How many characters at the end may still change: half ones, or the beginning of a stop."""
-        halves = len(self.text) - len(self.text.rstrip("\N{REPLACEMENT CHARACTER}"))
-        if halves:
-            return halves
-        sizes = (
+    def _pending(self) -> int:
+        """How many characters at the end may still change: incomplete ones, or the start of a stop text."""
+        incomplete = len(self.text) - len(self.text.rstrip("\N{REPLACEMENT CHARACTER}"))
+        if incomplete:
+            return incomplete
+        matches = (
             size for stop in self._stop for size in range(1, len(stop)) if self.text.endswith(stop[:size])
         )
-        return max(sizes, default=0)
+        return max(matches, default=0)
 
 
-class Transcripts:
-    """Follows all answers of a `generate` from inside: its logits processor and its stopping criterion."""
+class GenerationBatch:
+    """All answers of one call of `generate`: its logits processor and its stopping criterion."""
 
-    def __init__(self, rows: Sequence[Transcript]) -> None:
-        self._rows = rows
+    def __init__(self, generations: Sequence[Generation]) -> None:
+        self._generations = generations
 
     def score(self, _input_ids: Any, logits: Any) -> Any:
-        """A logits processor that changes nothing."""
-        for transcript, row in zip(self._rows, logits, strict=True):
-            transcript.score(row)
+        """A logits processor that only reads; `logits` has shape (answers, vocabulary)."""
+        for generation, row in zip(self._generations, logits, strict=True):
+            generation.score(row)
         return logits
 
     def advance(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
-        """A stopping criterion: which answers have ended, shape (answers,)."""
+        """A stopping criterion: returns which answers have ended, shape (answers,)."""
+        newest = input_ids[:, -1].tolist()
         ended = [
-            transcript.advance(token)
-            for transcript, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True)
+            generation.advance(token) for generation, token in zip(self._generations, newest, strict=True)
         ]
         return input_ids.new_tensor(ended).bool()

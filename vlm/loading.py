@@ -1,4 +1,4 @@
-"""Brings a checkpoint into memory, or says in words why it cannot be."""
+"""Loads a checkpoint into memory; if that fails, the error says why and what to do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from vlm.loading_progress import weights_progress
 from vlm.model import VisionModel
 from vlm.processors import load_processor
 
-LEAST_SHARE = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
-"""Lower bounds of memory over file size, met by a float32 file: what is refused surely does not fit."""
+MIN_MEMORY_RATIO = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
+"""Least memory divided by file size (a float32 file has the smallest ratio)."""
 
 SMALL_BYTES = 200 * 2**20
 
@@ -30,49 +30,54 @@ SMALL_BYTES = 200 * 2**20
 def load(
     checkpoint: Checkpoint, device: Device, max_tokens: int, progress: Callable[[float], None]
 ) -> VisionModel:
-    """Load `checkpoint` onto `device`; `progress` gets the share of its weights that is there, 0 to 1.
+    """Loads `checkpoint` onto `device`.
 
-    Raises ModelLoadError, whose message says what to do.
+    Args:
+        max_tokens: most output tokens per answer; the checkpoint's inarvl.json may set a lower limit.
+        progress: called with the share of the weights that is loaded, from 0 to 1.
+
+    Raises:
+        ModelLoadError: it cannot be served; the message says what to do.
     """
     for module in ("torch", "transformers", "accelerate"):
-        _need(module, f"serving a model needs {module}")
+        _require(module, f"serving a model needs {module}")
     if checkpoint.quantization != "none":
-        _need("bitsandbytes", f"--quantization {checkpoint.quantization} needs bitsandbytes")
+        _require("bitsandbytes", f"--quantization {checkpoint.quantization} needs bitsandbytes")
     import torch
     import transformers
 
-    _hush()
+    _silence_bitsandbytes()
     notes = checkpoint.notes()
-    place = _place(torch, device)
-    with _explained(checkpoint):
+    torch_device = _resolve_device(torch, device)
+    with _load_errors(checkpoint):
         config = transformers.AutoConfig.from_pretrained(checkpoint.source)
         if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             raise ModelLoadError(
-                f"{checkpoint.source} is a {config.model_type} checkpoint, which takes no images; "
-                "choose one of a vision-language family such as SmolVLM, LLaVA or Qwen-VL"
+                f"{checkpoint.source} is a {config.model_type} checkpoint without image input; "
+                "choose a vision-language model such as SmolVLM, LLaVA or Qwen-VL"
             )
         family = family_of(config.model_type)
         quantization = _saved_quantization(config) or checkpoint.quantization
-        _check_memory(torch, checkpoint, place, quantization)
+        _check_memory(torch, checkpoint, torch_device, quantization)
         processor = load_processor(checkpoint.source, config, family)
-        dtype = _dtype(torch, checkpoint, config, place)
+        dtype = _dtype(torch, checkpoint, config, torch_device)
         with weights_progress(progress):
             model, report = transformers.AutoModelForImageTextToText.from_pretrained(
                 checkpoint.source,
                 dtype=dtype,
-                device_map={"": place},
+                device_map={"": torch_device},
                 output_loading_info=True,
-                **_quantizer(transformers, config, checkpoint.quantization, dtype),
+                **_quantization_options(transformers, config, checkpoint.quantization, dtype),
             )
     if report["missing_keys"]:
         raise ModelLoadError(
-            f"{checkpoint.source} lacks {len(report['missing_keys'])} of its weights, such as "
+            f"{len(report['missing_keys'])} weights are missing in {checkpoint.source}, such as "
             f"{min(report['missing_keys'])}; download or save it again"
         )
     if quantization != "none":
-        _release_file(model)
-    if quantization == "nf4" and place == "cpu":
-        _lay_out_inputs(model)
+        _release_loading_memory(model)
+    if quantization == "nf4" and torch_device == "cpu":
+        _make_inputs_contiguous(model)
     card = ModelCard(
         id=checkpoint.name,
         resolutions=tuple(notes.get("resolutions", ())),
@@ -83,36 +88,38 @@ def load(
     return VisionModel(card, family, model.eval(), processor)
 
 
-def _hush() -> None:
-    """Silence what bitsandbytes says at every layer, or about optional kernels that only a hub has."""
+def _silence_bitsandbytes() -> None:
+    """Silences warnings that bitsandbytes repeats for every layer, or about optional kernels from a hub."""
     for module in ("autograd._functions", "backends.cpu.ops"):
         logging.getLogger(f"bitsandbytes.{module}").setLevel(logging.ERROR)
 
 
-def _need(module: str, why: str) -> None:
+def _require(module: str, problem: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise ModelLoadError(f"{why}, which is not installed; pip install 'inarvl[vlm]'")
+        raise ModelLoadError(f"{problem}, which is not installed; pip install 'inarvl[vlm]'")
 
 
-def _place(torch: Any, device: Device) -> str:
+def _resolve_device(torch: Any, device: Device) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelLoadError(
-            "--device cuda: torch sees no CUDA device; install the torch build for this board's JetPack or "
-            "driver, let the service's user open /dev/nvidia* and /dev/nvmap, or use --device cpu"
+            "--device cuda: torch finds no CUDA device; install the torch build for this JetPack or "
+            "driver, give the service's user access to /dev/nvidia* and /dev/nvmap, or use --device cpu"
         )
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
 
 
-def _dtype(torch: Any, checkpoint: Checkpoint, config: Any, place: str) -> Any:
-    if place == "cuda":
+def _dtype(torch: Any, checkpoint: Checkpoint, config: Any, torch_device: str) -> Any:
+    if torch_device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if (checkpoint.weight_bytes() or SMALL_BYTES) < SMALL_BYTES:
-        return torch.float32  # exact, no slower on a CPU, and too small for memory to matter
+        return torch.float32  # exact, not slower on a CPU, and the model is small
     return getattr(config, "dtype", None) or torch.float32
 
 
-def _quantizer(transformers: Any, config: Any, quantization: Quantization, dtype: Any) -> dict[str, Any]:
-    """The option that makes transformers quantize while it loads, or none."""
+def _quantization_options(
+    transformers: Any, config: Any, quantization: Quantization, dtype: Any
+) -> dict[str, Any]:
+    """Returns the option that makes transformers quantize while loading, or no option."""
     if quantization == "none" or _saved_quantization(config):
         return {}
     if quantization == "int8":
@@ -127,7 +134,7 @@ def _quantizer(transformers: Any, config: Any, quantization: Quantization, dtype
 
 
 def _saved_quantization(config: Any) -> str | None:
-    """The form that a checkpoint was saved in when it was quantized before saving."""
+    """Returns the quantization that a checkpoint was saved with, or None."""
     saved = getattr(config, "quantization_config", None)
     if saved is None:
         return None
@@ -137,11 +144,11 @@ def _saved_quantization(config: Any) -> str | None:
     return "int8" if saved.get("load_in_8bit") else str(saved.get("quant_method"))
 
 
-def _release_file(model: Any) -> None:
-    """Give back what quantizing left behind.
+def _release_loading_memory(model: Any) -> None:
+    """Returns memory to the system that loading used and answering does not need.
 
     Weights that stay in 16 bits on the CPU still point into the mapped file and keep all of it resident, and
-    the heap keeps what passed through it: together several times the quantized model.
+    the heap keeps pages that it freed: together several times the size of the quantized model.
     """
     for weight in (*model.parameters(), *model.buffers()):
         if weight.device.type == "cpu" and weight.is_floating_point():
@@ -151,10 +158,11 @@ def _release_file(model: Any) -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _lay_out_inputs(model: Any) -> None:
-    """Copy transposed inputs before 4-bit layers: bitsandbytes' CPU kernel reads them as if they were not.
+def _make_inputs_contiguous(model: Any) -> None:
+    """Copies transposed inputs of 4-bit layers: bitsandbytes' CPU kernel ignores the strides of a tensor.
 
-    Seen with 0.50: wrong results, no error. A vision tower's patches come transposed out of its convolution.
+    Seen with bitsandbytes 0.50: wrong results, no error. A vision tower's convolution returns its patches
+    transposed.
     """
     from bitsandbytes.nn import Linear4bit
 
@@ -163,51 +171,51 @@ def _lay_out_inputs(model: Any) -> None:
             layer.register_forward_pre_hook(lambda _layer, inputs: (inputs[0].contiguous(), *inputs[1:]))
 
 
-def _check_memory(torch: Any, checkpoint: Checkpoint, place: str, quantization: str) -> None:
+def _check_memory(torch: Any, checkpoint: Checkpoint, torch_device: str, quantization: str) -> None:
     size = checkpoint.weight_bytes()
     if size is None:
         return
-    needed = size * LEAST_SHARE.get(quantization, 0.5)
-    free = torch.cuda.mem_get_info()[0] if place == "cuda" else psutil.virtual_memory().available
+    needed = size * MIN_MEMORY_RATIO.get(quantization, 0.5)
+    free = torch.cuda.mem_get_info()[0] if torch_device == "cuda" else psutil.virtual_memory().available
     if needed > free:
-        raise _no_memory(checkpoint, f"needs at least {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free")
+        raise _out_of_memory(
+            checkpoint, f"needs at least {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free"
+        )
 
 
-def _no_memory(checkpoint: Checkpoint, why: str) -> ModelLoadError:
+def _out_of_memory(checkpoint: Checkpoint, problem: str) -> ModelLoadError:
     remedy = "--quantization nf4, " if checkpoint.quantization != "nf4" else ""
-    return ModelLoadError(f"{checkpoint.source} {why}; use {remedy}a smaller model, or stop something else")
+    return ModelLoadError(f"{checkpoint.source} {problem}; use {remedy}a smaller model, or free memory")
 
 
 @contextlib.contextmanager
-def _explained(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what loading raises into a ModelLoadError."""
+def _load_errors(checkpoint: Checkpoint) -> Iterator[None]:
+    """Converts the exceptions of loading to ModelLoadError."""
     source = checkpoint.source
     try:
         yield
     except (ModelLoadError, KeyboardInterrupt):
         raise
     except MemoryError as error:
-        raise _no_memory(checkpoint, "does not fit into memory") from error
-    except (
-        Exception
-    ) as error:  # libraries raise what they like; all of it means that this checkpoint is not served
-        words = " ".join(str(error).split())[:400]
-        if "out of memory" in words or "allocate memory" in words:
-            raise _no_memory(checkpoint, "does not fit into memory") from error
-        if re.search(r"\b(CUDA|GPU)\b", words):
+        raise _out_of_memory(checkpoint, "does not fit into memory") from error
+    except Exception as error:  # the libraries raise exceptions of many classes
+        detail = " ".join(str(error).split())[:400]
+        if "out of memory" in detail or "allocate memory" in detail:
+            raise _out_of_memory(checkpoint, "does not fit into memory") from error
+        if re.search(r"\b(CUDA|GPU)\b", detail):
             raise ModelLoadError(
-                f"{source} needs a CUDA device and libraries built for it ({words}); on a CPU, give "
-                "the checkpoint as it was before it was quantized, with --quantization nf4 and --device cpu"
+                f"{source} needs a CUDA device and libraries built for it ({detail}); on a CPU, use "
+                "the original checkpoint, not quantized, with --quantization nf4 and --device cpu"
             ) from error
         if isinstance(error, OSError) and checkpoint.folder is None:
             raise ModelLoadError(
-                f"{source} is neither a folder here nor could it be fetched from the hub; check the name and "
-                f"the network, or fetch it elsewhere and give its folder ({words})"
+                f"{source} is no folder, and downloading it from the hub failed; check the name and the "
+                f"network, or download it on another machine and give its folder ({detail})"
             ) from error
         if "Safetensor" in type(error).__name__:
-            raise ModelLoadError(f"{source} holds damaged weights ({words}); copy it again") from error
-        if "Transformers does not recognize" in words:
+            raise ModelLoadError(f"{source} contains damaged weights ({detail}); copy it again") from error
+        if "Transformers does not recognize" in detail:
             raise ModelLoadError(
                 f"{source} needs a newer transformers: pip install -U transformers"
             ) from error
-        raise ModelLoadError(f"{source} cannot be loaded: {words}") from error
+        raise ModelLoadError(f"{source} cannot be loaded: {detail}") from error

@@ -1,4 +1,4 @@
-"""Shows how loading goes: bars on a terminal, log lines elsewhere."""
+"""Shows the progress of loading: bars on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 log = logging.getLogger(__name__)
 
 Report = Callable[[str, str, float], None]
-"""(model, stage in words, share done from 0 to 1)."""
+"""Called with (model, stage in words, share done from 0 to 1)."""
 
 
 @contextlib.contextmanager
 def loading_display() -> Iterator[Report]:
-    """A place to report loading to, on standard error."""
+    """Yields a function to report loading to, shown on standard error."""
     if not sys.stderr.isatty():
         yield _log_stages()
         return
@@ -41,11 +41,11 @@ def loading_display() -> Iterator[Report]:
 
 
 def _log_stages() -> Report:
-    told: dict[str, str] = {}
+    logged: dict[str, str] = {}
 
     def show(model: str, stage: str, _share: float) -> None:
-        if told.get(model) != stage:
-            told[model] = stage
+        if logged.get(model) != stage:
+            logged[model] = stage
             log.info("%s: %s", model, stage)
 
     return show
@@ -53,11 +53,11 @@ def _log_stages() -> Report:
 
 @contextlib.contextmanager
 def weights_progress(report: Callable[[float], None]) -> Iterator[None]:
-    """Pass on, as a share from 0 to 1, what transformers' own progress bars would show."""
+    """Reports, as a share from 0 to 1, what transformers' own progress bars would show."""
     from transformers.utils import logging as bars
 
     set_hook = getattr(bars, "set_tqdm_hook", None)
-    if set_hook is None:  # releases without the hook draw their own bars
+    if set_hook is None:  # releases of transformers without the hook draw their own bars
         yield
         return
     previous = set_hook(lambda _factory, args, options: _Bar(report, *args, **options))
@@ -68,7 +68,7 @@ def weights_progress(report: Callable[[float], None]) -> Iterator[None]:
 
 
 class _Bar:
-    """As much of a tqdm bar as transformers uses."""
+    """The part of tqdm's interface that transformers uses."""
 
     def __init__(
         self, report: Callable[[float], None], items: Any = None, total: int | None = None, **_: Any
@@ -76,7 +76,7 @@ class _Bar:
         self._report = report
         self._items = items
         self._total = total or (len(items) if hasattr(items, "__len__") else None)
-        self._seen = 0
+        self._done = 0
 
     def __iter__(self) -> Iterator[Any]:
         for item in self._items:
@@ -93,6 +93,6 @@ class _Bar:
         return lambda *_args, **_options: None
 
     def update(self, count: int = 1) -> None:
-        self._seen += count
+        self._done += count
         if self._total:
-            self._report(min(1.0, self._seen / self._total))
+            self._report(min(1.0, self._done / self._total))

@@ -1,4 +1,4 @@
-"""What the model server counts, for Prometheus."""
+"""Prometheus metrics of the model server."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """A registry of its own, so that several servers can live in one process.
+    """The metrics of one server, in a separate registry so that one process can run several servers.
 
-    The `model` label only ever holds names of loaded models, or "none".
+    The values of the `model` label are bounded: a loaded model's name, or "none".
     """
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
+    def __init__(self, queue_length: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         queue = Gauge("inarvl_vlm_queue_length", "Requests waiting.", registry=self._registry)
-        queue.set_function(waiting)
+        queue.set_function(queue_length)
         self._requests = Counter(
             "inarvl_vlm_requests",
             "Chat completions by outcome.",
@@ -39,14 +39,14 @@ class Metrics:
         )
         self._batch = Histogram(
             "inarvl_vlm_batch_size",
-            "Requests answered together, as each of them sees it.",
+            "Size of the batch that a request was answered in, once per request.",
             buckets=BATCHES,
             registry=self._registry,
         )
         self._tokens = Counter("inarvl_vlm_tokens", "Tokens.", ["model", "kind"], registry=self._registry)
 
     def count(self, model: str | None, outcome: str) -> None:
-        """Count a request; `outcome` is "ok", "hung_up" or an error code."""
+        """Counts a request; `outcome` is "ok", "hung_up" or an error code."""
         self._requests.labels(model or "none", outcome).inc()
 
     def measure(
@@ -54,17 +54,17 @@ class Metrics:
         model: str,
         queue_ms: float,
         compute_ms: float,
-        together: int,
+        batch_size: int,
         prompt_tokens: int,
         completion_tokens: int,
     ) -> None:
-        """Note what an answer took; `together` counts those that were computed with it, itself included."""
-        self._batch.observe(together)
+        """Records the durations and sizes of one answer; `batch_size` includes the answer itself."""
+        self._batch.observe(batch_size)
         self._queue_s.observe(queue_ms / 1000)
         self._compute_s.labels(model).observe(compute_ms / 1000)
         self._tokens.labels(model, "prompt").inc(prompt_tokens)
         self._tokens.labels(model, "completion").inc(completion_tokens)
 
     def render(self) -> bytes:
-        """In the text exposition format."""
+        """Returns all metrics in the Prometheus text format."""
         return generate_latest(self._registry)

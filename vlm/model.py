@@ -1,4 +1,4 @@
-"""A loaded vision-language model: messages in, an answer out."""
+"""A loaded vision-language model: a request in, an answer out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from PIL import Image
 from vlm.completion import ModelCard
 from vlm.errors import GenerationFailed, InvalidRequest, OutOfMemory
 from vlm.families import Family
-from vlm.generation import TokenScore, Transcript, Transcripts
+from vlm.generation import Generation, GenerationBatch, TokenScore
 from vlm.images import decode
 from vlm.schema import ChatRequest, Message
 
-WARM_UP = ChatRequest(None, (Message("user", (Image.new("RGB", (64, 64), "gray"), "What is this?")),), tops=2)
+WARM_UP = ChatRequest(
+    None, (Message("user", (Image.new("RGB", (64, 64), "gray"), "What is this?")),), top_logprobs=2
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said.
+    """An answer of the model.
 
     Attributes:
-        text: the normalised answer.
-        finish_reason: "stop", or "length" when max_tokens cut it short.
-        scores: one per token of the answer, None when the request wanted none.
+        text: the answer, normalised by its family.
+        finish_reason: "stop", or "length" if max_tokens ended it.
+        scores: one per token of the answer, None if the request asked for no log-probabilities.
     """
 
     text: str
@@ -37,13 +39,13 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request with its own limits.
+class BatchItem:
+    """A request of a batch, with its own limits.
 
     Attributes:
         max_tokens: most tokens of the answer.
-        check: called at every token; may raise to end the answer.
-        on_text: gets each settled piece of text.
+        check: called for every token; may raise to end this answer.
+        on_text: called with each new piece of text.
     """
 
     request: ChatRequest
@@ -53,7 +55,7 @@ class Ask:
 
 
 class VisionModel:
-    """A checkpoint in memory. Not thread-safe: whoever owns it asks it one thing at a time."""
+    """A checkpoint in memory. Not thread-safe."""
 
     def __init__(self, card: ModelCard, family: Family, model: Any, processor: Any) -> None:
         self.card = card
@@ -65,15 +67,15 @@ class VisionModel:
         ids = [*configured] if isinstance(configured, list) else [configured, tokenizer.eos_token_id]
         vocabulary = tokenizer.get_vocab()
         ids += [vocabulary.get(stop) for stop in family.stop]
-        self._ends = frozenset(token for token in ids if token is not None)
-        self._controls = [*tokenizer.all_special_tokens, getattr(processor, "image_token", None)]
+        self._end_tokens = frozenset(token for token in ids if token is not None)
+        self._control_tokens = [*tokenizer.all_special_tokens, getattr(processor, "image_token", None)]
         config = model.config.get_text_config()
-        self._window: int | None = getattr(config, "max_position_embeddings", None)
-        tokenizer.padding_side = "left"  # answers continue where the prompts end
+        self._context_length: int | None = getattr(config, "max_position_embeddings", None)
+        tokenizer.padding_side = "left"  # generation continues at the right end of each prompt
         family.prepare(model)
 
     def warm_up(self, check: Callable[[], None]) -> None:
-        """Answer a small question, so that the first real one does not pay for lazy initialisation."""
+        """Answers a small question, so that the first real one does not wait for lazy initialisation."""
         self.generate(WARM_UP, max_tokens=2, check=check)
 
     def generate(
@@ -84,42 +86,46 @@ class VisionModel:
         check: Callable[[], None],
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
-        """Answer `request` in at most `max_tokens` tokens; see Ask.
+        """Answers `request` in at most `max_tokens` tokens; see BatchItem for the arguments.
 
-        Raises InvalidRequest for a request that this model cannot take, OutOfMemory, GenerationFailed, and
-        what `check` raises.
+        Raises:
+            InvalidRequest: this model cannot answer the request.
+            OutOfMemory: the request needs more memory than is free.
+            GenerationFailed: the model failed for another reason.
+            Exception: what `check` raises.
         """
-        (answer,) = self.generate_together([Ask(request, max_tokens, check, on_text)])
+        (answer,) = self.generate_batch([BatchItem(request, max_tokens, check, on_text)])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def together(self, request: ChatRequest) -> str | None:
-        """Requests of which this is the same can be answered together; None goes alone."""
+    def batch_key(self, request: ChatRequest) -> str | None:
+        """Requests with the same key can be answered in one batch; None is answered alone."""
         if request.temperature > 0 or self._processor.tokenizer.pad_token_id is None:
             return None
         return f"{self.card.id} {self._image_options([request])}"
 
-    def generate_together(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
-        """Answer several requests at once; what a `check` raises takes the place of its answer.
+    def generate_batch(self, items: Sequence[BatchItem]) -> list[Answer | Exception]:
+        """Answers several requests at once. If a `check` raises, its exception replaces that answer.
 
-        Raises what `generate` does, without telling which of the requests is to blame.
+        Raises:
+            Exception: as `generate`; the error does not show which of the requests caused it.
         """
         import torch
 
         try:
-            inputs = self._inputs([ask.request for ask in asks])
-            self._fit(int(inputs["input_ids"].shape[1]), max(ask.max_tokens for ask in asks))
-            transcripts = [self._transcript(ask) for ask in asks]
-            rows = Transcripts(transcripts)
-            if asks[0].request.seed is not None:
-                torch.manual_seed(asks[0].request.seed)
+            inputs = self._inputs([item.request for item in items])
+            self._check_length(int(inputs["input_ids"].shape[1]), max(item.max_tokens for item in items))
+            generations = [self._start(item) for item in items]
+            batch = GenerationBatch(generations)
+            if items[0].request.seed is not None:
+                torch.manual_seed(items[0].request.seed)
             with torch.inference_mode():
                 self._model.generate(
                     **inputs,
-                    generation_config=self._plan(asks),
-                    logits_processor=[rows.score],
-                    stopping_criteria=[rows.advance],
+                    generation_config=self._generation_config(items),
+                    logits_processor=[batch.score],
+                    stopping_criteria=[batch.advance],
                 )
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise OutOfMemory(f"{self.card.id} ran out of memory; send a smaller image") from error
@@ -127,42 +133,43 @@ class VisionModel:
             if "allocate memory" in str(error):  # torch's CPU allocator raises a bare RuntimeError
                 raise OutOfMemory(f"{self.card.id} ran out of memory; send a smaller image") from error
             raise GenerationFailed(f"{self.card.id} failed on this request: {error}") from error
-        prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        return [self._answer(*row) for row in zip(asks, transcripts, prompts, strict=True)]
+        prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
+        return [self._answer(*row) for row in zip(items, generations, prompt_tokens, strict=True)]
 
-    def _transcript(self, ask: Ask) -> Transcript:
-        ask.check()
-        return Transcript(
+    def _start(self, item: BatchItem) -> Generation:
+        item.check()
+        return Generation(
             self._processor.tokenizer,
-            ends=self._ends,
-            stop=(*self._family.stop, *ask.request.stop),
-            limit=ask.max_tokens,
-            tops=ask.request.tops,
-            on_token=ask.check,
-            on_text=ask.on_text,
+            end_tokens=self._end_tokens,
+            stop=(*self._family.stop, *item.request.stop),
+            max_tokens=item.max_tokens,
+            top_logprobs=item.request.top_logprobs,
+            on_token=item.check,
+            on_text=item.on_text,
         )
 
-    def _answer(self, ask: Ask, transcript: Transcript, prompt_tokens: int) -> Answer | Exception:
-        if transcript.failure:
-            return transcript.failure
-        transcript.flush()
+    def _answer(self, item: BatchItem, generation: Generation, prompt_tokens: int) -> Answer | Exception:
+        if generation.failure:
+            return generation.failure
+        generation.flush()
         return Answer(
-            text=self._family.normalise(transcript.text),
-            finish_reason="stop" if transcript.finished else "length",
+            text=self._family.normalise(generation.text),
+            finish_reason="stop" if generation.finished else "length",
             prompt_tokens=prompt_tokens,
-            completion_tokens=transcript.tokens,
-            scores=transcript.scores if ask.request.tops is not None else None,
+            completion_tokens=generation.tokens,
+            scores=generation.scores if item.request.top_logprobs is not None else None,
         )
 
     def _inputs(self, requests: Sequence[ChatRequest]) -> Any:
+        """Tokens and pixels of all requests, padded to the same length."""
         prompts = [self._prompt(request) for request in requests]
-        begin = self._processor.tokenizer.bos_token
+        start_token = self._processor.tokenizer.bos_token
         return self._processor(
             text=prompts,
             images=[[decode(image) for image in request.images] for request in requests],
             return_tensors="pt",
             padding=len(requests) > 1,
-            add_special_tokens=not (begin and prompts[0].startswith(begin)),
+            add_special_tokens=not (start_token and prompts[0].startswith(start_token)),
             images_kwargs=self._image_options(requests),
         ).to(self._model.device, dtype=self._model.dtype)
 
@@ -180,31 +187,31 @@ class VisionModel:
     def _part(self, part: str | Image.Image) -> dict[str, str]:
         if isinstance(part, Image.Image):
             return {"type": "image"}
-        for control in self._controls:  # a question is text: it must not forge a turn or place an image
-            if control:
-                part = part.replace(control, " ")
+        for token in self._control_tokens:  # in a question they would forge a turn or add an image
+            if token:
+                part = part.replace(token, " ")
         return {"type": "text", "text": part}
 
-    def _fit(self, prompt_tokens: int, max_tokens: int) -> None:
-        if self._window is not None and prompt_tokens + max_tokens > self._window:
+    def _check_length(self, prompt_tokens: int, max_tokens: int) -> None:
+        if self._context_length is not None and prompt_tokens + max_tokens > self._context_length:
             raise InvalidRequest(
-                f"{prompt_tokens} tokens of prompt and {max_tokens} of answer are more than the "
-                f"{self._window} that {self.card.id} can hold; shorten the question or send a smaller image",
+                f"{prompt_tokens} prompt tokens and {max_tokens} answer tokens exceed the context length "
+                f"{self._context_length} of {self.card.id}; shorten the question or send a smaller image",
                 "prompt_too_long",
             )
 
-    def _plan(self, asks: Sequence[Ask]) -> Any:
-        plan = copy.deepcopy(self._model.generation_config)
-        request = asks[0].request
+    def _generation_config(self, items: Sequence[BatchItem]) -> Any:
+        config = copy.deepcopy(self._model.generation_config)
+        request = items[0].request
         sample = request.temperature > 0
-        plan.update(
-            max_new_tokens=max(ask.max_tokens for ask in asks),
+        config.update(
+            max_new_tokens=max(item.max_tokens for item in items),
             max_length=None,
             do_sample=sample,
             temperature=request.temperature if sample else None,
             top_p=request.top_p if sample else None,
             top_k=0 if sample else None,
-            eos_token_id=sorted(self._ends),
-            pad_token_id=self._processor.tokenizer.pad_token_id or min(self._ends, default=None),
+            eos_token_id=sorted(self._end_tokens),
+            pad_token_id=self._processor.tokenizer.pad_token_id or min(self._end_tokens, default=None),
         )
-        return plan
+        return config

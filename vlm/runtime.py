@@ -1,4 +1,4 @@
-"""The models of one server, asked one thing at a time."""
+"""The models of one server: loads them one after another, then answers requests from the worker's queue."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from vlm.completion import ModelCard
 from vlm.errors import DeadlinePassed, GenerationFailed, InvalidRequest, OutOfMemory, ServerNotReady
 from vlm.loading import load
 from vlm.loading_progress import Report
-from vlm.model import Answer, Ask, VisionModel
+from vlm.model import Answer, BatchItem, VisionModel
 from vlm.schema import ChatRequest
-from vlm.worker import Abandoned, Done, Task, Worker
+from vlm.worker import Abandoned, Task, TimedResult, Worker
 
 log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """Loads checkpoints one after another, then answers from a bounded queue.
+    """Loads checkpoints and answers requests, both on the thread of `worker`.
 
-    Loading and answering share one thread: torch's thread count and CUDA context belong to it.
+    They share one thread because torch's thread count and CUDA context belong to it.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._models: dict[str, VisionModel] = {}
         self._max_tokens = 0
-        self._not_ready: str | None = "starting"
-        self._exhausted: OutOfMemory | None = None
-        self._ended = anyio.Event()
+        self._not_ready_reason: str | None = "starting"
+        self._out_of_memory_error: OutOfMemory | None = None
+        self._out_of_memory = anyio.Event()
 
     @property
-    def not_ready(self) -> str | None:
-        """Why no question is taken now, in words; None when they are."""
-        return self._not_ready
+    def not_ready_reason(self) -> str | None:
+        """Why requests are refused now; None if they are accepted."""
+        return self._not_ready_reason
 
     @property
-    def waiting(self) -> int:
-        """Requests in the queue."""
-        return self._worker.depth
+    def queue_length(self) -> int:
+        """How many requests are waiting."""
+        return self._worker.queue_length
 
     @property
     def cards(self) -> tuple[ModelCard, ...]:
-        """Of the models that are loaded and warm."""
+        """Cards of the models that are loaded and warmed up."""
         return tuple(model.card for model in self._models.values())
 
     def stuck_s(self) -> float:
@@ -64,26 +64,32 @@ class Runtime:
         threads: int | None,
         report: Report,
     ) -> None:
-        """Load and warm up every checkpoint; only then are questions taken. Raises ModelLoadError."""
+        """Loads and warms up every checkpoint; requests are accepted after the last one.
+
+        Raises:
+            ModelLoadError: a checkpoint cannot be served.
+        """
         self._max_tokens = max_tokens
         for number, checkpoint in enumerate(checkpoints, 1):
-            self._not_ready = f"loading {checkpoint.name}, {number} of {len(checkpoints)}"
-            bring = partial(_bring, checkpoint, device, max_tokens, threads, report)
-            self._models[checkpoint.name] = (await self._worker.run(bring)).result
-        self._not_ready = None
+            self._not_ready_reason = f"loading {checkpoint.name}, {number} of {len(checkpoints)}"
+            load_one = partial(_load_and_warm_up, checkpoint, device, max_tokens, threads, report)
+            self._models[checkpoint.name] = (await self._worker.run(load_one)).result
+        self._not_ready_reason = None
 
     def card(self, name: str | None) -> ModelCard:
-        """Of the model that a request means; it need not name the only one.
+        """Returns the card of the model that a request names; None means the only one.
 
-        Raises ServerNotReady, and InvalidRequest for a name that is not served.
+        Raises:
+            ServerNotReady: requests are refused now.
+            InvalidRequest: there is no model of that name, or `name` is None and there are several.
         """
-        if self._not_ready is not None:
-            raise ServerNotReady(f"the server is not ready: {self._not_ready}; try again soon")
+        if self._not_ready_reason is not None:
+            raise ServerNotReady(f"the server is not ready: {self._not_ready_reason}; try again soon")
         if name is None and len(self._models) == 1:
             return self.cards[0]
         if name is None or name not in self._models:
-            asked = f"no model {name!r} here" if name else "name a model"
-            raise InvalidRequest(f"{asked}; there is {', '.join(self._models)}", "model_not_found", 404)
+            problem = f"unknown model {name!r}" if name else "the request names no model"
+            raise InvalidRequest(f"{problem}; available: {', '.join(self._models)}", "model_not_found", 404)
         return self._models[name].card
 
     async def answer(
@@ -92,85 +98,91 @@ class Runtime:
         *,
         deadline_ms: float | None = None,
         on_text: Callable[[str], None] | None = None,
-    ) -> Done[Answer]:
-        """Answer `request`, at the latest `deadline_ms` from now; cancelling this stops the generation.
+    ) -> TimedResult[Answer]:
+        """Answers `request` within `deadline_ms` from now. Cancelling this stops the generation.
 
-        `on_text` is called on the worker's thread. Raises InvalidRequest, VlmBusy, DeadlinePassed,
-        ServerNotReady, GenerationFailed and OutOfMemory.
+        Args:
+            on_text: called on the worker's thread with each new piece of text.
+
+        Raises:
+            InvalidRequest: the model cannot answer this request.
+            VlmBusy, DeadlinePassed, ServerNotReady, GenerationFailed, OutOfMemory: see `vlm.errors`.
         """
         model = self._models[self.card(request.model).id]
-        part = _Part(request, self._tokens(request, model.card), on_text)
-        timeout_s = None if deadline_ms is None else deadline_ms / 1000
-        key = (
-            None if on_text else model.together(request)
-        )  # what was told cannot be taken back and told again
+        item = _Item(request, self._max_tokens_of(request, model.card), on_text)
+        # A failed batch is repeated one by one, and text that was already streamed would be sent twice.
+        batch_key = None if on_text else model.batch_key(request)
         try:
-            return await self._worker.run_together(
-                part, partial(_answer_together, model), key=key, timeout_s=timeout_s
+            return await self._worker.run_batched(
+                item,
+                partial(_answer_batch, model),
+                batch_key=batch_key,
+                timeout_s=None if deadline_ms is None else deadline_ms / 1000,
             )
         except OutOfMemory as error:
-            self._exhausted = error
-            self._ended.set()
+            self._out_of_memory_error = error
+            self._out_of_memory.set()
             raise
 
-    async def exhaustion(self) -> None:
-        """Wait until memory has run out, then raise that OutOfMemory."""
-        await self._ended.wait()
-        if self._exhausted:
-            raise self._exhausted
+    async def wait_out_of_memory(self) -> None:
+        """Waits until a request runs out of memory, then raises its OutOfMemory."""
+        await self._out_of_memory.wait()
+        if self._out_of_memory_error:
+            raise self._out_of_memory_error
 
-    def refuse_more(self) -> None:
-        """Take no new requests; those that are in go on."""
-        self._not_ready = "stopping"
+    def stop_accepting(self) -> None:
+        """Refuses new requests; those already accepted continue."""
+        self._not_ready_reason = "stopping"
 
     def close(self, timeout_s: float) -> bool:
-        """Stop whatever still runs; False when it could not be stopped within `timeout_s`."""
-        self._not_ready = "stopping"
+        """Stops the running request; False if it did not stop within `timeout_s`."""
+        self.stop_accepting()
         return self._worker.close(timeout_s)
 
-    def _tokens(self, request: ChatRequest, card: ModelCard) -> int:
-        """How many to give: over the server's limit is refused, over the model's own is cut to it."""
+    def _max_tokens_of(self, request: ChatRequest, card: ModelCard) -> int:
+        """Most tokens of the answer: over the server's limit is refused, over the model's is reduced."""
         if (request.max_tokens or 0) > self._max_tokens:
             raise InvalidRequest(
-                f"max_tokens is {request.max_tokens} and this server gives at most {self._max_tokens}; "
-                "ask for fewer, or start it with a higher --max-tokens",
+                f"max_tokens is {request.max_tokens}, but the limit of this server is {self._max_tokens}; "
+                "request fewer, or start the server with a higher --max-tokens",
                 "too_many_tokens",
             )
         return min(request.max_tokens or self._max_tokens, card.max_tokens or self._max_tokens)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Item:
     request: ChatRequest
     max_tokens: int
     on_text: Callable[[str], None] | None
 
 
-def _answer_together(model: VisionModel, parts: Sequence[tuple[Task, _Part]]) -> list[Answer | Exception]:
-    """Answer all at once; where one of several is to blame for a failure, each by itself."""
-    if len(parts) > 1:
-        asks = [Ask(part.request, part.max_tokens, task.check) for task, part in parts]
+def _answer_batch(model: VisionModel, items: Sequence[tuple[Task, _Item]]) -> list[Answer | Exception]:
+    """Answers all at once. If one of several fails, each is answered by itself."""
+    if len(items) > 1:
+        batch = [BatchItem(item.request, item.max_tokens, task.check) for task, item in items]
         try:
-            return model.generate_together(asks)
+            return model.generate_batch(batch)
         except (InvalidRequest, GenerationFailed, Abandoned, DeadlinePassed) as error:
-            log.info("answering %d requests one by one: %s", len(parts), error or type(error).__name__)
-    return [_answer_alone(model, task, part) for task, part in parts]
+            reason = str(error) or type(error).__name__
+            log.info("a batch of %d failed, answering one by one: %s", len(items), reason)
+    return [_answer_one(model, task, item) for task, item in items]
 
 
-def _answer_alone(model: VisionModel, task: Task, part: _Part) -> Answer | Exception:
+def _answer_one(model: VisionModel, task: Task, item: _Item) -> Answer | Exception:
     try:
         task.check()
         return model.generate(
-            part.request, max_tokens=part.max_tokens, check=task.check, on_text=part.on_text
+            item.request, max_tokens=item.max_tokens, check=task.check, on_text=item.on_text
         )
     except Exception as error:
         return error
 
 
-def _bring(
+def _load_and_warm_up(
     checkpoint: Checkpoint, device: Device, max_tokens: int, threads: int | None, report: Report, task: Task
 ) -> VisionModel:
-    """Load and warm up, on the worker's thread."""
+    """Runs on the worker's thread."""
 
     def progress(share: float) -> None:
         task.check()
@@ -178,7 +190,7 @@ def _bring(
 
     progress(0.0)
     if threads is not None:
-        _use_threads(threads)
+        _set_threads(threads)
     model = load(checkpoint, device, max_tokens, progress)
     report(checkpoint.name, "warming up", 1.0)
     model.warm_up(task.check)
@@ -186,8 +198,8 @@ def _bring(
     return model
 
 
-def _use_threads(threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # bitsandbytes brings an OpenMP of its own, which reads this
+def _set_threads(threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the separate OpenMP library of bitsandbytes
     import torch
 
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The OpenAI chat-completions schema, as much of it as a vision-language model can honour."""
+"""Requests in the OpenAI chat-completions schema: parsed and validated, as far as a VLM supports it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vlm.images import open_data_url
 
 ROLES = ("system", "user", "assistant")
 MAX_STOPS = 4
-MAX_TOPS = 20
+MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True)
 class Message:
-    """One turn; its parts are texts and opened images in their order."""
+    """One turn of the conversation; `parts` are texts and opened images in their order."""
 
     role: str
     parts: tuple[str | Image.Image, ...]
@@ -27,13 +27,13 @@ class Message:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A checked request.
+    """A valid request.
 
     Attributes:
-        model: None when the request names none.
-        max_tokens: None when the request sets none.
-        temperature: 0 is greedy.
-        tops: alternatives per token to report log-probabilities of; None reports no log-probabilities.
+        model: None if the request names no model.
+        max_tokens: None if the request sets no limit.
+        temperature: 0 means greedy decoding.
+        top_logprobs: alternatives per token to report; None reports no log-probabilities at all.
     """
 
     model: str | None
@@ -43,35 +43,39 @@ class ChatRequest:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    tops: int | None = None
+    top_logprobs: int | None = None
     stream: bool = False
 
     @property
     def images(self) -> tuple[Image.Image, ...]:
-        """Of all messages, in their order; opened, maybe not decoded."""
+        """The images of all messages in their order: opened, not necessarily decoded."""
         parts = (part for message in self.messages for part in message.parts)
         return tuple(part for part in parts if isinstance(part, Image.Image))
 
     @classmethod
     def from_bytes(cls, body: bytes) -> ChatRequest:
-        """Check a request body. Raises InvalidRequest, saying what to do; unknown fields are passed over."""
+        """Parses and validates a request body; ignores unknown fields.
+
+        Raises:
+            InvalidRequest: the body is invalid; the message says what to change.
+        """
         try:
             fields = json.loads(body)
         except (ValueError, RecursionError):
-            raise _refused("the body is not JSON", "invalid_json") from None
+            raise _invalid("the body is not JSON", "invalid_json") from None
         if not isinstance(fields, dict):
-            raise _refused("the body must be a JSON object", "invalid_json")
+            raise _invalid("the body must be a JSON object", "invalid_json")
         if fields.get("n") not in (None, 1):
-            raise _refused("n must be 1; ask again for another answer")
+            raise _invalid("n must be 1; send another request for another answer")
         if fields.get("tools"):
-            raise _refused("tools are not supported; leave them out")
+            raise _invalid("tools are not supported; remove them")
         model = fields.get("model")
         if model is not None and not isinstance(model, str):
-            raise _refused("model must be a string; /v1/models lists the names")
+            raise _invalid("model must be a string; /v1/models lists the names")
         limit = "max_completion_tokens" if fields.get("max_completion_tokens") is not None else "max_tokens"
-        tops = _integer(fields, "top_logprobs", 0, MAX_TOPS)
-        if tops is not None and not fields.get("logprobs"):
-            raise _refused("top_logprobs needs logprobs: true")
+        top_logprobs = _integer(fields, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+        if top_logprobs is not None and not fields.get("logprobs"):
+            raise _invalid("top_logprobs needs logprobs: true")
         return cls(
             model=model,
             messages=_messages(fields.get("messages")),
@@ -80,37 +84,37 @@ class ChatRequest:
             top_p=_number(fields, "top_p", 0.0, 1.0, 1.0),
             seed=_integer(fields, "seed", None, None),
             stop=_stops(fields.get("stop")),
-            tops=(tops or 0) if fields.get("logprobs") else None,
+            top_logprobs=(top_logprobs or 0) if fields.get("logprobs") else None,
             stream=bool(fields.get("stream")),
         )
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
-        raise _refused('messages must be a list such as [{"role": "user", "content": [...]}]')
+        raise _invalid('messages must be a list such as [{"role": "user", "content": [...]}]')
     messages = tuple(_message(entry, index) for index, entry in enumerate(value))
     parts = [part for message in messages for part in message.parts]
     if not any(isinstance(part, Image.Image) for part in parts):
-        raise _refused(
-            "no image: add a part with type image_url and a data URL to the user's content", "missing_image"
+        raise _invalid(
+            "no image: add a part of type image_url with a data URL to the user's content", "missing_image"
         )
     if not any(isinstance(part, str) and part.strip() for part in parts):
-        raise _refused("no question: add a part with type text to the user's content", "missing_question")
+        raise _invalid("no question: add a part of type text to the user's content", "missing_question")
     return messages
 
 
 def _message(entry: object, index: int) -> Message:
     where = f"messages[{index}]"
     if not isinstance(entry, Mapping) or entry.get("role") not in ROLES:
-        raise _refused(f"{where}.role must be one of {', '.join(ROLES)}")
+        raise _invalid(f"{where}.role must be one of {', '.join(ROLES)}")
     content = entry.get("content")
     if isinstance(content, str):
         return Message(entry["role"], (content,))
     if not isinstance(content, list):
-        raise _refused(f"{where}.content must be a string or a list of parts")
+        raise _invalid(f"{where}.content must be a string or a list of parts")
     parts = tuple(_part(part, f"{where}.content[{place}]") for place, part in enumerate(content))
     if entry["role"] != "user" and not all(isinstance(part, str) for part in parts):
-        raise _refused(f"{where}: images belong into the user's messages")
+        raise _invalid(f"{where}: images are allowed in user messages only")
     return Message(entry["role"], parts)
 
 
@@ -123,15 +127,13 @@ def _part(part: object, where: str) -> str | Image.Image:
         url = reference.get("url") if isinstance(reference, Mapping) else reference
         if isinstance(url, str):
             return open_data_url(url)
-    raise _refused(f'{where} must be {{"type": "text", "text": ...}} or {{"type": "image_url", ...}}')
+    raise _invalid(f'{where} must be {{"type": "text", "text": ...}} or {{"type": "image_url", ...}}')
 
 
 def _stops(value: object) -> tuple[str, ...]:
-    stops: Sequence[object] = [] if value is None else [value] if isinstance(value, str) else []
-    if isinstance(value, list):
-        stops = value
+    stops: Sequence[object] = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     if len(stops) > MAX_STOPS or not all(isinstance(stop, str) and stop for stop in stops):
-        raise _refused(f"stop must be a text or a list of at most {MAX_STOPS} texts")
+        raise _invalid(f"stop must be a string or a list of at most {MAX_STOPS} strings")
     return tuple(str(stop) for stop in stops)
 
 
@@ -139,10 +141,10 @@ def _integer(fields: Mapping[str, Any], name: str, low: int | None, high: int | 
     value = fields.get(name)
     if value is None:
         return None
-    fits = isinstance(value, int) and not isinstance(value, bool)
-    if not fits or (low is not None and value < low) or (high is not None and value > high):
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or (low is not None and value < low) or (high is not None and value > high):
         bounds = f" from {low}" if low is not None else ""
-        raise _refused(f"{name} must be a whole number{bounds}{f' to {high}' if high is not None else ''}")
+        raise _invalid(f"{name} must be an integer{bounds}{f' to {high}' if high is not None else ''}")
     return int(value)
 
 
@@ -151,9 +153,9 @@ def _number(fields: Mapping[str, Any], name: str, low: float, high: float, defau
     if value is None:
         return default
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise _refused(f"{name} must be a number from {low:g} to {high:g}")
+        raise _invalid(f"{name} must be a number from {low:g} to {high:g}")
     return float(value)
 
 
-def _refused(message: str, code: str = "invalid_request") -> InvalidRequest:
+def _invalid(message: str, code: str = "invalid_request") -> InvalidRequest:
     return InvalidRequest(message, code)

@@ -1,9 +1,9 @@
-"""The model server as a whole: listen, load, answer, drain.
+"""The model server: listen, load, answer, drain.
 
-1. It listens before it loads, so that /healthz and /readyz tell what goes on.
+1. The server listens before it loads, so that /healthz and /readyz report its state.
 2. Ready means that every model is loaded and has answered once.
-3. SIGTERM and SIGINT stop intake; what is in is answered within the drain time, then the process ends with 0.
-4. A stuck model or exhausted memory ends the server with an error, for its supervisor to start it afresh.
+3. On SIGTERM or SIGINT it refuses new requests, answers the accepted ones within the drain time, and exits 0.
+4. If the model is stuck or memory runs out, the server exits with an error, so that systemd restarts it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ CLOSE_S = 5.0
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What to serve, where and within which limits.
+    """The models to serve, the address, and the limits.
 
     Attributes:
         models: served under their names, which must differ.
-        listen: "unix:/path" or "host:port"; port 0 picks a free one.
-        max_tokens: most output tokens a request may ask for.
+        listen: "unix:/path" or "host:port"; port 0 selects a free port.
+        max_tokens: most output tokens that a request may ask for.
         queue: how many requests may wait; more are refused as busy.
-        threads: CPU threads for torch, None leaves it to torch.
-        drain_s: time for requests that are in when the server is told to stop.
-        stuck_s: time without a token after which a running request counts as stuck.
-        max_rss_bytes: resident memory at which the server ends, None for no limit.
-        max_rss_growth_bytes: likewise, above what it had when it was ready.
-        batch: how many requests may be answered at once.
-        batch_wait_s: how long an idle server waits for others to answer with the first.
+        threads: CPU threads of torch; None lets torch choose.
+        drain_s: time to answer the accepted requests when the server stops.
+        stuck_s: time without a token after which a running request is stuck.
+        max_rss_bytes: resident memory at which the server exits; None for no limit.
+        max_rss_growth_bytes: increase of resident memory, since the server was ready, at which it exits.
+        batch: how many requests may be answered in one batch.
+        batch_wait_s: how long an idle server waits for more requests to fill a batch.
     """
 
     models: tuple[Checkpoint, ...]
@@ -69,7 +69,7 @@ class ServeOptions:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """A server that is ready: `host` is the socket's path and `port` None on a unix socket."""
+    """A server that is ready. On a unix socket, `host` is the socket's path and `port` is None."""
 
     host: str
     port: int | None
@@ -82,14 +82,20 @@ async def serve(
     on_ready: Callable[[ServerInfo], Awaitable[None]] | None = None,
     stop: anyio.Event | None = None,
 ) -> None:
-    """Serve until `stop` is set, or without one until SIGTERM or SIGINT.
+    """Serves until `stop` is set, or without `stop` until SIGTERM or SIGINT.
 
-    `on_ready` is called once, when every model is loaded and warm.
-    Raises ListenError, ModelLoadError, and VlmUnavailable or OutOfMemory when it must be started afresh.
+    Args:
+        on_ready: called once, when every model is loaded and warmed up.
+
+    Raises:
+        ListenError: the address cannot be used.
+        ModelLoadError: a model cannot be loaded, or the names are not different.
+        VlmUnavailable: a request is stuck; the process must be restarted.
+        OutOfMemory: memory ran out or is over its limit; the process must be restarted.
     """
     names = [checkpoint.name for checkpoint in options.models]
     if not names or len(set(names)) < len(names):
-        raise ModelLoadError("give at least one --model, and a different --name to each")
+        raise ModelLoadError("give at least one --model, and each a different --name")
     stop = stop or _stop_on_signals()
     runtime = Runtime(Worker(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s))
     runner = web.AppRunner(
@@ -103,22 +109,24 @@ async def serve(
             await runner.setup()
             await web.SockSite(runner, listener).start()
             address = listener.getsockname()
-            log.info("listening on %s", options.listen if isinstance(address, str) else _written(address))
-            await _first(stop.wait(), _load(runtime, options))
+            log.info(
+                "listening on %s", options.listen if isinstance(address, str) else _format_address(address)
+            )
+            await _run_until_first(stop.wait(), _load(runtime, options))
             if not stop.is_set():
                 host, port = (address, None) if isinstance(address, str) else address[:2]
                 systemd.notify(f"READY=1\nSTATUS=serving {', '.join(names)}")
                 log.info("ready: %s", ", ".join(names))
                 if on_ready:
                     await on_ready(ServerInfo(host, port, runtime.cards))
-                await _first(stop.wait(), _watch(runtime, options), runtime.exhaustion())
+                await _run_until_first(stop.wait(), _watch(runtime, options), runtime.wait_out_of_memory())
             log.info("stopping")
             systemd.notify("STOPPING=1\nSTATUS=draining")
         finally:
-            runtime.refuse_more()
+            runtime.stop_accepting()
             await runner.cleanup()
             if not runtime.close(CLOSE_S):
-                log.warning("the model did not stop within %.0f s", CLOSE_S)
+                log.warning("the running request did not stop within %.0f s", CLOSE_S)
 
 
 async def _load(runtime: Runtime, options: ServeOptions) -> None:
@@ -138,31 +146,36 @@ async def _load(runtime: Runtime, options: ServeOptions) -> None:
 
 
 async def _watch(runtime: Runtime, options: ServeOptions) -> None:
-    """Feed systemd's watchdog as long as requests make progress and memory stays within its limit."""
+    """Feeds systemd's watchdog while requests make progress and memory is below its limits.
+
+    Raises:
+        VlmUnavailable: a request is stuck.
+        OutOfMemory: memory is over a limit.
+    """
     interval_s = systemd.watchdog_interval_s() or WATCH_S
     process = psutil.Process()
     ready_bytes = process.memory_info().rss
     while True:
         stuck_s = runtime.stuck_s()
         if stuck_s > options.stuck_s:
-            raise VlmUnavailable(f"no token for {stuck_s:.0f} s; ending, to be started afresh")
+            raise VlmUnavailable(f"no token for {stuck_s:.0f} s; exiting to be restarted")
         rss_bytes = process.memory_info().rss
         if options.max_rss_bytes is not None and rss_bytes > options.max_rss_bytes:
             raise OutOfMemory(
-                f"{rss_bytes / 2**20:.0f} MiB resident, over the limit; ending, to be started afresh"
+                f"{rss_bytes / 2**20:.0f} MiB resident, over the limit; exiting to be restarted"
             )
-        grown_bytes = rss_bytes - ready_bytes
-        if options.max_rss_growth_bytes is not None and grown_bytes > options.max_rss_growth_bytes:
+        growth_bytes = rss_bytes - ready_bytes
+        if options.max_rss_growth_bytes is not None and growth_bytes > options.max_rss_growth_bytes:
             raise OutOfMemory(
-                f"{grown_bytes / 2**20:.0f} MiB more resident than when it was ready, over the limit; "
-                "ending, to be started afresh"
+                f"{growth_bytes / 2**20:.0f} MiB more resident than when it was ready, over the limit; "
+                "exiting to be restarted"
             )
         systemd.notify("WATCHDOG=1")
         await anyio.sleep(interval_s)
 
 
-async def _first(*coroutines: Coroutine[Any, Any, Any]) -> None:
-    """Run all until the first one ends, cancel the others, and raise what ended it."""
+async def _run_until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Runs all until the first one ends, cancels the others, and raises the error of the first, if any."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -182,6 +195,6 @@ def _stop_on_signals() -> anyio.Event:
     return stop
 
 
-def _written(address: tuple[Any, ...]) -> str:
+def _format_address(address: tuple[Any, ...]) -> str:
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Answers and errors in the shape that OpenAI clients read."""
+"""Response bodies of the server in OpenAI's schema: answers, stream chunks and errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from vlm.model import Answer
 STATUS = {VlmBusy: 429, DeadlinePassed: 504, ServerNotReady: 503, OutOfMemory: 503, GenerationFailed: 500}
 
 
-def completion(reply_id: str, created: int, model: str, answer: Answer) -> dict[str, Any]:
-    """A `chat.completion` object; `created` is in seconds since the epoch."""
+def completion(response_id: str, created: int, model: str, answer: Answer) -> dict[str, Any]:
+    """Returns a `chat.completion` object; `created` is in seconds since the epoch."""
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": answer.text},
@@ -30,7 +30,7 @@ def completion(reply_id: str, created: int, model: str, answer: Answer) -> dict[
     if answer.scores is not None:
         choice["logprobs"] = {"content": [_token(score) for score in answer.scores]}
     return {
-        "id": reply_id,
+        "id": response_id,
         "object": "chat.completion",
         "created": created,
         "model": model,
@@ -40,23 +40,23 @@ def completion(reply_id: str, created: int, model: str, answer: Answer) -> dict[
 
 
 def chunk(
-    reply_id: str, created: int, model: str, text: str | None, ended: Answer | None = None
+    response_id: str, created: int, model: str, text: str | None, answer: Answer | None = None
 ) -> dict[str, Any]:
-    """A `chat.completion.chunk` object: a piece of text, or with `ended` the last one."""
+    """Returns a `chat.completion.chunk` object: a piece of text, or with `answer` the last chunk."""
     delta = {} if text is None else {"role": "assistant", "content": text}
-    reason = ended.finish_reason if ended else None
+    reason = answer.finish_reason if answer else None
     piece: dict[str, Any] = {
-        "id": reply_id,
+        "id": response_id,
         "object": "chat.completion.chunk",
         "created": created,
         "model": model,
         "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
     }
-    return {**piece, "usage": _usage(ended)} if ended else piece
+    return {**piece, "usage": _usage(answer)} if answer else piece
 
 
-def failure(error: VlmError) -> tuple[int, dict[str, Any]]:
-    """HTTP status and body for an error."""
+def error_response(error: VlmError) -> tuple[int, dict[str, Any]]:
+    """Returns the HTTP status and the body for an error."""
     status = error.status if isinstance(error, InvalidRequest) else STATUS.get(type(error), 500)
     kind = "invalid_request_error" if isinstance(error, InvalidRequest) else "server_error"
     return status, {"error": {"message": str(error), "type": kind, "code": error.code}}
@@ -71,10 +71,10 @@ def _usage(answer: Answer) -> dict[str, int]:
 
 
 def _token(score: TokenScore) -> dict[str, Any]:
-    tops = [_scored(text, logprob) for text, logprob in score.tops]
-    return {**_scored(score.text, score.logprob), "top_logprobs": tops}
+    alternatives = [_scored(text, logprob) for text, logprob in score.alternatives]
+    return {**_scored(score.text, score.logprob), "top_logprobs": alternatives}
 
 
 def _scored(text: str, logprob: float) -> dict[str, Any]:
-    # JSON has no infinity, and a masked token's log-probability is one.
+    # The log-probability of a masked token is -infinity, which JSON does not have.
     return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode())}

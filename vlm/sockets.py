@@ -1,4 +1,4 @@
-"""Where a server listens: a unix socket or a TCP port."""
+"""Opens the socket that a server listens on: a unix socket or a TCP port."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from pathlib import Path
 from vlm.errors import ListenError
 
 BACKLOG = 128
-SOCKET_UMASK = 0o117  # leaves 0660: whoever shares the group may ask
+SOCKET_UMASK = 0o117  # mode 0660: members of the group may connect
 
 
 @contextlib.contextmanager
 def listening(address: str) -> Iterator[socket.socket]:
-    """Listen on `unix:/path` or `host:port` (port 0 picks a free one) and clean up afterwards.
+    """Listens on `unix:/path` or `host:port`; closes and removes the socket at exit.
 
-    Raises ListenError for an address of another form, one that another server uses, or no permission.
+    Args:
+        address: port 0 selects a free port.
+
+    Raises:
+        ListenError: the address is invalid or in use, or permission is missing.
     """
     if address.startswith("unix:"):
         path = Path(address.removeprefix("unix:"))
         listener = _listen_unix(path)
-        mine = path.stat().st_ino
+        inode = path.stat().st_ino
     else:
         path = None
         listener = _listen_tcp(*_host_and_port(address))
@@ -34,7 +38,7 @@ def listening(address: str) -> Iterator[socket.socket]:
         listener.close()
         if path is not None:
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == mine:
+                if path.stat().st_ino == inode:
                     path.unlink()
 
 
@@ -58,17 +62,17 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
 def _listen_unix(path: Path) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(SOCKET_UMASK)
+    previous = os.umask(SOCKET_UMASK)
     try:
         listener.bind(str(path))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(
-            f"cannot create the socket {path}: {error.strerror or error}; is its folder there and writable?"
+            f"cannot create the socket {path}: {error.strerror or error}; is its folder missing or read-only?"
         ) from error
     finally:
-        os.umask(before)
+        os.umask(previous)
     return listener
 
 
@@ -76,9 +80,9 @@ def _remove_stale(path: Path) -> None:
     try:
         is_socket = stat.S_ISSOCK(path.stat().st_mode)
     except OSError:
-        return  # nothing there, or bind will say what is wrong
+        return  # the path is free, or bind will report the problem
     if not is_socket:
-        raise ListenError(f"{path} is in the way and is no socket; remove it or listen elsewhere")
+        raise ListenError(f"{path} exists and is no socket; remove it or listen on another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -86,6 +90,6 @@ def _remove_stale(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink()  # left behind by a server that was killed
         except OSError as error:
-            raise ListenError(f"{path} is in the way: {error.strerror or error}") from error
+            raise ListenError(f"cannot replace the socket {path}: {error.strerror or error}") from error
         else:
-            raise ListenError(f"another server is listening on {path}; stop it or listen elsewhere")
+            raise ListenError(f"another server is listening on {path}; stop it or listen on another path")

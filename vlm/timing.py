@@ -1,4 +1,4 @@
-"""How long a server took, as the Server-Timing header says it, and how long it may take."""
+"""Time in HTTP headers: Server-Timing in a response, and the deadline in a request."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import math
 from dataclasses import dataclass
 
 DEADLINE_HEADER = "X-Inarvl-Deadline-Ms"
-"""Request header: milliseconds the caller will wait from now, a duration because clocks differ."""
+"""Request header: milliseconds that the caller waits from now; a duration, because clocks differ."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Time in the server's queue and time it worked; None where it does not tell."""
+    """Time in the server's queue and computing time; None where the server does not report it."""
 
     queue_ms: float | None = None
     compute_ms: float | None = None
 
     def to_header(self) -> str:
-        """`queue;dur=1.2, compute;dur=34.5`, durations in milliseconds (W3C Server Timing)."""
+        """Returns e.g. `queue;dur=1.2, compute;dur=34.5`, in milliseconds (W3C Server Timing)."""
         parts = (("queue", self.queue_ms), ("compute", self.compute_ms))
         return ", ".join(f"{name};dur={ms:.3f}" for name, ms in parts if ms is not None)
 
     @classmethod
     def from_header(cls, header: str | None) -> Timing:
-        """Read what a server sent; metrics of other names and unreadable durations are passed over."""
+        """Reads a header; ignores metrics of other names and invalid durations."""
         found: dict[str, float] = {}
         for metric in (header or "").split(","):
             name, *parameters = (part.strip() for part in metric.split(";"))

@@ -1,11 +1,11 @@
-"""One thread that does the heavy work, behind a bounded queue.
+"""One thread that runs the model, behind a bounded queue.
 
-1. Calls run one at a time, in the order in which they came, but those that may run together do so, up to
-   `batch` at once. An idle worker waits `batch_wait_s` for more of them.
-2. A full queue refuses a call at once; it never blocks.
-3. A call whose caller has gone leaves the queue, or is told at its next `check`.
-4. A call whose deadline is over is not begun, and is told at its next `check`.
-5. Every `check` counts as progress; calls without progress are what `stuck_s` measures.
+1. Calls run one at a time, first in, first out. Calls with the same batch key run together, up to `batch` at
+   once; an idle worker waits `batch_wait_s` for more of them.
+2. A full queue refuses a call immediately; it never blocks.
+3. When its caller is cancelled, a waiting call leaves the queue; a running call stops at its next `check`.
+4. When its timeout is over, a waiting call is not started; a running call stops at its next `check`.
+5. Every `check` counts as progress; `stuck_s` is the time since the last one.
 """
 
 from __future__ import annotations
@@ -20,26 +20,30 @@ from typing import Any, Generic, TypeVar
 
 from vlm.errors import DeadlinePassed, VlmBusy
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Abandoned(Exception):
-    """The caller has gone."""
+    """The caller was cancelled or has disconnected."""
 
 
 @dataclass(frozen=True)
-class Done(Generic[Result]):
-    """A call's result, with how long it waited and ran, and how many ran together."""
+class TimedResult(Generic[Result]):
+    """The result of a call, how long the call waited and ran, and how many calls ran together with it.
+
+    Attributes:
+        batch_size: includes the call itself.
+    """
 
     result: Result
     queue_ms: float
     compute_ms: float
-    together: int = 1
+    batch_size: int = 1
 
 
 class Task:
-    """A call on the worker, as the call itself sees it."""
+    """A call as it is seen from inside: reports progress and learns when to stop."""
 
     def __init__(self, clock: Callable[[], float], deadline: float | None) -> None:
         self._clock = clock
@@ -48,7 +52,12 @@ class Task:
         self.progress_at = clock()
 
     def check(self) -> None:
-        """Say that there is progress. Raises Abandoned or DeadlinePassed when there is no point in more."""
+        """Records progress.
+
+        Raises:
+            Abandoned: the caller no longer waits.
+            DeadlinePassed: the timeout is over.
+        """
         self.progress_at = self._clock()
         if self._abandoned.is_set():
             raise Abandoned
@@ -56,23 +65,30 @@ class Task:
             raise DeadlinePassed("the deadline passed before the answer was ready")
 
     def abandon(self) -> None:
-        """Make the next `check` raise Abandoned."""
+        """Makes the next `check` raise Abandoned."""
         self._abandoned.set()
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _QueuedCall:
     task: Task
-    part: Any
+    item: Any
     call: Callable[[Sequence[tuple[Task, Any]]], Sequence[Any]]
-    key: Hashable | None
+    batch_key: Hashable | None
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Done[Any]]
+    future: asyncio.Future[TimedResult[Any]]
     queued_at: float
 
 
 class Worker:
-    """The thread and its queue. `queue` is how many calls may wait; those that run are not counted."""
+    """The thread and its queue.
+
+    Args:
+        queue: how many calls may wait; running calls are not counted.
+        batch: how many calls may run together.
+        batch_wait_s: how long an idle worker waits for more calls with the same batch key.
+        clock: returns the time in seconds; must not go back.
+    """
 
     def __init__(
         self,
@@ -86,7 +102,7 @@ class Worker:
         self._batch = batch
         self._batch_wait_s = batch_wait_s
         self._clock = clock
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[_QueuedCall] = deque()
         self._running: tuple[Task, ...] = ()
         self._closed = False
         self._changed = threading.Condition()
@@ -94,54 +110,64 @@ class Worker:
         self._thread.start()
 
     @property
-    def depth(self) -> int:
+    def queue_length(self) -> int:
         """How many calls are waiting."""
         return len(self._waiting)
 
     def stuck_s(self) -> float:
-        """Seconds since what runs last made progress; 0 when nothing does."""
+        """Seconds since a running call last made progress; 0 when idle."""
         running = self._running
         return self._clock() - max(task.progress_at for task in running) if running else 0.0
 
-    async def run(self, call: Callable[[Task], Result], *, timeout_s: float | None = None) -> Done[Result]:
-        """Run `call` on the worker's thread within `timeout_s`.
+    async def run(
+        self, call: Callable[[Task], Result], *, timeout_s: float | None = None
+    ) -> TimedResult[Result]:
+        """Runs `call` on the worker's thread, never in a batch. Cancelling this abandons the call.
 
-        Cancelling this abandons the call. Raises VlmBusy, DeadlinePassed, or what `call` raises.
+        Raises:
+            VlmBusy: the queue is full.
+            DeadlinePassed: `timeout_s` is over.
+            Exception: what `call` raises.
         """
-        return await self.run_together(None, lambda tasks: [call(tasks[0][0])], key=None, timeout_s=timeout_s)
+        return await self.run_batched(
+            None, lambda tasks: [call(tasks[0][0])], batch_key=None, timeout_s=timeout_s
+        )
 
-    async def run_together(
+    async def run_batched(
         self,
-        part: Part,
-        call: Callable[[Sequence[tuple[Task, Part]]], Sequence[Result | Exception]],
+        item: Item,
+        call: Callable[[Sequence[tuple[Task, Item]]], Sequence[Result | Exception]],
         *,
-        key: Hashable | None,
+        batch_key: Hashable | None,
         timeout_s: float | None = None,
-    ) -> Done[Result]:
-        """Run `call` on `part`, and on the parts of those that wait with the same `key`, unless it is None.
+    ) -> TimedResult[Result]:
+        """Runs `call` on `item`, together with the waiting items that have the same `batch_key`.
 
-        `call` gives a result or an exception for each, in their order. Otherwise like `run`.
+        `call` returns a result or an exception for each item, in order. An item with the key None runs alone.
+        Otherwise like `run`.
         """
         loop = asyncio.get_running_loop()
         now = self._clock()
         task = Task(self._clock, None if timeout_s is None else now + timeout_s)
-        entry = _Entry(task, part, call, key, loop, loop.create_future(), now)
+        queued = _QueuedCall(task, item, call, batch_key, loop, loop.create_future(), now)
         with self._changed:
-            # An idle thread takes calls at once, so more than the limit fit then.
-            if len(self._waiting) >= self._limit + (0 if self._running else self._batch):
-                raise VlmBusy(f"{self.depth} requests are waiting already; try again later", retry_after_s=1)
-            self._waiting.append(entry)
+            # An idle thread starts a whole batch immediately, so that many more calls fit.
+            if self.queue_length >= self._limit + (0 if self._running else self._batch):
+                raise VlmBusy(
+                    f"{self.queue_length} requests are already waiting; try again later", retry_after_s=1
+                )
+            self._waiting.append(queued)
             self._changed.notify()
         try:
-            return await entry.future
+            return await queued.future
         finally:
-            entry.task.abandon()
+            task.abandon()
             with self._changed:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
+                if queued in self._waiting:
+                    self._waiting.remove(queued)
 
     def close(self, timeout_s: float) -> bool:
-        """Abandon everything and wait for the thread to end; False when it did not within `timeout_s`."""
+        """Abandons all calls and waits for the thread to end; False if it did not within `timeout_s`."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -152,17 +178,17 @@ class Worker:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while entries := self._next():
+        while batch := self._wait_for_batch():
             started_at = self._clock()
-            outcomes = _outcomes(entries)
-            ran_ms = (self._clock() - started_at) * 1000
+            outcomes = _run_batch(batch)
+            compute_ms = (self._clock() - started_at) * 1000
             self._running = ()
-            for entry, outcome in zip(entries, outcomes, strict=True):
-                waited_ms = (started_at - entry.queued_at) * 1000
-                _settle(entry, outcome, waited_ms, ran_ms, len(entries))
+            for queued, outcome in zip(batch, outcomes, strict=True):
+                queue_ms = (started_at - queued.queued_at) * 1000
+                _deliver(queued, outcome, queue_ms, compute_ms, len(batch))
 
-    def _next(self) -> list[_Entry]:
-        """Those to run now; none once the worker is closed."""
+    def _wait_for_batch(self) -> list[_QueuedCall]:
+        """Takes the next calls from the queue, when there are any; none once the worker is closed."""
         with self._changed:
             while not self._closed:
                 if not self._waiting:
@@ -170,56 +196,64 @@ class Worker:
                     continue
                 first = self._waiting[0]
                 wait_s = self._batch_wait_s - (self._clock() - first.queued_at)
-                if self._batch > 1 and first.key is not None and wait_s > 0:
-                    self._changed.wait_for(lambda: self._closed or len(self._mates()) >= self._batch, wait_s)
-                entries = [] if self._closed else self._mates()
-                for entry in entries:
-                    self._waiting.remove(entry)
-                    entry.task.progress_at = self._clock()
-                self._running = tuple(entry.task for entry in entries)
-                if entries:
-                    return entries
+                if self._batch > 1 and first.batch_key is not None and wait_s > 0:
+                    self._changed.wait_for(
+                        lambda: self._closed or len(self._next_batch()) >= self._batch, wait_s
+                    )
+                batch = [] if self._closed else self._next_batch()
+                for queued in batch:
+                    self._waiting.remove(queued)
+                    queued.task.progress_at = self._clock()
+                self._running = tuple(queued.task for queued in batch)
+                if batch:
+                    return batch
             return []
 
-    def _mates(self) -> list[_Entry]:
-        """The first that waits, with those that may run together with it."""
+    def _next_batch(self) -> list[_QueuedCall]:
+        """The first waiting call, and the waiting calls that may run together with it."""
         if not self._waiting:
             return []
         first = self._waiting[0]
-        same = [entry for entry in self._waiting if entry.key is not None and entry.key == first.key]
-        return same[: self._batch] or [first]
+        same_key = [
+            queued
+            for queued in self._waiting
+            if queued.batch_key is not None and queued.batch_key == first.batch_key
+        ]
+        return same_key[: self._batch] or [first]
 
 
-def _outcomes(entries: Sequence[_Entry]) -> list[Any]:
-    """A result or an exception for each, leaving out those whose caller has gone or whose time is over."""
-    found: dict[int, Any] = {}
-    begun = []
-    for place, entry in enumerate(entries):
+def _run_batch(batch: Sequence[_QueuedCall]) -> list[Any]:
+    """Returns a result or an exception for each call; abandoned and late calls do not run."""
+    outcomes: dict[int, Any] = {}
+    started = []
+    for index, queued in enumerate(batch):
         try:
-            entry.task.check()
+            queued.task.check()
         except (Abandoned, DeadlinePassed) as error:
-            found[place] = error
+            outcomes[index] = error
         else:
-            begun.append(place)
-    if begun:
+            started.append(index)
+    if started:
         try:
-            results = entries[0].call([(entries[place].task, entries[place].part) for place in begun])
+            results = batch[0].call([(batch[index].task, batch[index].item) for index in started])
         except Exception as error:
-            results = [error] * len(begun)
-        found.update(zip(begun, results, strict=True))
-    return [found[place] for place in range(len(entries))]
+            results = [error] * len(started)
+        outcomes.update(zip(started, results, strict=True))
+    return [outcomes[index] for index in range(len(batch))]
 
 
-def _settle(entry: _Entry, outcome: Any, waited_ms: float, ran_ms: float, together: int) -> None:
-    def settle() -> None:
-        if entry.future.done():
+def _deliver(queued: _QueuedCall, outcome: Any, queue_ms: float, compute_ms: float, batch_size: int) -> None:
+    """Sends the outcome to the caller's event loop."""
+
+    def resolve() -> None:
+        if queued.future.done():
             return
         if isinstance(outcome, Abandoned):
-            entry.future.set_exception(DeadlinePassed("abandoned"))  # nobody waits for it
+            queued.future.set_exception(DeadlinePassed("abandoned"))  # the caller no longer waits for it
         elif isinstance(outcome, Exception):
-            entry.future.set_exception(outcome)
+            queued.future.set_exception(outcome)
         else:
-            entry.future.set_result(Done(outcome, waited_ms, ran_ms, together))
+            queued.future.set_result(TimedResult(outcome, queue_ms, compute_ms, batch_size))
 
-    if not entry.loop.is_closed():
-        entry.loop.call_soon_threadsafe(settle)
+    if not queued.loop.is_closed():
+        queued.loop.call_soon_threadsafe(resolve)

@@ -1,28 +1,18 @@
-"""Tiny random checkpoints of real families, and real servers over them."""
+"""Builds tiny checkpoints of real families, with random weights."""
 
-import io
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
-from anyio.from_thread import start_blocking_portal
-from PIL import Image
-
-from vlm.checkpoint import Checkpoint
-from vlm.server import ServeOptions, ServerInfo, serve
 
 torch = pytest.importorskip("torch", reason="the vlm extra is not installed")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
-FAMILIES = ("llava", "smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-WINDOW = 2048
+CONTEXT_LENGTH = 2048
 CHAT = (
     "{% for message in messages %}OPEN{{ message['role'] }}: "
     "{% for part in message['content'] %}"
@@ -51,7 +41,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Builds a checkpoint folder of a family once; its random model never chooses the end token."""
+    """Builds the checkpoint folder of a family, once; its random model never generates the end token."""
     root = tmp_path_factory.mktemp("checkpoints")
 
     def build(family: str) -> Path:
@@ -65,72 +55,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return build
 
 
-@pytest.fixture(scope="session")
-def jpeg() -> bytes:
-    """A red 64x48 JPEG."""
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), "red").save(file, "JPEG")
-    return file.getvalue()
-
-
-Running = Callable[..., AbstractContextManager[ServerInfo]]
-
-
-@pytest.fixture(scope="session")
-def running(checkpoint: Callable[[str], Path]) -> Running:
-    """Runs a real server in a thread of its own until the `with` ends."""
-
-    @contextmanager
-    def run(listen: str, families: tuple[str, ...] = ("llava",), **options: Any) -> Iterator[ServerInfo]:
-        models = tuple(Checkpoint.at(str(checkpoint(family)), "nf4") for family in families)
-        settings = ServeOptions(models, listen, "cpu", threads=1, **options)
-        ready: Future[ServerInfo] = Future()
-
-        async def on_ready(info: ServerInfo) -> None:
-            ready.set_result(info)
-
-        with start_blocking_portal() as portal:
-            stop = portal.call(anyio.Event)
-            served = portal.start_task_soon(partial(serve, settings, on_ready=on_ready, stop=stop))
-            served.add_done_callback(
-                lambda ended: None if ready.done() else ready.set_exception(ended.exception())
-            )
-            try:
-                yield ready.result(60)
-            finally:
-                portal.call(stop.set)
-                served.result(60)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def unix_server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server with two models on a unix socket."""
-    path = tmp_path_factory.mktemp("socket") / "vlm.sock"
-    with running(f"unix:{path}", ("llava", "smolvlm"), max_tokens=1500, queue=1):
-        yield f"unix:{path}"
-
-
-@pytest.fixture(scope="session")
-def tcp_server(running: Running) -> Iterator[str]:
-    """URL of a server with one model on TCP."""
-    with running("127.0.0.1:0") as info:
-        yield f"http://{info.host}:{info.port}"
-
-
-def _tokenizer(special: list[str], end: str, image: str, opening: str) -> Any:
-    """Bytes as tokens, so that every text can be written."""
+def _tokenizer(special: list[str], end: str, image: str, start: str) -> Any:
+    """A tokenizer whose tokens are bytes, so that it encodes every text."""
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    spelling = tokenizers.Tokenizer(
+    bytes_only = tokenizers.Tokenizer(
         tokenizers.models.BPE({byte: index for index, byte in enumerate(alphabet)}, merges=[])
     )
-    spelling.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    spelling.decoder = tokenizers.decoders.ByteLevel()
+    bytes_only.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_only.decoder = tokenizers.decoders.ByteLevel()
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=spelling, eos_token=end, pad_token=end, additional_special_tokens=special
+        tokenizer_object=bytes_only, eos_token=end, pad_token=end, additional_special_tokens=special
     )
-    tokenizer.chat_template = CHAT.replace("OPEN", opening).replace("CLOSE", end).replace("IMAGE", image)
+    tokenizer.chat_template = CHAT.replace("OPEN", start).replace("CLOSE", end).replace("IMAGE", image)
     return tokenizer
 
 
@@ -142,7 +78,7 @@ def _text_config(tokenizer: Any) -> dict[str, Any]:
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "num_key_value_heads": 2,
-        "max_position_embeddings": WINDOW,
+        "max_position_embeddings": CONTEXT_LENGTH,
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -154,15 +90,14 @@ VISION = {"hidden_size": 64, "intermediate_size": 128, "patch_size": 8}
 
 def _save(folder: Path, model: Any, tokenizer: Any, *parts: Any) -> None:
     with torch.no_grad():
-        model.lm_head.weight[tokenizer.eos_token_id] = (
-            0  # some other logit is above 0: answers never end early
-        )
+        # Some other logit is above 0, so that the end token is never the best.
+        model.lm_head.weight[tokenizer.eos_token_id] = 0
     for part in (model, *parts):
         part.save_pretrained(folder)
 
 
 def _llava(folder: Path, tower: str = "siglip") -> None:
-    """With a SigLIP tower, or a CLIP tower as in the first LLaVA: a class token more, images are cropped."""
+    """With a SigLIP tower, or with a CLIP tower, which adds a class token and crops images."""
     tokenizer = _tokenizer(["<image>"], "</s>", "<image>\n", "")
     sizes: dict[str, Any] = {**VISION, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
     square = {"height": 32, "width": 32}
@@ -205,7 +140,7 @@ def _smolvlm(folder: Path) -> None:
         size={"longest_edge": 128}, max_image_size={"longest_edge": 32}
     )
     _save(folder, transformers.SmolVLMForConditionalGeneration(config), tokenizer, images, tokenizer)
-    # As a hub checkpoint has it; SmolVLMProcessor itself cannot be built without torchvision.
+    # As in a checkpoint from the hub: SmolVLMProcessor cannot be instantiated without torchvision.
     hub = {"processor_class": "SmolVLMProcessor", "image_seq_len": 4}
     (folder / "processor_config.json").write_text(json.dumps(hub))
     notes = {"resolutions": [32, 64, 128], "max_tokens": 24}

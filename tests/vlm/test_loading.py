@@ -1,4 +1,4 @@
-"""What cannot be loaded is refused with words that say what to do."""
+"""A checkpoint that cannot be loaded gives an error that says what to do."""
 
 import importlib.util
 import json
@@ -21,95 +21,95 @@ Build = Callable[[str], Path]
 
 @pytest.fixture
 def copy(checkpoint: Build, tmp_path: Path) -> Path:
-    """A checkpoint of one's own to damage."""
+    """A copy of a checkpoint, to be damaged."""
     return Path(shutil.copytree(checkpoint("llava"), tmp_path / "copy"))
 
 
-def refusal(source: Path | str, quantization: Quantization = "none", device: Device = "cpu") -> str:
-    with pytest.raises(ModelLoadError) as refused:
+def load_error(source: Path | str, quantization: Quantization = "none", device: Device = "cpu") -> str:
+    with pytest.raises(ModelLoadError) as raised:
         load(Checkpoint.at(str(source), quantization), device, 8, lambda _share: None)
-    return str(refused.value)
+    return str(raised.value)
 
 
-def test_a_folder_that_is_not_there() -> None:
-    assert "there is no folder ./nowhere; give a checkpoint folder, a hub id" in refusal("./nowhere")
+def test_a_folder_that_does_not_exist() -> None:
+    assert "folder ./nowhere does not exist; give a checkpoint folder, a hub id" in load_error("./nowhere")
 
 
 def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
-    assert "holds no config.json" in refusal(tmp_path)
+    assert "holds no config.json" in load_error(tmp_path)
 
 
-def test_an_unknown_bundle() -> None:
-    assert "no bundled model 'nothing'" in refusal("bundled:nothing")
+def test_an_unknown_bundled_model() -> None:
+    assert "no bundled model 'nothing'" in load_error("bundled:nothing")
 
 
 def test_a_hub_id_without_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert "neither a folder here nor could it be fetched from the hub" in refusal("nobody/no-such-model")
+    assert "is no folder, and downloading it from the hub failed" in load_error("nobody/no-such-model")
 
 
 def test_missing_weights(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
-    assert "no file named" in refusal(copy)
+    assert "no file named" in load_error(copy)
 
 
 def test_damaged_weights(copy: Path) -> None:
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    assert "copy it again" in refusal(copy)
+    assert "copy it again" in load_error(copy)
 
 
-def test_weights_of_another_shape_are_not_filled_in_at_random(copy: Path) -> None:
+def test_missing_weights_are_not_initialised_at_random(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     config["text_config"]["num_hidden_layers"] = 3
     (copy / "config.json").write_text(json.dumps(config))
-    assert "lacks 9 of its weights" in refusal(copy)
+    assert "9 weights are missing" in load_error(copy)
 
 
-def test_a_language_model_without_eyes(tmp_path: Path) -> None:
+def test_a_language_model_without_image_input(tmp_path: Path) -> None:
     transformers.LlamaConfig().save_pretrained(tmp_path)
-    assert "is a llama checkpoint, which takes no images" in refusal(tmp_path)
+    assert "is a llama checkpoint without image input" in load_error(tmp_path)
 
 
-def test_an_architecture_from_the_future(copy: Path) -> None:
+def test_an_unknown_architecture(copy: Path) -> None:
     (copy / "config.json").write_text('{"model_type": "llava_2040"}')
-    assert "needs a newer transformers" in refusal(copy)
+    assert "needs a newer transformers" in load_error(copy)
 
 
-def test_a_missing_chat_template_is_replaced_where_the_family_has_one(copy: Path, checkpoint: Build) -> None:
+def test_a_missing_chat_template_is_replaced_if_the_family_has_one(copy: Path, checkpoint: Build) -> None:
     (copy / "chat_template.jinja").unlink()
     load(Checkpoint.at(str(copy), "none"), "cpu", 8, lambda _share: None)
     other = shutil.copytree(checkpoint("smolvlm"), copy.parent / "other")
     (other / "chat_template.jinja").unlink()
-    assert "put chat_template.jinja into its folder" in refusal(other)
+    assert "add chat_template.jinja to its folder" in load_error(other)
 
 
-def test_notes_that_are_no_json(copy: Path) -> None:
+def test_notes_that_are_not_json(copy: Path) -> None:
     (copy / "inarvl.json").write_text("resolutions: 64")
-    assert "mend it or remove it" in refusal(copy)
+    assert "correct or remove it" in load_error(copy)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_where_there_is_none(copy: Path) -> None:
-    assert "use --device cpu" in refusal(copy, device="cuda")
+def test_cuda_without_a_cuda_device(copy: Path) -> None:
+    assert "use --device cpu" in load_error(copy, device="cuda")
 
 
-def test_bitsandbytes_missing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bitsandbytes_not_installed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name)
     )
-    assert "needs bitsandbytes, which is not installed" in refusal(copy, "nf4")
+    assert "needs bitsandbytes, which is not installed" in load_error(copy, "nf4")
 
 
 def test_too_little_memory(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    assert "0.0 GB are free; use --quantization nf4, a smaller model" in refusal(copy)
-    assert "--quantization nf4" not in refusal(copy, "nf4")
+    assert "0.0 GB are free; use --quantization nf4, a smaller model" in load_error(copy)
+    assert "--quantization nf4" not in load_error(copy, "nf4")
 
 
-def test_memory_that_runs_out_while_loading(copy: Path) -> None:
+def test_out_of_memory_while_loading(copy: Path) -> None:
     def exhausted(_share: float) -> None:
         raise MemoryError
 
@@ -118,16 +118,16 @@ def test_memory_that_runs_out_while_loading(copy: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_form_that_needs_cuda_where_there_is_none(copy: Path) -> None:
+def test_a_quantization_that_needs_cuda_without_a_cuda_device(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "fbgemm_fp8"}
     (copy / "config.json").write_text(json.dumps(config))
-    said = refusal(copy)
-    assert "needs a CUDA device" in said
-    assert "as it was before it was quantized, with --quantization nf4" in said
+    message = load_error(copy)
+    assert "needs a CUDA device" in message
+    assert "the original checkpoint, not quantized, with --quantization nf4" in message
 
 
-def test_a_bitsandbytes_without_this_cuda(copy: Path) -> None:
+def test_a_bitsandbytes_built_without_cuda(copy: Path) -> None:
     def broken(_share: float) -> None:
         raise RuntimeError("The installed version of bitsandbytes was compiled without GPU support.")
 
@@ -137,8 +137,8 @@ def test_a_bitsandbytes_without_this_cuda(copy: Path) -> None:
         load(Checkpoint.at(str(copy), "none"), "cpu", 8, broken)
 
 
-def test_4_bit_layers_read_transposed_inputs_as_what_they_are(checkpoint: Build) -> None:
-    """A vision tower's patches come transposed out of its convolution."""
+def test_4_bit_layers_read_transposed_inputs_correctly(checkpoint: Build) -> None:
+    """A vision tower's convolution returns its patches transposed."""
     from bitsandbytes.nn import Linear4bit
 
     model = load(Checkpoint.at(str(checkpoint("llava")), "nf4"), "cpu", 8, lambda _share: None)

@@ -1,4 +1,4 @@
-"""Requests that cannot be honoured are refused by name; the rest is read as OpenAI means it."""
+"""Valid requests are read as OpenAI defines them; others are refused with a message on what to change."""
 
 import base64
 import io
@@ -34,12 +34,12 @@ def ask(*parts: Fields, **fields: Any) -> Fields:
     return {"model": "m", "messages": [{"role": "user", "content": content}], **fields}
 
 
-def read(fields: object) -> ChatRequest:
+def parse(fields: object) -> ChatRequest:
     return ChatRequest.from_bytes(json.dumps(fields).encode())
 
 
-def test_a_full_request_is_read() -> None:
-    request = read(
+def test_every_field_is_parsed() -> None:
+    request = parse(
         ask(
             max_completion_tokens=9,
             max_tokens=3,
@@ -53,70 +53,79 @@ def test_a_full_request_is_read() -> None:
         )
     )
     assert (request.model, request.max_tokens, request.temperature, request.top_p) == ("m", 9, 0.5, 0.9)
-    assert (request.seed, request.stop, request.tops, request.stream) == (7, ("\n",), 2, False)
+    assert (request.seed, request.stop, request.top_logprobs, request.stream) == (7, ("\n",), 2, False)
     image, text = request.messages[0].parts
     assert isinstance(image, Image.Image)
     assert (image.size, text) == ((64, 48), "what?")
 
 
-def test_a_bare_request_is_greedy_and_unscored() -> None:
-    request = read(ask())
-    assert (request.max_tokens, request.temperature, request.tops, request.stop) == (None, 0.0, None, ())
+def test_by_default_a_request_is_greedy_without_logprobs() -> None:
+    request = parse(ask())
+    assert (request.max_tokens, request.temperature, request.top_logprobs, request.stop) == (
+        None,
+        0.0,
+        None,
+        (),
+    )
 
 
-def test_a_string_is_content_too() -> None:
+def test_content_may_be_a_string() -> None:
     fields = ask()
     fields["messages"].insert(0, {"role": "system", "content": "be brief"})
-    assert read(fields).messages[0].parts == ("be brief",)
+    assert parse(fields).messages[0].parts == ("be brief",)
 
 
 @pytest.mark.parametrize(
-    ("fields", "code", "words"),
+    ("fields", "code", "message"),
     [
         ([], "invalid_json", "must be a JSON object"),
         ({}, "invalid_request", "messages must be a list"),
         (ask(model=7), "invalid_request", "model must be a string"),
         (ask(n=2), "invalid_request", "n must be 1"),
-        (ask(tools=[{}]), "invalid_request", "leave them out"),
-        (ask(max_tokens=0), "invalid_request", "max_tokens must be a whole number from 1"),
-        (ask(max_completion_tokens=True), "invalid_request", "max_completion_tokens must be a whole number"),
+        (ask(tools=[{}]), "invalid_request", "remove them"),
+        (ask(max_tokens=0), "invalid_request", "max_tokens must be an integer from 1"),
+        (ask(max_completion_tokens=True), "invalid_request", "max_completion_tokens must be an integer"),
         (ask(temperature="hot"), "invalid_request", "temperature must be a number from 0 to 2"),
         (ask(top_logprobs=2), "invalid_request", "needs logprobs: true"),
         (ask(logprobs=True, top_logprobs=21), "invalid_request", "from 0 to 20"),
-        (ask(stop=[1]), "invalid_request", "stop must be a text or a list"),
+        (ask(stop=[1]), "invalid_request", "stop must be a string or a list"),
         (ask(stop=["a"] * 5), "invalid_request", "at most 4"),
         ({"messages": ["hello"]}, "invalid_request", "messages[0].role must be one of"),
         ({"messages": [{"role": "user", "content": 5}]}, "invalid_request", "messages[0].content must be"),
-        (ask({"type": "text", "text": "what?"}), "missing_image", "add a part with type image_url"),
-        (ask(image_part()), "missing_question", "add a part with type text"),
+        (ask({"type": "text", "text": "what?"}), "missing_image", "add a part of type image_url"),
+        (ask(image_part()), "missing_question", "add a part of type text"),
         (ask({"type": "audio"}), "invalid_request", "messages[0].content[0] must be"),
         (
             {"messages": [{"role": "system", "content": [image_part()]}]},
             "invalid_request",
-            "images belong into the user's messages",
+            "images are allowed in user messages only",
         ),
-        (ask(image_part("http://camera/1.jpg")), "image_not_data_url", "this server fetches nothing"),
+        (ask(image_part("http://camera/1.jpg")), "image_not_data_url", "the server downloads no image"),
         (ask(image_part("file:///etc/passwd")), "image_not_data_url", "must be a data URL"),
-        (ask(image_part("data:image/jpeg,abc")), "image_not_base64", "must read data:image/jpeg;base64"),
-        (ask(image_part("data:image/jpeg;base64,!!!")), "image_not_base64", "base64 is broken"),
-        (ask(image_part(data_url(b"no image"))), "image_undecodable", "send one of JPEG, PNG, WEBP"),
-        (ask(image_part(data_url(encoded("BMP")))), "image_undecodable", "send one of JPEG, PNG, WEBP"),
+        (
+            ask(image_part("data:image/jpeg,abc")),
+            "image_not_base64",
+            "must have the form data:image/jpeg;base64",
+        ),
+        (ask(image_part("data:image/jpeg;base64,!!!")), "image_not_base64", "invalid base64"),
+        (ask(image_part(data_url(b"no image"))), "image_undecodable", "send it as JPEG, PNG or WEBP"),
+        (ask(image_part(data_url(encoded("BMP")))), "image_undecodable", "send it as JPEG, PNG or WEBP"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused(fields: object, code: str, words: str) -> None:
+def test_an_invalid_or_unsupported_request_is_refused(fields: object, code: str, message: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read(fields)
+        parse(fields)
     assert (refused.value.code, refused.value.status) == (code, 400)
-    assert words in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="not JSON"):
         ChatRequest.from_bytes(body)
 
 
-def test_an_image_of_too_many_pixels_is_refused_from_its_header() -> None:
+def test_too_many_pixels_are_refused_before_decoding() -> None:
     bomb = io.BytesIO()
     Image.new("1", (9000, 9000)).save(bomb, "PNG")
     with pytest.raises(InvalidRequest, match="9000x9000 pixels"):
@@ -124,15 +133,15 @@ def test_an_image_of_too_many_pixels_is_refused_from_its_header() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_file_that_is_cut_short_is_refused_when_decoded(kind: str) -> None:
+def test_an_incomplete_file_is_refused_when_decoded(kind: str) -> None:
     image = encoded(kind)
-    picture = open_data_url(data_url(image[: len(image) // 2]))
-    with pytest.raises(InvalidRequest, match="cut short or damaged"):
-        decode(picture)
+    image = open_data_url(data_url(image[: len(image) // 2]))
+    with pytest.raises(InvalidRequest, match="incomplete or damaged"):
+        decode(image)
 
 
-def test_an_image_is_turned_upright() -> None:
+def test_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turned by a quarter
-    picture = open_data_url(data_url(encoded(exif=exif)))
-    assert (picture.size, decode(picture).size) == ((64, 48), (48, 64))
+    exif[0x0112] = 6  # orientation: rotated by 90 degrees
+    image = open_data_url(data_url(encoded(exif=exif)))
+    assert (image.size, decode(image).size) == ((64, 48), (48, 64))

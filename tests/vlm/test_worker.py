@@ -1,4 +1,4 @@
-"""The worker's rules: one at a time, bounded, and nothing is done for a caller who has gone."""
+"""The rules of the worker: one batch at a time, a bounded queue, no work for an abandoned call."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,13 @@ import pytest
 from anyio import to_thread
 
 from vlm.errors import DeadlinePassed, VlmBusy
-from vlm.worker import Abandoned, Done, Task, Worker
+from vlm.worker import Abandoned, Task, TimedResult, Worker
 
 pytestmark = pytest.mark.anyio
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -24,7 +24,7 @@ class Clock:
 
 
 class Gate:
-    """A call that waits for the test, checking as it is told."""
+    """A call that waits until the test opens it, then checks once."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -40,7 +40,7 @@ class Gate:
             self.ended.append(error)
             raise
         self.ended.append(None)
-        return "through"
+        return "passed"
 
 
 @pytest.fixture
@@ -65,16 +65,16 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_a_result_tells_how_long_it_waited_and_ran(worker: Worker, clock: Clock) -> None:
+async def test_a_result_has_its_waiting_and_running_time(worker: Worker, clock: Clock) -> None:
     def work(_task: Task) -> int:
         clock.now += 0.25
         return 7
 
-    done = await worker.run(work)
-    assert (done.result, done.queue_ms, done.compute_ms) == (7, 0, 250)
+    timed = await worker.run(work)
+    assert (timed.result, timed.queue_ms, timed.compute_ms) == (7, 0, 250)
 
 
-async def test_an_error_reaches_its_caller_and_the_worker_goes_on(worker: Worker) -> None:
+async def test_an_error_reaches_its_caller_and_the_worker_continues(worker: Worker) -> None:
     def fail(_task: Task) -> None:
         raise ValueError("no")
 
@@ -83,13 +83,13 @@ async def test_an_error_reaches_its_caller_and_the_worker_goes_on(worker: Worker
     assert (await worker.run(lambda _task: 1)).result == 1
 
 
-async def test_a_full_queue_refuses_at_once(worker: Worker) -> None:
+async def test_a_full_queue_refuses_immediately(worker: Worker) -> None:
     gate = Gate()
     async with anyio.create_task_group() as callers:
         callers.start_soon(worker.run, gate)
         await entered(gate)
         callers.start_soon(worker.run, lambda _task: 1)
-        await until(lambda: worker.depth == 1)
+        await until(lambda: worker.queue_length == 1)
         with pytest.raises(VlmBusy) as refused:
             await worker.run(lambda _task: 2)
         assert refused.value.retry_after_s
@@ -97,23 +97,23 @@ async def test_a_full_queue_refuses_at_once(worker: Worker) -> None:
     assert (await worker.run(lambda _task: 3)).result == 3
 
 
-async def test_a_caller_who_goes_while_waiting_frees_its_place(worker: Worker) -> None:
+async def test_a_cancelled_call_leaves_the_queue(worker: Worker) -> None:
     gate = Gate()
     ran: list[Task] = []
     async with anyio.create_task_group() as callers:
         callers.start_soon(worker.run, gate)
         await entered(gate)
-        async with anyio.create_task_group() as impatient:
-            impatient.start_soon(worker.run, ran.append)
-            await until(lambda: worker.depth == 1)
-            impatient.cancel_scope.cancel()
-        assert worker.depth == 0
+        async with anyio.create_task_group() as cancelled:
+            cancelled.start_soon(worker.run, ran.append)
+            await until(lambda: worker.queue_length == 1)
+            cancelled.cancel_scope.cancel()
+        assert worker.queue_length == 0
         gate.opened.set()
     await worker.run(lambda _task: None)
     assert ran == []
 
 
-async def test_a_caller_who_goes_stops_the_running_call(worker: Worker) -> None:
+async def test_cancelling_stops_the_running_call(worker: Worker) -> None:
     gate = Gate()
     async with anyio.create_task_group() as callers:
         callers.start_soon(worker.run, gate)
@@ -124,25 +124,25 @@ async def test_a_caller_who_goes_stops_the_running_call(worker: Worker) -> None:
     assert [type(error) for error in gate.ended] == [Abandoned]
 
 
-async def test_a_call_past_its_deadline_is_not_begun(worker: Worker, clock: Clock) -> None:
+async def test_a_call_whose_timeout_is_over_is_not_started(worker: Worker, clock: Clock) -> None:
     gate = Gate()
     ran: list[Task] = []
     async with anyio.create_task_group() as callers:
         callers.start_soon(worker.run, gate)
         await entered(gate)
 
-        async def late() -> None:
+        async def run_late() -> None:
             with pytest.raises(DeadlinePassed):
                 await worker.run(ran.append, timeout_s=1)
 
-        callers.start_soon(late)
-        await until(lambda: worker.depth == 1)
+        callers.start_soon(run_late)
+        await until(lambda: worker.queue_length == 1)
         clock.now += 2
         gate.opened.set()
     assert ran == []
 
 
-async def test_a_deadline_that_passes_ends_the_running_call(worker: Worker, clock: Clock) -> None:
+async def test_a_timeout_ends_the_running_call(worker: Worker, clock: Clock) -> None:
     def slow(task: Task) -> None:
         task.check()
         clock.now += 2
@@ -166,7 +166,7 @@ async def test_only_a_call_without_progress_counts_as_stuck(worker: Worker, cloc
     assert [*seen, worker.stuck_s()] == [5, 0, 0]
 
 
-async def test_closing_gives_up_on_a_call_that_never_checks(clock: Clock) -> None:
+async def test_close_returns_false_while_a_call_never_checks(clock: Clock) -> None:
     worker, gate = Worker(queue=1, clock=clock), Gate()
     async with anyio.create_task_group() as callers:
         callers.start_soon(worker.run, gate)
@@ -177,120 +177,118 @@ async def test_closing_gives_up_on_a_call_that_never_checks(clock: Clock) -> Non
         callers.cancel_scope.cancel()
 
 
-Parts = Sequence[tuple[Task, int]]
+Items = Sequence[tuple[Task, int]]
 
 
-class Together:
-    """A call that notes which parts came together, and doubles each."""
+class Doubling:
+    """A call that records its batches and doubles each item."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
 
-    def __call__(self, parts: Parts) -> list[int | Exception]:
-        self.batches.append([part for _, part in parts])
-        return [part * 2 for _, part in parts]
+    def __call__(self, items: Items) -> list[int | Exception]:
+        self.batches.append([item for _, item in items])
+        return [item * 2 for _, item in items]
 
 
 @pytest.fixture
-def batching(clock: Clock) -> Iterator[Worker]:
+def batch_worker(clock: Clock) -> Iterator[Worker]:
     worker = Worker(queue=9, batch=3, clock=clock)
     yield worker
     assert worker.close(30)
 
 
-async def test_calls_of_the_same_key_run_together(batching: Worker) -> None:
-    gate, call, results = Gate(), Together(), dict[int, Done[int]]()
+async def test_calls_with_the_same_key_run_together(batch_worker: Worker) -> None:
+    gate, call, results = Gate(), Doubling(), dict[int, TimedResult[int]]()
 
-    async def ask(part: int, key: str | None) -> None:
-        results[part] = await batching.run_together(part, call, key=key)
+    async def ask(item: int, key: str | None) -> None:
+        results[item] = await batch_worker.run_batched(item, call, batch_key=key)
 
     async with anyio.create_task_group() as callers:
-        callers.start_soon(batching.run, gate)
+        callers.start_soon(batch_worker.run, gate)
         await entered(gate)
         keys = ["a", "b", "a", None, None, "a", "a"]
-        for part, key in enumerate(keys):
-            callers.start_soon(ask, part, key)
-            await until(lambda expected=part + 1: batching.depth == expected)
+        for item, key in enumerate(keys):
+            callers.start_soon(ask, item, key)
+            await until(lambda expected=item + 1: batch_worker.queue_length == expected)
         gate.opened.set()
     assert call.batches == [[0, 2, 5], [1], [3], [4], [6]]
-    assert {part: done.result for part, done in results.items()} == {part: 2 * part for part in range(7)}
-    assert [results[part].together for part in range(7)] == [3, 1, 3, 1, 1, 3, 1]
+    assert {item: timed.result for item, timed in results.items()} == {item: 2 * item for item in range(7)}
+    assert [results[item].batch_size for item in range(7)] == [3, 1, 3, 1, 1, 3, 1]
 
 
-async def test_who_goes_or_is_late_leaves_the_batch_and_the_others_stay(
-    batching: Worker, clock: Clock
-) -> None:
-    gate, call, results = Gate(), Together(), list[int]()
+async def test_cancelled_and_late_calls_leave_the_batch(batch_worker: Worker, clock: Clock) -> None:
+    gate, call, results = Gate(), Doubling(), list[int]()
 
-    async def ask(part: int) -> None:
-        results.append((await batching.run_together(part, call, key="a")).result)
+    async def ask(item: int) -> None:
+        results.append((await batch_worker.run_batched(item, call, batch_key="a")).result)
 
     async def ask_late() -> None:
         with pytest.raises(DeadlinePassed):
-            await batching.run_together(2, call, key="a", timeout_s=1)
+            await batch_worker.run_batched(2, call, batch_key="a", timeout_s=1)
 
     async with anyio.create_task_group() as callers:
-        callers.start_soon(batching.run, gate)
+        callers.start_soon(batch_worker.run, gate)
         await entered(gate)
-        async with anyio.create_task_group() as impatient:
-            impatient.start_soon(ask, 0)
-            await until(lambda: batching.depth == 1)
+        async with anyio.create_task_group() as cancelled:
+            cancelled.start_soon(ask, 0)
+            await until(lambda: batch_worker.queue_length == 1)
             callers.start_soon(ask, 1)
             callers.start_soon(ask_late)
             callers.start_soon(ask, 3)
-            await until(lambda: batching.depth == 4)
-            impatient.cancel_scope.cancel()
+            await until(lambda: batch_worker.queue_length == 4)
+            cancelled.cancel_scope.cancel()
         clock.now += 2
         gate.opened.set()
     assert call.batches == [[1, 3]]
     assert sorted(results) == [2, 6]
 
 
-async def test_one_failure_in_a_batch_is_its_callers_alone(batching: Worker) -> None:
+async def test_one_failure_in_a_batch_reaches_only_its_caller(batch_worker: Worker) -> None:
     gate, results = Gate(), list[object]()
 
-    def call(parts: Parts) -> list[int | Exception]:
-        return [ValueError("odd") if part % 2 else part for _, part in parts]
+    def call(items: Items) -> list[int | Exception]:
+        return [ValueError("odd") if item % 2 else item for _, item in items]
 
-    async def ask(part: int) -> None:
+    async def ask(item: int) -> None:
         try:
-            results.append((await batching.run_together(part, call, key="a")).result)
+            results.append((await batch_worker.run_batched(item, call, batch_key="a")).result)
         except ValueError as error:
             results.append(str(error))
 
     async with anyio.create_task_group() as callers:
-        callers.start_soon(batching.run, gate)
+        callers.start_soon(batch_worker.run, gate)
         await entered(gate)
-        for part in range(3):
-            callers.start_soon(ask, part)
-        await until(lambda: batching.depth == 3)
+        for item in range(3):
+            callers.start_soon(ask, item)
+        await until(lambda: batch_worker.queue_length == 3)
         gate.opened.set()
     assert sorted(results, key=str) == [0, 2, "odd"]
 
 
-async def test_an_idle_worker_waits_for_company_until_the_batch_is_full() -> None:
-    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Together()
+async def test_an_idle_worker_waits_until_the_batch_is_full() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Doubling()
     with anyio.fail_after(30):
         async with anyio.create_task_group() as callers:
-            for part in range(3):
-                callers.start_soon(partial(worker.run_together, part, call, key="a"))
+            for item in range(3):
+                callers.start_soon(partial(worker.run_batched, item, call, batch_key="a"))
         assert sorted(call.batches[0]) == [0, 1, 2]
-        await worker.run(lambda _task: None)  # which has no key, and so waits for nobody
+        await worker.run(lambda _task: None)  # without a key there is nothing to wait for
     assert worker.close(30)
 
 
-async def test_an_idle_worker_waits_for_company_no_longer_than_it_may() -> None:
-    worker, call = Worker(queue=9, batch=3, batch_wait_s=0.01), Together()
+async def test_an_idle_worker_waits_no_longer_than_batch_wait_s() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=0.01), Doubling()
     with anyio.fail_after(30):
-        assert (await worker.run_together(4, call, key="a")).result == 8
+        assert (await worker.run_batched(4, call, batch_key="a")).result == 8
     assert worker.close(30)
 
 
-async def test_a_worker_that_waits_for_company_can_be_closed() -> None:
-    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Together()
+async def test_a_worker_that_waits_to_fill_a_batch_can_be_closed() -> None:
+    worker, call = Worker(queue=9, batch=3, batch_wait_s=60), Doubling()
     async with anyio.create_task_group() as callers:
-        callers.start_soon(partial(worker.run_together, 1, call, key="a"))
-        await until(lambda: worker.depth == 1)
+        callers.start_soon(partial(worker.run_batched, 1, call, batch_key="a"))
+        await until(lambda: worker.queue_length == 1)
         assert await to_thread.run_sync(worker.close, 30)
         callers.cancel_scope.cancel()
     assert call.batches == []
