@@ -1,4 +1,4 @@
-"""Telling devices that an endpoint is here: by zeroconf on the LAN, by a retained MQTT record on a WAN."""
+"""Announces an endpoint to devices: by zeroconf on the LAN, by a retained MQTT record on a WAN."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from inarvl.errors import InarvlError
 log = logging.getLogger(__name__)
 
 TOPIC = "inarvl/peers"
-GOODBYE_S = 2.0
+CLEAR_RECORD_S = 2.0
 
 
 class AnnounceFailed(InarvlError):
-    """The endpoint cannot be announced as asked."""
+    """The endpoint cannot be announced with the given options."""
 
     code = "announce_failed"
 
 
 @asynccontextmanager
 async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIterator[None]:
-    """Announce `record` over zeroconf until the block is left, then say goodbye.
+    """Announces `record` by zeroconf; withdraws it at the end of the block.
 
     Args:
-        interfaces: addresses of the interfaces to announce it on; none for all.
+        interfaces: addresses of the network interfaces to announce on; empty for all.
 
     Raises:
-        AnnounceFailed: an interface has no such address.
+        AnnounceFailed: no interface has such an address, or the host of the record has none.
     """
     parts = urlparse(record.url)
     addresses = _addresses(parts.hostname or "")
@@ -55,7 +55,7 @@ async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIte
         network = AsyncZeroconf(interfaces=list(interfaces)) if interfaces else AsyncZeroconf()
     except OSError as error:
         raise AnnounceFailed(
-            f"cannot announce on {', '.join(interfaces)} ({error}): see ip address"
+            f"cannot announce on {', '.join(interfaces)} ({error}): `ip address` lists the valid ones"
         ) from None
     try:
         await (await network.async_register_service(info, allow_name_change=True))
@@ -70,21 +70,24 @@ async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIte
 async def on_broker(
     record: PeerRecord, url: str, *, username: str | None = None, password: str | None = None
 ) -> AsyncIterator[None]:
-    """Keep `record` retained on the broker at `url` until the block is left or this process dies.
+    """Publishes `record` as a retained message, which is cleared when the block or the process ends.
+
+    Args:
+        url: mqtt://host:port or mqtts://host:port.
 
     Raises:
-        AnnounceFailed: the url is none of a broker.
+        AnnounceFailed: `url` has another form.
     """
     parts = urlparse(url)
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise AnnounceFailed(f"{url!r} is no broker: give mqtt://host:port or mqtts://host:port")
+        raise AnnounceFailed(f"invalid broker URL {url!r}: give mqtt://host:port or mqtts://host:port")
     topic = f"{TOPIC}/{record.id}"
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.will_set(topic, b"", qos=1, retain=True)
 
     def announce(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
         if reason.is_failure:
-            log.error("the broker refuses the announcement: %s", reason.getName())
+            log.error("the broker refused the connection: %s", reason.getName())
         else:
             client.publish(topic, record.to_bytes(), qos=1, retain=True)
 
@@ -99,18 +102,20 @@ async def on_broker(
         yield
     finally:
         if client.is_connected():
-            gone = client.publish(topic, b"", qos=1, retain=True)
-            await to_thread.run_sync(gone.wait_for_publish, GOODBYE_S)
+            cleared = client.publish(topic, b"", qos=1, retain=True)
+            await to_thread.run_sync(cleared.wait_for_publish, CLEAR_RECORD_S)
         client.disconnect()
         await to_thread.run_sync(client.loop_stop)
 
 
 def advertised_host(listening: str) -> str:
-    """The address devices can reach a server at that listens on `listening`: its own, unless that is any."""
+    """Returns the address at which devices reach a server: `listening`, or one of this host for 0.0.0.0."""
     if listening not in ("0.0.0.0", "::", ""):
         return listening
-    found = [address for address in _own_addresses() if not address.is_loopback and not address.is_link_local]
-    return str(found[0]) if found else "127.0.0.1"
+    usable = [
+        address for address in _own_addresses() if not address.is_loopback and not address.is_link_local
+    ]
+    return str(usable[0]) if usable else "127.0.0.1"
 
 
 def _own_addresses() -> list[ipaddress.IPv4Address]:
@@ -128,7 +133,7 @@ def _addresses(host: str) -> list[bytes]:
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
+        resolved = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
     except OSError as error:
-        raise AnnounceFailed(f"{host!r} has no address ({error}): give one with --advertise") from None
-    return list({ipaddress.ip_address(entry[4][0]).packed for entry in found})
+        raise AnnounceFailed(f"cannot resolve {host!r} ({error}): give an address with --advertise") from None
+    return list({ipaddress.ip_address(entry[4][0]).packed for entry in resolved})

@@ -1,4 +1,4 @@
-"""A peer record: what a cloud endpoint says of itself to the devices that may use it."""
+"""The peer record: how a cloud endpoint describes itself to devices, in JSON (MQTT) or TXT (zeroconf)."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ SERVICE = "_inarvl._tcp.local."
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"
-LONGEST_RECORD = 4096
-LONGEST_URL = 512
-MOST_MODELS = 16
+MAX_RECORD_BYTES = 4096
+MAX_URL_LENGTH = 512
+MAX_MODELS = 16
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,63}")
-MODEL = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,128}")  # printable ASCII but space and comma
-LONGEST_TXT = 255  # of one key=value pair, RFC 6763 section 6.1
+MODEL = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,128}")  # printable ASCII without space and comma
+MAX_TXT_BYTES = 255  # of one key=value pair, RFC 6763 section 6.1
 
 
 class BadPeerRecord(InarvlError):
-    """A record that breaks its rules; what a remote says is checked before it is used."""
+    """A record is invalid. Records come from remote hosts, so every field is validated."""
 
     code = "bad_peer_record"
 
 
 @dataclass(frozen=True)
 class PeerRecord:
-    """One endpoint.
+    """Describes one endpoint; the constructor validates.
 
     Attributes:
-        id: names it among peers; letters, digits, dot, dash and underscore.
-        url: http(s)://host:port, to which the API's paths are added.
-        models: the names it serves; advice only, the endpoint itself is asked before use.
-        version: of the software that announces it.
+        id: identifies it among peers; letters, digits, dot, dash and underscore.
+        url: http(s)://host:port, without the API's paths; from the site file also unix:/path.
+        models: names of its models; a hint only, devices ask the endpoint itself.
+        api: must be openai/v1.
+        version: version of the announcing software.
+
+    Raises:
+        BadPeerRecord: a value is invalid.
     """
 
     id: str
@@ -48,13 +52,15 @@ class PeerRecord:
 
     def __post_init__(self) -> None:
         if not IDENTIFIER.fullmatch(self.id):
-            raise BadPeerRecord(f"peer id {self.id[:80]!r}: use up to 63 letters, digits, dots, dashes, _")
-        if not _usable(self.url):
-            raise BadPeerRecord(f"peer {self.id}: the url must be http://host:port or https://host:port")
-        if len(self.models) > MOST_MODELS or not all(MODEL.fullmatch(model) for model in self.models):
-            raise BadPeerRecord(f"peer {self.id}: name up to {MOST_MODELS} models, without spaces or commas")
+            raise BadPeerRecord(
+                f"invalid peer id {self.id[:80]!r}: use up to 63 letters, digits, dots, dashes, _"
+            )
+        if not _is_valid_url(self.url):
+            raise BadPeerRecord(f"peer {self.id}: the URL must be http://host:port or https://host:port")
+        if len(self.models) > MAX_MODELS or not all(MODEL.fullmatch(model) for model in self.models):
+            raise BadPeerRecord(f"peer {self.id}: at most {MAX_MODELS} models, no spaces or commas in names")
         if self.api != API:
-            raise BadPeerRecord(f"peer {self.id} speaks {self.api[:40]!r}: only {API} is understood")
+            raise BadPeerRecord(f"peer {self.id} has the API {self.api[:40]!r}: only {API} is supported")
 
     @property
     def tls(self) -> bool:
@@ -62,37 +68,37 @@ class PeerRecord:
         return self.url.startswith("https:")
 
     def to_bytes(self) -> bytes:
-        """The JSON that is retained under inarvl/peers/<id>."""
+        """Returns the JSON of the retained message on inarvl/peers/<id>."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> PeerRecord:
-        """Read such JSON, ignoring keys it does not know.
+        """Reads that JSON; ignores unknown keys.
 
         Raises:
-            BadPeerRecord: it breaks the rules above.
+            BadPeerRecord: the record is invalid.
         """
         try:
-            body = json.loads(payload[: LONGEST_RECORD + 1])
+            body = json.loads(payload[: MAX_RECORD_BYTES + 1])
             models = body.get("models", [])
             if not isinstance(models, list):
-                raise TypeError("its models are no list")
+                raise TypeError("models must be a list")
             return cls(
                 id=_string(body["id"]),
-                url=_remote(_string(body["url"])),
+                url=_not_unix(_string(body["url"])),
                 models=tuple(_string(model) for model in models),
                 api=_string(body.get("api", API)),
                 version=_string(body.get("version", ""))[:40],
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BadPeerRecord(f"no peer record: {error!r}") from None
+            raise BadPeerRecord(f"invalid peer record: {error!r}") from None
 
     def to_txt(self) -> dict[str, str]:
-        """The TXT properties beside a service's address and port; models that do not fit are left out."""
+        """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them."""
         models = ""
         for model in self.models:
             longer = f"{models},{model}" if models else model
-            if len(f"models={longer}") > LONGEST_TXT:
+            if len(f"models={longer}") > MAX_TXT_BYTES:
                 break
             models = longer
         return {
@@ -107,36 +113,36 @@ class PeerRecord:
 
     @classmethod
     def from_txt(cls, txt: Mapping[str, str], host: str, port: int) -> PeerRecord:
-        """The record of a service found at `host` and `port`.
+        """Reads the record of a service that zeroconf found at `host` and `port`.
 
         Raises:
-            BadPeerRecord: it breaks the rules above, or is of another kind.
+            BadPeerRecord: the record is invalid, or of another version or role.
         """
         if txt.get("txtvers") != TXT_VERSION or txt.get("role") != ROLE:
-            raise BadPeerRecord("its txtvers or role is none of ours")
+            raise BadPeerRecord(f"its txtvers must be {TXT_VERSION} and its role {ROLE}")
         scheme = "https" if txt.get("tls") == "1" else "http"
-        where = f"[{host}]" if ":" in host else host
+        netloc = f"[{host}]" if ":" in host else host
         return cls(
             id=txt.get("id", ""),
-            url=f"{scheme}://{where}:{port}",
+            url=f"{scheme}://{netloc}:{port}",
             models=tuple(model for model in txt.get("models", "").split(",") if model),
             api=txt.get("api", ""),
             version=txt.get("ver", "")[:40],
         )
 
 
-def _usable(url: str) -> bool:
+def _is_valid_url(url: str) -> bool:
     try:
         parts = urlparse(url)
-        _ = parts.port  # parsed only when asked for
+        _ = parts.port  # raises if it is invalid
     except ValueError:
         return False
     if parts.scheme == "unix":
         return True
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= LONGEST_URL
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= MAX_URL_LENGTH
 
 
-def _remote(url: str) -> str:
+def _not_unix(url: str) -> str:
     if url.startswith("unix:"):
         raise ValueError("a remote peer cannot be behind a unix socket")
     return url
@@ -144,5 +150,5 @@ def _remote(url: str) -> str:
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no string")
+        raise TypeError(f"{value!r} is not a string")
     return value

@@ -1,10 +1,10 @@
-"""The root of every error that inarvl raises on purpose."""
+"""The base class of the errors that inarvl raises."""
 
 from __future__ import annotations
 
 
 class InarvlError(Exception):
-    """An expected failure, told in words a user can act on.
+    """An expected failure; its message says what is wrong and what to do.
 
     Attributes:
         code: stable snake_case identifier, the `error.code` of a reply over MQTT or HTTP.

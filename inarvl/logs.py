@@ -1,4 +1,4 @@
-"""Log lines for a terminal or the journal, one form for every inarvl process."""
+"""Logging of every inarvl process, for a terminal or the systemd journal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from contextlib import contextmanager
 
 
 def configure(level: str = "info") -> None:
-    """Log to standard error at `level`; under systemd without time stamps, since the journal has its own."""
-    stamped = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    plain = "%(levelname)s %(name)s: %(message)s"
+    """Logs to standard error from `level` upwards; without time stamps under systemd, which adds its own."""
+    with_time = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    without_time = "%(levelname)s %(name)s: %(message)s"
     under_systemd = "JOURNAL_STREAM" in os.environ
     logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format=plain if under_systemd else stamped, force=True
+        stream=sys.stderr,
+        level=level.upper(),
+        format=without_time if under_systemd else with_time,
+        force=True,
     )
 
 
 @contextmanager
 def silent(name: str) -> Iterator[None]:
-    """Log nothing below errors of the logger `name` meanwhile: what it would say is said elsewhere."""
+    """Logs only errors of the logger `name` inside the block."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What every inarvl command does when it cannot do what it was asked to."""
+"""How every inarvl command reports an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inarvl.errors import InarvlError
 
 @contextmanager
 def explained(program: str) -> Iterator[None]:
-    """End with a sentence and exit status 1 instead of a traceback where an error is expected."""
+    """Prints an InarvlError as one line and exits with status 1, without a traceback."""
     try:
         yield
     except InarvlError as error:

@@ -1,4 +1,4 @@
-"""A peer record survives its two wire forms, and nothing that a network says breaks its reader."""
+"""A peer record round-trips through JSON and TXT; malformed input raises BadPeerRecord only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.peer import LONGEST_TXT, MOST_MODELS, BadPeerRecord, PeerRecord
+from cloud import BadPeerRecord, PeerRecord
+from cloud.peer import MAX_MODELS, MAX_TXT_BYTES
 
-MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MOST_MODELS)
+MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -29,9 +30,9 @@ def record(**changes: object) -> PeerRecord:
 
 
 @given(models=MODELS, tls=st.booleans(), version=st.text(max_size=40))
-def test_json_gives_back_the_same_record(models: list[str], tls: bool, version: str) -> None:
-    said = record(models=tuple(models), url=f"http{'s' * tls}://10.0.0.1:8020", version=version)
-    assert PeerRecord.from_bytes(said.to_bytes()) == said
+def test_json_round_trips(models: list[str], tls: bool, version: str) -> None:
+    original = record(models=tuple(models), url=f"http{'s' * tls}://10.0.0.1:8020", version=version)
+    assert PeerRecord.from_bytes(original.to_bytes()) == original
 
 
 @pytest.mark.parametrize(
@@ -42,36 +43,36 @@ def test_json_gives_back_the_same_record(models: list[str], tls: bool, version: 
         ("fe80::1", "http://[fe80::1]:8020"),
     ],
 )
-def test_txt_gives_back_the_same_record(host: str, url: str) -> None:
-    said = record(url=url, version="1.2")
-    assert PeerRecord.from_txt(said.to_txt(), host, 8020) == said
+def test_txt_round_trips(host: str, url: str) -> None:
+    original = record(url=url, version="1.2")
+    assert PeerRecord.from_txt(original.to_txt(), host, 8020) == original
 
 
 @given(models=MODELS)
-def test_the_models_in_txt_are_the_first_that_fit(models: list[str]) -> None:
-    said = record(models=tuple(models))
-    txt = said.to_txt()
-    assert all(len(f"{key}={value}".encode()) <= LONGEST_TXT for key, value in txt.items())
-    told = PeerRecord.from_txt(txt, "10.0.0.1", 8020).models
-    assert told == said.models[: len(told)]
-    if len(told) < len(models):
-        assert len(f"models={','.join(models[: len(told) + 1])}") > LONGEST_TXT
+def test_txt_contains_the_first_models_that_fit(models: list[str]) -> None:
+    original = record(models=tuple(models))
+    txt = original.to_txt()
+    assert all(len(f"{key}={value}".encode()) <= MAX_TXT_BYTES for key, value in txt.items())
+    kept = PeerRecord.from_txt(txt, "10.0.0.1", 8020).models
+    assert kept == original.models[: len(kept)]
+    if len(kept) < len(models):
+        assert len(f"models={','.join(models[: len(kept) + 1])}") > MAX_TXT_BYTES
 
 
 @given(payload=st.binary(max_size=200))
-def test_bytes_that_are_no_record_are_refused(payload: bytes) -> None:
+def test_random_bytes_are_refused(payload: bytes) -> None:
     with pytest.raises(BadPeerRecord):
         PeerRecord.from_bytes(payload)
 
 
 @given(body=JSON | RECORD_LIKE)
-def test_any_json_is_a_record_or_refused(body: object) -> None:
+def test_any_json_is_read_or_refused(body: object) -> None:
     with suppress(BadPeerRecord):
         PeerRecord.from_bytes(json.dumps(body).encode()).to_bytes()
 
 
 @given(txt=st.dictionaries(st.sampled_from(["txtvers", "role", "id", "api", "models", "tls"]), st.text()))
-def test_any_txt_is_a_record_or_refused(txt: dict[str, str]) -> None:
+def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
     with suppress(BadPeerRecord):
         PeerRecord.from_txt({"txtvers": "1", "role": "cloud", **txt}, "10.0.0.1", 8020)
 
@@ -91,23 +92,23 @@ def test_any_txt_is_a_record_or_refused(txt: dict[str, str]) -> None:
         b'{"id": "rack", "url": "http://10.0.0.1", "models": "abc"}',
     ],
 )
-def test_a_record_that_breaks_the_rules_is_refused(payload: bytes) -> None:
+def test_an_invalid_record_is_refused(payload: bytes) -> None:
     with pytest.raises(BadPeerRecord):
         PeerRecord.from_bytes(payload)
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://", "http://host:port", "ftp://host"])
-def test_an_unusable_url_is_refused_in_our_own_words(url: str) -> None:
+def test_the_error_for_an_invalid_url_shows_the_valid_form(url: str) -> None:
     with pytest.raises(BadPeerRecord, match="http://host:port"):
         record(url=url)
 
 
-def test_a_service_of_another_kind_is_refused() -> None:
+def test_a_service_of_another_version_role_or_api_is_refused() -> None:
     for key, value in {"txtvers": "2", "role": "edge", "api": "other/v9"}.items():
         with pytest.raises(BadPeerRecord):
             PeerRecord.from_txt({**record().to_txt(), key: value}, "10.0.0.1", 8020)
 
 
-def test_keys_of_later_versions_are_ignored() -> None:
+def test_unknown_keys_are_ignored() -> None:
     body = json.loads(record().to_bytes()) | {"colour": "red"}
     assert PeerRecord.from_bytes(json.dumps(body).encode()) == record()
