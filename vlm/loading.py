@@ -22,7 +22,7 @@ from vlm.model import VisionModel
 from vlm.processors import load_processor
 
 MIN_MEMORY_RATIO = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
-"""Least memory divided by file size (a float32 file has the smallest ratio)."""
+"""Least memory that a checkpoint needs, divided by its file size (smallest for a float32 file)."""
 
 SMALL_BYTES = 200 * 2**20
 
@@ -145,7 +145,7 @@ def _saved_quantization(config: Any) -> str | None:
 
 
 def _release_loading_memory(model: Any) -> None:
-    """Returns memory to the system that loading used and answering does not need.
+    """Returns to the system the memory that only loading needed.
 
     Weights that stay in 16 bits on the CPU still point into the mapped file and keep all of it resident, and
     the heap keeps pages that it freed: together several times the size of the quantized model.

@@ -1,5 +1,7 @@
 """The client's connections: timeouts, cancellation, and servers that cannot be reached."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,12 @@ async def test_without_a_server_the_client_is_unavailable_and_not_ready(tmp_path
 async def test_a_timeout_of_0_fails_without_a_request(ask: Any) -> None:
     with pytest.raises(VlmTimeout):
         await ask(VlmClient("http://127.0.0.1:9"), timeout_s=0)
+
+
+def test_importing_vlm_loads_the_client_only() -> None:
+    program = "import sys, vlm; print([m for m in ('torch', 'vlm.server', 'vlm.model') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_an_invalid_url_is_rejected() -> None:

@@ -69,7 +69,7 @@ async def test_after_a_server_refused_logprobs_it_is_not_asked_for_them_again(
     assert with_logprobs == [True, False, False]
 
 
-async def test_without_our_probes_a_ping_lists_models_and_uploads_nothing(other_server: Any) -> None:
+async def test_without_probe_endpoints_a_ping_lists_models_and_uploads_nothing(other_server: Any) -> None:
     async with other_server(always(200, ANSWER)) as client:
         ping = await client.ping(payload_bytes=1000)
         assert ping.rtt_ms > 0
