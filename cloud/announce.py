@@ -16,12 +16,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from cloud.peer import SERVICE, PeerRecord
+from cloud.peer import SERVICE, TOPIC, PeerRecord
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-TOPIC = "inarvl/peers"
 CLEAR_RECORD_S = 2.0
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 from inarvl.errors import InarvlError
 
 SERVICE = "_inarvl._tcp.local."
+TOPIC = "inarvl/peers"  # each record is retained below it, under its id
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"

@@ -95,7 +95,7 @@ def test_rooms_import_only_from_the_layers_above(package: str) -> None:
             assert layer[other] < layer[room], f"{path.relative_to(ROOT)} imports {name}"
 
 
-@pytest.mark.parametrize("module", ["agent.cli.main", "controller.controller", "vlm.client", "cloud.peer"])
+@pytest.mark.parametrize("module", ["agent.cli.main", "controller", "vlm", "cloud", "inarvl"])
 def test_small_processes_load_no_model_library(module: str) -> None:
     program = f"import sys, {module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

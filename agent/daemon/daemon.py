@@ -38,7 +38,7 @@ from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.mqtt import MqttConnection, Will
-from agent.messages.topics import PEERS, Topics
+from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.profile.profile import Profile
 from agent.reporting.events import Events
@@ -46,6 +46,7 @@ from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import Spool, SpoolEntry
+from cloud.peer import TOPIC as PEERS
 from controller import Controller, DriftEvent
 from inarvl import systemd
 

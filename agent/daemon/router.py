@@ -12,8 +12,9 @@ from agent.answering.feedback import Feedback
 from agent.daemon.mode import ModeSwitch
 from agent.intake.mqtt_door import MqttDoor
 from agent.messages.mqtt import Message, MqttConnection
-from agent.messages.topics import PEERS, Topics
+from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
+from cloud.peer import TOPIC as PEERS
 
 MAX_PARALLEL = 64
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from agent.messages.topics import PEERS
 from agent.peers.registry import PeerRegistry
-from cloud.peer import BadPeerRecord, PeerRecord
+from cloud.peer import TOPIC, BadPeerRecord, PeerRecord
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +14,7 @@ SOURCE = "mqtt"
 
 def receive_record(peers: PeerRegistry, topic: str, payload: bytes) -> None:
     """Offer the record of a message on `inarvl/peers/<peer>`; an empty payload withdraws the peer."""
-    peer_id = topic.removeprefix(f"{PEERS}/")
+    peer_id = topic.removeprefix(f"{TOPIC}/")
     if not payload:
         peers.withdraw(peer_id, source=SOURCE)
         return

@@ -13,11 +13,11 @@ from zeroconf import RecordUpdate, current_time_millis
 from zeroconf.asyncio import AsyncZeroconf
 
 from agent.messages.mqtt import MqttConnection, MqttOptions
-from agent.messages.topics import PEERS
 from agent.peers import mdns
 from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
 from cloud.announce import on_broker, on_lan
+from cloud.peer import TOPIC as PEERS
 from cloud.peer import PeerRecord
 from lab.demo.broker import broker
 
