@@ -1,11 +1,11 @@
-"""A thin asyncio bridge over paho's threaded MQTT client.
+"""An asyncio interface to paho's threaded MQTT client.
 
-1. paho's thread connects, reconnects with backoff and resends what was not acknowledged; it never gives up.
-2. Every callback hops onto the event loop; nothing of ours runs in paho's thread.
-3. Received QoS 1 messages are acknowledged by hand. An acknowledgement from before a reconnect is dropped:
-   the broker sends that message again.
-4. How much can wait here is bounded by the receive maximum: the broker holds back the rest. For QoS 0 it
-   cannot: beyond MOST_UNCONFIRMED waiting ones, those are dropped, and the log says so.
+1. paho's thread connects, reconnects with backoff and sends unacknowledged messages again; it never gives up.
+2. paho's callbacks are passed to the event loop. Only the setup of a new socket runs in paho's thread.
+3. Received QoS 1 messages are acknowledged explicitly. If the connection was lost since a message arrived,
+   its acknowledgement is ignored: the broker delivers it again.
+4. The receive maximum limits how many QoS 1 messages wait here; the broker queues the rest. QoS 0 messages
+   have no such limit: while MAX_QUEUED messages wait, they are dropped and logged.
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.messages.mqtt_message import Message as Message
+from agent.messages.mqtt_options import MqttOptions as MqttOptions
+from agent.messages.mqtt_options import Will as Will
+from agent.messages.paho_client import connect, new_client
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-Protocol = Literal["auto", "5", "3.1.1"]
-SESSION_EXPIRY_S = 86_400
-MOST_UNCONFIRMED = 256
-LONGEST_RETRY_S = 15
+MAX_QUEUED = 256
 UNSUPPORTED_PROTOCOL = "Unsupported protocol version"
 REMEDIES = {
     "Not authorized": "check broker.username and broker.password_file, and the broker's access list",
@@ -43,58 +40,17 @@ REMEDIES = {
 
 
 class PublishRefused(InarvlError):
-    """The broker took the message and said no; the reason is its own."""
+    """The broker rejected the message; the error has the broker's reason."""
 
     code = "publish_refused"
 
 
-@dataclass(frozen=True)
-class MqttOptions:
-    """How to reach a broker. `client_id` names the session that the broker keeps while we are away."""
-
-    host: str
-    port: int = 1883
-    client_id: str = ""
-    username: str | None = None
-    password: str | None = None
-    tls: bool = False
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    protocol: Protocol = "auto"
-    keepalive_s: int = 30
-    receive_maximum: int = 32
-
-
-@dataclass(frozen=True)
-class Will:
-    """What the broker publishes, retained, when this client vanishes."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message as it came. `ack` tells the broker to forget it.
-
-    `dup` says that it was sent before, under the same number `packet`, 0 with QoS 0; perhaps in vain.
-    """
-
-    topic: str
-    payload: bytes
-    retain: bool
-    dup: bool
-    response_topic: str | None
-    correlation: bytes | None
-    user: Mapping[str, str]
-    expiry_s: int | None
-    ack: Callable[[], None]
-    packet: int = 0
-
-
 class MqttConnection:
-    """A connection to one broker: an async context manager that keeps itself connected."""
+    """A connection to one broker: an async context manager that reconnects by itself.
+
+    Attributes:
+        connected: set while there is a connection.
+    """
 
     def __init__(
         self, options: MqttOptions, *, will: Will | None = None, subscriptions: tuple[str, ...] = ()
@@ -119,14 +75,14 @@ class MqttConnection:
         self._client.disconnect()
         await asyncio.shield(asyncio.to_thread(self._client.loop_stop))
 
-    def when_connected(self, act: Callable[[], None]) -> None:
-        """Call `act` at every connect, at once when connected already."""
-        self._on_connect.append(act)
+    def when_connected(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` at every connect, and immediately if connected already."""
+        self._on_connect.append(callback)
         if self.connected.is_set():
-            act()
+            callback()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """What arrives on the subscriptions, in order."""
+        """Yields the messages received on the subscriptions, in order."""
         while True:
             yield await self._received.get()
 
@@ -141,12 +97,12 @@ class MqttConnection:
         correlation: bytes | None = None,
         user: Mapping[str, str] | None = None,
     ) -> None:
-        """Send a message; with QoS 1 return when the broker has it, however long that takes.
+        """Publishes a message; with QoS 1, returns when the broker has acknowledged it, without a timeout.
 
         Raises:
-            PublishRefused: the broker will not have it.
+            PublishRefused: the broker rejected the message.
         """
-        if not self._connections:  # until then the protocol is not settled, and a fallback drops what waits
+        if not self._connections:  # a fallback to MQTT 3.1.1 would drop messages that wait
             await self.connected.wait()
         properties = None
         if self._mqtt5:
@@ -164,14 +120,14 @@ class MqttConnection:
             await done
 
     def post(self, topic: str, content: Mapping[str, Any] | str, *, retain: bool = False) -> None:
-        """Send text or JSON with QoS 0, at once; it is lost while there is no connection."""
+        """Publishes text or JSON with QoS 0 without waiting; it is dropped while there is no connection."""
         if self.connected.is_set():
             text = content if isinstance(content, str) else json.dumps(content)
             self._client.publish(topic, text.encode(), 0, retain)
 
     @property
     def alive(self) -> bool:
-        """Whether the client's thread runs, which it does with and without a connection."""
+        """Whether the client's thread is running; it also runs without a connection."""
         thread = self._client._thread
         return thread is not None and thread.is_alive()
 
@@ -179,47 +135,20 @@ class MqttConnection:
     def _mqtt5(self) -> bool:
         return self._client.protocol == paho.MQTTv5
 
-    def _start(self, protocol: str) -> None:
-        options = self._options
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=options.client_id,
-            protocol=paho.MQTTv5 if protocol == "5" else paho.MQTTv311,
-            clean_session=None if protocol == "5" else False,
-            manual_ack=True,
-        )
-        client.on_connect = self._hop(self._connected)
-        client.on_connect_fail = self._hop(self._unreachable)
-        client.on_disconnect = self._hop(self._disconnected)
-        client.on_message = self._hop(self._message)
-        client.on_publish = self._hop(self._acknowledged)
-        client.on_socket_open = _without_delay
-        client.reconnect_delay_set(1, LONGEST_RETRY_S)
-        if options.username is not None:
-            client.username_pw_set(options.username, options.password)
-        if options.tls:
-            client.tls_set(_text(options.ca_file), _text(options.cert_file), _text(options.key_file))
-        if self._will:
-            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
-        properties = None
-        if protocol == "5":
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
-            properties.ReceiveMaximum = options.receive_maximum
+    def _start(self, protocol: Literal["5", "3.1.1"]) -> None:
+        client = new_client(self._options, self._will, protocol)
+        client.on_connect = self._on_event_loop(self._connected)
+        client.on_connect_fail = self._on_event_loop(self._connect_failed)
+        client.on_disconnect = self._on_event_loop(self._disconnected)
+        client.on_message = self._on_event_loop(self._message)
+        client.on_publish = self._on_event_loop(self._acknowledged)
         self._client = client
-        client.connect_async(
-            options.host,
-            options.port,
-            options.keepalive_s,
-            clean_start=False if protocol == "5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            properties=properties,
-        )
-        client.loop_start()
+        connect(client, self._options)
 
-    def _hop(self, act: Callable[..., None]) -> Callable[..., None]:
+    def _on_event_loop(self, handle: Callable[..., None]) -> Callable[..., None]:
         def callback(client: paho.Client, _data: object, *arguments: Any) -> None:
             if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(act, client, *arguments)
+                self._loop.call_soon_threadsafe(handle, client, *arguments)
 
         return callback
 
@@ -229,28 +158,28 @@ class MqttConnection:
         if client is not self._client:
             return
         if reason.is_failure:
-            self._refused(reason)
+            self._rejected(reason)
             return
         self._connections += 1
         for topic in self._subscriptions:
             client.subscribe(topic, qos=1)
         log.info("connected to the broker at %s:%d", self._options.host, self._options.port)
         self.connected.set()
-        for act in self._on_connect:
-            act()
+        for callback in self._on_connect:
+            callback()
 
-    def _refused(self, reason: ReasonCode) -> None:
+    def _rejected(self, reason: ReasonCode) -> None:
         name = reason.getName()
         if name == UNSUPPORTED_PROTOCOL and self._mqtt5 and self._options.protocol == "auto":
-            log.warning("the broker does not speak MQTT 5: going on with 3.1.1")
+            log.warning("the broker does not support MQTT 5: using 3.1.1")
             old = self._client
             old.disconnect()
             self._start("3.1.1")
             return
-        log.error("the broker refuses us: %s; %s", name, REMEDIES.get(name, "see the broker's log"))
+        log.error("the broker rejected the connection: %s; %s", name, REMEDIES.get(name, "see its log"))
 
-    def _unreachable(self, _client: paho.Client) -> None:
-        log.warning("no broker at %s:%d yet: trying on", self._options.host, self._options.port)
+    def _connect_failed(self, _client: paho.Client) -> None:
+        log.warning("no broker at %s:%d yet: retrying", self._options.host, self._options.port)
 
     def _disconnected(
         self, client: paho.Client, _flags: object, reason: ReasonCode, _properties: object
@@ -258,17 +187,21 @@ class MqttConnection:
         if client is self._client and self.connected.is_set():
             self.connected.clear()
             if reason.is_failure:
-                log.warning("lost the broker (%s): trying on", reason.getName())
+                log.warning("lost the connection to the broker (%s): reconnecting", reason.getName())
 
     def _message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
-        if not message.qos and self._received.qsize() >= MOST_UNCONFIRMED:
-            log.warning("dropped a message on %s: send with QoS 1, which waits at the broker", message.topic)
+        if not message.qos and self._received.qsize() >= MAX_QUEUED:
+            log.warning(
+                "dropped a message on %s: %d wait already; send with QoS 1, which the broker queues",
+                message.topic,
+                MAX_QUEUED,
+            )
             return
         properties = getattr(message, "properties", None)
-        generation = self._connections
+        connection = self._connections
 
         def ack() -> None:
-            if message.qos and client is self._client and generation == self._connections:
+            if message.qos and client is self._client and connection == self._connections:
                 client.ack(message.mid, message.qos)
 
         self._received.put_nowait(
@@ -291,15 +224,6 @@ class MqttConnection:
         if done is None or done.done():
             return
         if reason.is_failure:
-            done.set_exception(PublishRefused(f"the broker refuses the message: {reason.getName()}"))
+            done.set_exception(PublishRefused(f"the broker rejected the message: {reason.getName()}"))
         else:
             done.set_result(None)
-
-
-def _without_delay(_client: paho.Client, _data: object, connection: Any) -> None:
-    """Switch Nagle's algorithm off: it holds small packets back for tens of milliseconds."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
