@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 from pydantic import AfterValidator, Field, field_validator
 
 from agent.config.yaml_file import ConfigError, Section, load
-from agent.messages.mqtt import MqttOptions
+from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")

@@ -37,7 +37,8 @@ from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
-from agent.messages.mqtt import MqttConnection, Will
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_options import Will
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.profile.profile import Profile

@@ -11,7 +11,8 @@ import anyio
 from agent.answering.feedback import Feedback
 from agent.daemon.mode import ModeSwitch
 from agent.intake.mqtt_door import MqttDoor
-from agent.messages.mqtt import Message, MqttConnection
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_message import Message
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from cloud.peer import TOPIC as PEERS

@@ -27,7 +27,7 @@ from agent.intake.outbox import Outbox
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
-from agent.messages.mqtt import Message
+from agent.messages.mqtt_message import Message
 from agent.messages.query import BadQuery, Query, read_payload
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry

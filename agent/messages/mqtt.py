@@ -22,9 +22,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.messages.mqtt_message import Message as Message
-from agent.messages.mqtt_options import MqttOptions as MqttOptions
-from agent.messages.mqtt_options import Will as Will
+from agent.messages.mqtt_message import Message
+from agent.messages.mqtt_options import MqttOptions, Will
 from agent.messages.paho_client import connect, new_client
 from inarvl.errors import InarvlError
 

@@ -11,7 +11,8 @@ import anyio
 import numpy as np
 
 from agent.answering.normalise import normalise
-from agent.messages.mqtt import MqttConnection, MqttOptions
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_options import MqttOptions
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Reply, reply_from_bytes
 from agent.messages.topics import Topics

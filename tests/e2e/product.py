@@ -13,7 +13,9 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from agent.messages.mqtt import Message, MqttConnection, MqttOptions
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_message import Message
+from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
 from lab.rig.service import Service

@@ -19,7 +19,8 @@ import numpy as np
 import psutil
 from anyio import to_thread
 
-from agent.messages.mqtt import MqttConnection, MqttOptions
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_options import MqttOptions
 from lab.errors import BenchError
 from lab.rig.faults.names import Names
 from lab.rig.faults.network import Link

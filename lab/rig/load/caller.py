@@ -19,7 +19,9 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.messages.mqtt import Message, MqttConnection, MqttOptions
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_message import Message
+from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Answer, Reply, reply_from_bytes
 from agent.messages.topics import Topics
 from lab.errors import BenchError

@@ -18,7 +18,7 @@ from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
-from agent.messages.mqtt import Message
+from agent.messages.mqtt_message import Message
 from agent.messages.reply import Refusal, reply_from_bytes
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry

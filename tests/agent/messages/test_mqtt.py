@@ -10,14 +10,17 @@ from typing import Any
 import anyio
 import pytest
 
-from agent.messages.mqtt import Message, MqttConnection, MqttOptions
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_message import Message
+from agent.messages.mqtt_options import MqttOptions
 
 pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 30
 WITH_WILL = """
 import anyio, sys
-from agent.messages.mqtt import MqttConnection, MqttOptions, Will
+from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_options import MqttOptions, Will
 
 async def main():
     options = MqttOptions("127.0.0.1", int(sys.argv[1]), "dying")
