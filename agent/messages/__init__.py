@@ -1,1 +1,1 @@
-"""The messages that the agent exchanges over MQTT: topics, queries, replies, images, and the connection."""
+"""Messages over MQTT: topics, queries, replies, images, and the connection to the broker."""

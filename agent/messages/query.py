@@ -1,4 +1,4 @@
-"""A question about an image, as cameras and robots send it."""
+"""A query: a question about an image. Reads it from a message, checks it, and writes it as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
-from agent.messages.topics import ANYONE
+from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
 
 FIELDS = (
@@ -30,13 +30,13 @@ FIELDS = (
     "response_topic",
     "correlation",
 )
-MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-LONGEST_QUESTION = 4000
-MOST_PRIORITY, USUAL_PRIORITY = 9, 4
+IMAGE_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+MAX_QUESTION_LENGTH = 4000
+MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
 
 
 class BadQuery(InarvlError):
-    """A query that cannot be worked on, with the code and the sentence its sender is answered with."""
+    """An invalid query; the sender receives the code and the message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,14 +48,14 @@ class Query:
     """One question about one image.
 
     Attributes:
-        id: chosen by the sender, or made here.
-        image: the encoded JPEG or PNG itself, or
-        image_path: the file on this device that holds it.
-        deadline_ms: how long after its arrival the answer is still of use.
+        id: chosen by the sender, else generated.
+        image: the encoded JPEG or PNG; None if `image_path` is set.
+        image_path: a file on this device with the image.
+        deadline_ms: time from arrival in which the answer is useful.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
-        priority: from 0 to 9; when not all can be answered in time, those of less are shed first.
-        client: who asks; names the default answer topic.
-        response_topic, correlation: mirror the MQTT 5 properties for MQTT 3.1.1 senders.
+        priority: 0 to 9; if not all queries can be answered in time, lower priorities are refused first.
+        client: the sender's name, used in the default reply topic.
+        response_topic, correlation: the MQTT 5 properties, for senders with MQTT 3.1.1.
     """
 
     id: str
@@ -65,17 +65,20 @@ class Query:
     deadline_ms: float | None = None
     pin: Literal["local", "cloud"] | None = None
     max_tokens: int | None = None
-    priority: int = USUAL_PRIORITY
-    client: str = ANYONE
+    priority: int = DEFAULT_PRIORITY
+    client: str = ANONYMOUS
     response_topic: str | None = None
     correlation: str | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
-        """Check what `read_payload` found.
+        """Checks the result of `read_payload`.
+
+        Args:
+            image: the encoded image, if the payload is an image.
 
         Raises:
-            BadQuery: what is wrong with it and what to do.
+            BadQuery: a field is missing or invalid; the message says what to change.
         """
         unknown = [name for name in fields if name not in FIELDS]
         if unknown:
@@ -83,30 +86,31 @@ class Query:
         if image is None:
             image = _decoded(fields.get("image"))
         elif "image" in fields or "image_url" in fields:
-            raise BadQuery("bad_field", "the payload is the image: remove image and image_url")
+            raise BadQuery("bad_field", "the payload is an image already: remove image and image_url")
         question = fields.get("question")
         if not isinstance(question, str) or not question.strip():
-            raise BadQuery("missing_question", "there is no question: add one as a non-empty string")
-        if len(question) > LONGEST_QUESTION:
-            raise BadQuery("bad_field", f"question has over {LONGEST_QUESTION} characters: shorten it")
+            raise BadQuery("missing_question", "question is missing or empty: add it as a string")
+        if len(question) > MAX_QUESTION_LENGTH:
+            raise BadQuery(
+                "bad_field", f"question has more than {MAX_QUESTION_LENGTH} characters: shorten it"
+            )
         path = _path(fields.get("image_url"))
         if (image is None) == (path is None):
             raise BadQuery(
-                "missing_image",
-                "no image, or two: add exactly one of image (base64) and image_url (file:)",
+                "missing_image", "the query needs exactly one of image (base64) and image_url (file:)"
             )
         pin = fields.get("pin")
         if pin not in (None, "local", "cloud"):
-            raise BadQuery("unknown_pin", f"pin {pin!r} is not known: use local, cloud, or leave it out")
+            raise BadQuery("unknown_pin", f"unknown pin {pin!r}: use local or cloud, or remove pin")
         deadline_ms = _number(fields, "deadline_ms")
         if deadline_ms is not None and deadline_ms <= 0:
-            raise BadQuery("deadline_expired", "deadline_ms is not above 0: give the time that is left")
+            raise BadQuery("deadline_expired", "deadline_ms must be above 0: send the time that remains")
         max_tokens = _number(fields, "max_tokens")
         if max_tokens is not None and max_tokens < 1:
             raise BadQuery("bad_field", "max_tokens must be at least 1")
         priority = _number(fields, "priority")
-        if priority is not None and priority not in range(MOST_PRIORITY + 1):
-            raise BadQuery("bad_field", f"priority must be a whole number from 0 to {MOST_PRIORITY}")
+        if priority is not None and priority not in range(MAX_PRIORITY + 1):
+            raise BadQuery("bad_field", f"priority must be a whole number from 0 to {MAX_PRIORITY}")
         return cls(
             id=_name(fields, "id") or uuid.uuid4().hex,
             question=question.strip(),
@@ -115,14 +119,14 @@ class Query:
             deadline_ms=deadline_ms,
             pin=cast(Literal["local", "cloud"] | None, pin),
             max_tokens=None if max_tokens is None else int(max_tokens),
-            priority=USUAL_PRIORITY if priority is None else int(priority),
-            client=_topic_level(_name(fields, "client") or ANYONE),
+            priority=DEFAULT_PRIORITY if priority is None else int(priority),
+            client=_topic_level(_name(fields, "client") or ANONYMOUS),
             response_topic=response_topic(_name(fields, "response_topic")),
             correlation=_name(fields, "correlation"),
         )
 
     def to_bytes(self) -> bytes:
-        """The JSON form, with the image as base64."""
+        """Returns the query as JSON, with the image in base64."""
         fields: dict[str, Any] = {"id": self.id, "question": self.question, "client": self.client}
         if self.image is not None:
             fields["image"] = base64.b64encode(self.image).decode()
@@ -131,7 +135,7 @@ class Query:
         for name in ("deadline_ms", "pin", "max_tokens", "response_topic", "correlation"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
-        if self.priority != USUAL_PRIORITY:
+        if self.priority != DEFAULT_PRIORITY:
             fields["priority"] = self.priority
         return json.dumps(fields).encode()
 
@@ -139,20 +143,23 @@ class Query:
 def read_payload(
     payload: bytes, user: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], bytes | None]:
-    """Tell the two payload forms apart: a JSON object, or a JPEG or PNG with user properties.
+    """Reads a payload: a JSON object, or a JPEG or PNG with user properties.
 
-    User properties that are no field of a query are ignored, since bridges add their own.
+    User properties with other names than a query's fields are ignored, because bridges add their own.
+
+    Returns:
+        The query's fields, and the encoded image if the payload is an image.
 
     Raises:
-        BadQuery: it is neither.
+        BadQuery: the payload is neither.
     """
-    if payload.startswith(MAGIC):
+    if payload.startswith(IMAGE_SIGNATURES):
         return {name: value for name, value in (user or {}).items() if name in FIELDS}, payload
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise BadQuery(
-            "bad_json", f"the payload is neither a JPEG, a PNG nor JSON ({error}): send one of these"
+            "bad_json", f"the payload is not a JPEG, a PNG or JSON ({error}): send one of these"
         ) from None
     if not isinstance(fields, dict):
         raise BadQuery("bad_json", "the payload must be a JSON object with question and image")
@@ -160,20 +167,23 @@ def read_payload(
 
 
 def response_topic(topic: str | None) -> str | None:
-    """The topic itself when an answer may be published there.
+    """Returns `topic` if replies may be published to it.
 
     Raises:
-        BadQuery: it has wildcards, is reserved to the broker, or would feed the answer back as a query.
+        BadQuery: the topic has wildcards, is reserved for the broker, or is a topic of inarvl that is not for
+            results.
     """
     if topic is None:
         return None
     levels = topic.split("/")
     if not topic or "#" in topic or "+" in topic or topic.startswith("$") or "\0" in topic:
-        raise BadQuery("bad_response_topic", f"cannot publish to {topic!r}: name a topic without wildcards")
+        raise BadQuery(
+            "bad_response_topic", f"cannot publish to {topic!r}: use a topic without wildcards or a leading $"
+        )
     if levels[0] == "inarvl" and "result" not in levels[2:3]:
         raise BadQuery(
             "bad_response_topic",
-            f"{topic!r} is one of inarvl's own: use inarvl/<device>/result/..., or another",
+            f"{topic!r} is reserved: use inarvl/<device>/result/..., or a topic outside inarvl/",
         )
     return topic
 
@@ -188,11 +198,13 @@ def _decoded(image: object) -> bytes | None:
     if image is None:
         return None
     if not isinstance(image, str):
-        raise BadQuery("bad_image", "image must be a string: the base64 of a JPEG or PNG file")
+        raise BadQuery("bad_image", "image must be a string: send a JPEG or PNG file in base64")
     try:
         return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
-        raise BadQuery("bad_image", "image is not base64: encode the JPEG or PNG file itself") from None
+        raise BadQuery(
+            "bad_image", "image is not valid base64: encode the bytes of a JPEG or PNG file"
+        ) from None
 
 
 def _path(url: object) -> Path | None:
@@ -200,10 +212,12 @@ def _path(url: object) -> Path | None:
         return None
     try:
         parts = urlparse(url) if isinstance(url, str) else None
-    except ValueError:  # half an IPv6 address
+    except ValueError:  # such as an incomplete IPv6 address
         parts = None
     if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
-        raise BadQuery("bad_image", "image_url must be file:///path on this device: else send image")
+        raise BadQuery(
+            "bad_image", "image_url must be file:///path on this device: send other images in image"
+        )
     return Path(unquote(parts.path))
 
 
@@ -217,7 +231,7 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-        raise BadQuery("bad_field", f"{name} must be a number")
+        raise BadQuery("bad_field", f"{name} must be a number below 1e9")
     return float(value)
 
 
@@ -232,5 +246,5 @@ def _name(fields: Mapping[str, Any], name: str) -> str | None:
 
 def _topic_level(client: str) -> str:
     if not is_topic_level(client):
-        raise BadQuery("bad_field", "client names an MQTT topic level: it cannot have / # or +")
+        raise BadQuery("bad_field", "client must be a valid MQTT topic level: remove / # and +")
     return client

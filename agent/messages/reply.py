@@ -1,4 +1,4 @@
-"""What a query is answered with: an answer or an error, never both, never neither."""
+"""The reply to a query: exactly one of an answer and an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from inarvl.errors import InarvlError
 
 
 class BadReply(InarvlError):
-    """Bytes that are no reply."""
+    """The bytes are not a valid reply."""
 
     code = "bad_reply"
 
@@ -20,12 +20,13 @@ class Answer:
     """The answer to one query.
 
     Attributes:
-        confidence: how sure its model was, in [0, 1]; None where its server tells no probabilities.
-        latency_ms: from the query's arrival to this answer.
-        energy_j: what the board spent on it, above idle.
+        confidence: the model's confidence, in [0, 1]; None if its server returns no probabilities.
+        latency_ms: time from the query's arrival to this answer.
+        energy_j: energy that the board used for it, above idle.
         energy_source: `measured` or `modelled`.
-        reason: why it was answered where it was.
-        resent: True when the question may have been answered before a restart as well.
+        reason: why this tier answered.
+        resent: the query may have been answered before a restart already.
+        correlation: the query's field `correlation`.
     """
 
     id: str
@@ -42,13 +43,13 @@ class Answer:
     correlation: str | None = None
 
     def to_bytes(self) -> bytes:
-        """JSON without the fields that say nothing."""
+        """Returns JSON without the fields that are None or False."""
         return _json(asdict(self))
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a query has no answer. `id` is None when the query was too damaged to have one."""
+    """An error instead of an answer. `id` is None if the query has no readable one."""
 
     id: str | None
     code: str
@@ -60,11 +61,11 @@ class Refusal:
     def of(
         cls, error: InarvlError, *, query_id: str | None, resent: bool = False, correlation: str | None = None
     ) -> Refusal:
-        """The refusal that carries an error's code and message."""
+        """Returns the refusal with the code and the message of `error`."""
         return cls(query_id, error.code, str(error), resent, correlation)
 
     def to_bytes(self) -> bytes:
-        """JSON `{id, error: {code, message}}`."""
+        """Returns JSON `{id, error: {code, message}}`."""
         body = asdict(self)
         body["error"] = {"code": body.pop("code"), "message": body.pop("message")}
         return _json(body)
@@ -74,26 +75,28 @@ Reply = Answer | Refusal
 
 
 def reply_from_bytes(payload: bytes) -> Reply:
-    """Read a reply, ignoring fields it does not know.
+    """Reads a reply; unknown fields are ignored.
 
     Raises:
-        BadReply: the payload is no reply.
+        BadReply: the payload is not a valid reply.
     """
     try:
         body = json.loads(payload)
         if "error" in body:
             body |= body.pop("error")
-            return Refusal(**_known(Refusal, {"id": None} | body))
-        return Answer(**_known(Answer, {"confidence": None, "energy_j": None, "energy_source": None} | body))
+            return Refusal(**_known_fields(Refusal, {"id": None} | body))
+        return Answer(
+            **_known_fields(Answer, {"confidence": None, "energy_j": None, "energy_source": None} | body)
+        )
     except (ValueError, TypeError) as error:
-        raise BadReply(f"not a reply of an inarvl agent: {error}") from None
+        raise BadReply(f"not a valid reply of an inarvl agent: {error}") from None
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    keep = {name: value for name, value in body.items() if value is not None and value is not False}
-    return json.dumps(keep).encode()
+    present = {name: value for name, value in body.items() if value is not None and value is not False}
+    return json.dumps(present).encode()
 
 
-def _known(kind: type[Answer] | type[Refusal], body: dict[str, Any]) -> dict[str, Any]:
+def _known_fields(kind: type[Answer] | type[Refusal], body: dict[str, Any]) -> dict[str, Any]:
     names = {f.name for f in fields(kind)}
     return {name: value for name, value in body.items() if name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ANYONE = "anonymous"
+ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True)
@@ -15,26 +15,26 @@ class Topics:
 
     @property
     def query(self) -> str:
-        """Questions arrive here (QoS 1, never retained)."""
+        """Queries to the agent (QoS 1, never retained)."""
         return f"inarvl/{self.device}/query"
 
-    def result(self, client: str = ANYONE) -> str:
-        """Where answers go when the question names no response topic."""
+    def result(self, client: str = ANONYMOUS) -> str:
+        """Returns the default reply topic of a client."""
         return f"inarvl/{self.device}/result/{client}"
 
     @property
     def status(self) -> str:
-        """Retained `online` or `offline`; the last will says offline."""
+        """Retained: `online` or `offline`; the last will is `offline`."""
         return f"inarvl/{self.device}/status"
 
     @property
     def telemetry(self) -> str:
-        """Retained readings of the device, its links and its controller."""
+        """Retained: readings of the device, its links and its controller."""
         return f"inarvl/{self.device}/telemetry"
 
     @property
     def decision(self) -> str:
-        """One record per answer."""
+        """One JSON record per answer."""
         return f"inarvl/{self.device}/decision"
 
     @property
@@ -44,15 +44,15 @@ class Topics:
 
     @property
     def mode_set(self) -> str:
-        """Takes auto, local or cloud."""
+        """Commands that set the mode: auto, local or cloud."""
         return f"inarvl/{self.device}/mode/set"
 
     @property
     def mode_state(self) -> str:
-        """Retained: the mode in force."""
+        """Retained: the current mode."""
         return f"inarvl/{self.device}/mode/state"
 
     @property
     def feedback(self) -> str:
-        """Takes the truth about an earlier answer."""
+        """Feedback: whether an earlier answer was correct."""
         return f"inarvl/{self.device}/feedback"

@@ -1,10 +1,10 @@
-"""Replies survive the wire."""
+"""Replies are the same after encoding and decoding."""
 
 import pytest
 
 from agent.messages.reply import Answer, BadReply, Refusal, reply_from_bytes
 
-ANSWER = Answer("7", "two", "local", "m", 0.9, 12.5, None, None, "d-1", "board: sure enough", True, "c")
+ANSWER = Answer("7", "two", "local", "m", 0.9, 12.5, None, None, "d-1", "board: confident enough", True, "c")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"error": 3}', b"\xff"])
-def test_other_bytes_are_no_reply(payload: bytes) -> None:
+def test_other_payloads_are_rejected(payload: bytes) -> None:
     with pytest.raises(BadReply):
         reply_from_bytes(payload)
