@@ -1,1 +1,1 @@
-"""The spool: queries and replies on disk, so that a crash or a power cut loses none."""
+"""The spool: stores queries and replies on disk, so that none is lost in a crash or power cut."""

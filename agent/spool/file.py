@@ -1,4 +1,4 @@
-"""The spool's database file: opened, and replaced when it is damaged."""
+"""Opens the spool's database file, and replaces a damaged one."""
 
 from __future__ import annotations
 
@@ -9,76 +9,80 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = 2
-CACHED_KIB = 256  # of pages; few but the newest are read again
+CACHE_KIB = 256  # of pages; hardly any but the newest are read again
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What happened to a database that could not be read.
+    """A damaged database, and what was recovered from it.
 
     Attributes:
-        aside: where it was moved to.
-        saved: how many of its queries went into the new one.
+        reason: the error message of SQLite.
+        moved_to: path of the damaged file.
+        recovered: how many of its open queries are in the new database.
     """
 
-    why: str
-    aside: Path
-    saved: int
+    reason: str
+    moved_to: Path
+    recovered: int
 
     def __str__(self) -> str:
-        return f"the spool is damaged ({self.why}): moved to {self.aside}, {self.saved} queries saved from it"
+        return (
+            f"the spool is damaged ({self.reason}): moved to {self.moved_to}, "
+            f"{self.recovered} queries recovered from it"
+        )
 
 
 def connect(path: Path, schema: str) -> sqlite3.Connection:
-    """Open or make the database, and check it.
+    """Opens or creates the database, and checks it.
 
     Raises:
-        sqlite3.DatabaseError: itself when it is damaged or of another version; OperationalError when it
-            cannot be opened.
+        sqlite3.DatabaseError: exactly this class if the database is damaged or has another version; its
+            subclass OperationalError if it cannot be opened.
     """
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA temp_store = MEMORY")
-        db.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            raise sqlite3.DatabaseError(f"it has version {version}, this agent reads {VERSION}")
+            raise sqlite3.DatabaseError(f"its version is {version}, this agent reads {VERSION}")
         db.executescript(schema)
         db.execute(f"PRAGMA user_version = {VERSION}")
         if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("its pages are damaged")
     except sqlite3.Error:
-        db.close()  # at once: closed later, it would remove the write-ahead log of the file that follows
+        db.close()  # now: a later close would delete the write-ahead log of the new file
         raise
     return db
 
 
-def replace(path: Path, schema: str, why: str) -> tuple[sqlite3.Connection, Damage]:
-    """Move a damaged database aside and begin a new one with the open queries that can be read from it.
+def replace(path: Path, schema: str, reason: str) -> tuple[sqlite3.Connection, Damage]:
+    """Renames a damaged database and creates a new one with the queries that can be read from it.
 
     Raises:
-        sqlite3.Error, OSError: a new one cannot be made.
+        sqlite3.Error, OSError: the new one cannot be created.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    moved_to = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+            Path(f"{path}{suffix}").replace(f"{moved_to}{suffix}")
     db = connect(path, schema)
-    return db, Damage(why, aside, _salvage(aside, db))
+    return db, Damage(reason, moved_to, _recover(moved_to, db))
 
 
-def _salvage(aside: Path, db: sqlite3.Connection) -> int:
-    """Copy what can be read, row by row until one cannot, from the front and then from the back."""
+def _recover(damaged: Path, db: sqlite3.Connection) -> int:
+    """Copies rows up to the first unreadable one, from the front and then from the back."""
     columns = [name for _, name, *_ in db.execute("PRAGMA table_info(query)") if name != "number"]
-    listed, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     db.execute("BEGIN")
     for order in ("", " ORDER BY rowid DESC"):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(aside)) as source:
-            for row in source.execute(f"SELECT {listed} FROM query NOT INDEXED{order}"):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(damaged)) as source:
+            for row in source.execute(f"SELECT {names} FROM query NOT INDEXED{order}"):
                 with suppress(sqlite3.IntegrityError):
-                    db.execute(f"INSERT INTO query ({listed}) VALUES ({marks})", row)
+                    db.execute(f"INSERT INTO query ({names}) VALUES ({marks})", row)
     db.execute("COMMIT")
-    (saved,) = db.execute("SELECT count(*) FROM query WHERE delivered = 0").fetchone()
-    return int(saved)
+    (recovered,) = db.execute("SELECT count(*) FROM query WHERE delivered = 0").fetchone()
+    return int(recovered)

@@ -1,11 +1,12 @@
-"""Queries and their replies, on disk from before the first acknowledgement until after the last.
+"""Stores queries and their replies on disk until the replies are delivered.
 
-1. A query is added before the broker is told to forget it; a second one with the same key is a duplicate.
-2. A reply is written beside its query before it is published, once.
-3. A delivered reply loses its bodies; its key stays for duplicates to be known until it is pruned.
-4. Open queries are bounded in number and in bytes; the next one is refused as busy, and its refusal kept as
-   any reply is.
-One thread owns the database. What waits for it while it commits shares the next commit.
+1. A query is added before it is acknowledged to the broker; a second one with the same key is a duplicate.
+2. A reply is added to its query before it is published; only the first one is stored.
+3. When the reply is delivered, both bodies are deleted. The key stays until it is pruned, to detect
+   duplicates.
+4. The open queries have a maximum number and a maximum of bytes. A query beyond these is refused as busy, and
+   the refusal is stored like any reply.
+One thread uses the database. Operations that wait while it commits share the next commit.
 """
 
 from __future__ import annotations
@@ -37,30 +38,30 @@ CREATE TABLE IF NOT EXISTS query (
 );
 CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
 """
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 
 class SpoolFull(InarvlError):
-    """As many queries are open, or as many bytes of them, as are allowed to."""
+    """The open queries have reached their maximum number or bytes."""
 
     code = "busy"
 
 
 class SpoolFailed(InarvlError):
-    """The disk does not take the query."""
+    """The disk cannot store or read the queries."""
 
     code = "spool_failed"
 
 
 class Added(enum.Enum):
-    """What became of an added entry."""
+    """Result of adding an entry."""
 
     NEW = enum.auto()
     DUPLICATE = enum.auto()
 
 
 class Kept(enum.Enum):
-    """What became of a reply: kept, dropped since there was one before, or its query is not known here."""
+    """Result of storing a reply: stored, dropped since the query has one already, or query unknown."""
 
     NEW = enum.auto()
     SECOND = enum.auto()
@@ -69,7 +70,7 @@ class Kept(enum.Enum):
 
 @dataclass(frozen=True)
 class SpoolEntry:
-    """A query as it came. Times are wall clock, in ms since 1970, since they outlive the process."""
+    """A received query. Times are wall clock times in ms since 1970, which stay valid across restarts."""
 
     key: str
     received_ms: int
@@ -91,7 +92,7 @@ class SpooledReply:
 
 
 class Spool:
-    """The queries that this device has promised to answer."""
+    """The acknowledged queries of this device, and their replies."""
 
     def __init__(self, writer: SpoolWriter, max_waiting: int, max_bytes: int) -> None:
         self._writer = writer
@@ -104,27 +105,29 @@ class Spool:
         path: Path,
         *,
         max_waiting: int,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         damaged: Callable[[Damage], None] | None = None,
     ) -> Spool:
-        """Open or make the database; one found damaged, now or later, is moved aside and `damaged` is told.
+        """Opens or creates the database.
 
         Args:
-            max_waiting, max_bytes: most open queries, and most bytes of their payloads.
+            max_waiting: maximum number of open queries.
+            max_bytes: maximum size of their payloads together.
+            damaged: called when a damaged database was replaced, now or later.
 
         Raises:
-            SpoolFailed: it can be neither opened nor made.
+            SpoolFailed: the database can be neither opened nor created.
         """
         try:
             writer = await SpoolWriter.open(path, SCHEMA, damaged)
         except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(
-                f"cannot keep queries in {path} ({error}): check the folder's owner and free space"
+                f"cannot open the spool {path} ({error}): check the folder's owner and free space"
             ) from error
         return cls(writer, max_waiting, max_bytes)
 
     async def add(self, entry: SpoolEntry) -> Added:
-        """Keep `entry`; it stands on the disk when this returns.
+        """Stores `entry`; returns when it is on disk.
 
         Raises:
             SpoolFull: too many queries wait for an answer.
@@ -134,14 +137,15 @@ class Spool:
         def insert(db: sqlite3.Connection) -> Added:
             if _known(db, entry.key):
                 return Added.DUPLICATE
-            waiting, held = db.execute(
+            waiting, waiting_bytes = db.execute(
                 "SELECT count(*), total(length(payload)) FROM query WHERE delivered = 0"
             ).fetchone()
             if waiting >= self._max_waiting:
                 raise SpoolFull(f"{waiting} queries wait already: ask again later, or less often")
-            if held + len(entry.payload) > self._max_bytes:
+            if waiting_bytes + len(entry.payload) > self._max_bytes:
                 raise SpoolFull(
-                    f"{held / 2**20:.0f} MiB of queries wait already: ask later, or send smaller images"
+                    f"{waiting_bytes / 2**20:.0f} MiB of queries wait already: "
+                    "ask again later, or send smaller images"
                 )
             _insert(db, entry, None)
             return Added.NEW
@@ -149,7 +153,7 @@ class Spool:
         return await self._do(insert)
 
     async def refuse(self, entry: SpoolEntry, reply: bytes) -> Added:
-        """Keep the refusal of a query that there was no room for, however many wait; its payload is dropped.
+        """Stores the refusal of a query that exceeds the limits, without its payload.
 
         Raises:
             SpoolFailed: the disk is full or failing.
@@ -164,7 +168,7 @@ class Spool:
         return await self._do(insert)
 
     async def answer(self, key: str, reply: bytes) -> Kept:
-        """Keep the reply to query `key`, unless it has one."""
+        """Stores the reply to the query `key`, unless it has one already."""
 
         def update(db: sqlite3.Connection) -> Kept:
             found = db.execute("SELECT reply IS NULL FROM query WHERE key = ?", (key,)).fetchone()
@@ -178,7 +182,7 @@ class Spool:
         return await self._do(update)
 
     async def delivered(self, key: str) -> None:
-        """The reply to `key` has been taken over by the broker."""
+        """Records that the broker has acknowledged the reply to `key`."""
         await self._do(
             lambda db: db.execute(
                 "UPDATE query SET delivered = 1, payload = NULL, reply = x'' WHERE key = ?", (key,)
@@ -186,7 +190,7 @@ class Spool:
         )
 
     async def waiting(self) -> list[SpoolEntry]:
-        """Queries without a reply, oldest first."""
+        """Returns the queries without a reply, oldest first."""
         rows = await self._do(
             lambda db: db.execute(
                 "SELECT key, received_ms, expires_ms, reply_topic, correlation, payload, attributes "
@@ -196,7 +200,7 @@ class Spool:
         return [SpoolEntry(*row) for row in rows]
 
     async def undelivered(self) -> list[SpooledReply]:
-        """Replies that the broker has not acknowledged, oldest first."""
+        """Returns the replies that the broker has not acknowledged, oldest first."""
         rows = await self._do(
             lambda db: db.execute(
                 "SELECT key, reply_topic, correlation, reply FROM query "
@@ -206,9 +210,13 @@ class Spool:
         return [SpooledReply(*row) for row in rows]
 
     async def prune(self, before_ms: int, keep: int = 0) -> int:
-        """Forget the keys of queries delivered that were received before `before_ms`; how many.
+        """Deletes the keys of delivered queries that were received before `before_ms`.
 
-        The newest `keep` stay whatever the clock says: it may have jumped.
+        Args:
+            keep: how many of the newest are not deleted, because the clock may have jumped.
+
+        Returns:
+            How many were deleted.
         """
         return await self._do(
             lambda db: (
@@ -221,18 +229,22 @@ class Spool:
         )
 
     async def check(self) -> None:
-        """Return when the database has taken a turn, or raise SpoolFailed."""
+        """Returns when the database has run a query.
+
+        Raises:
+            SpoolFailed: the database cannot be read.
+        """
         await self._do(lambda db: db.execute("SELECT 1").fetchone())
 
     async def close(self) -> None:
-        """Finish what is under way and close the database."""
+        """Finishes the pending operations and closes the database."""
         await self._writer.close()
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._writer.do(work)
         except (OSError, sqlite3.Error) as error:
-            raise SpoolFailed(f"the spool fails ({error}): check the disk") from error
+            raise SpoolFailed(f"the spool cannot be read or written ({error}): check the disk") from error
 
 
 def _known(db: sqlite3.Connection, key: str) -> bool:

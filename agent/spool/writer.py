@@ -1,9 +1,9 @@
-"""The one thread that writes the spool's database.
+"""The only thread that uses the spool's database.
 
-1. Whatever waits while it commits shares the next commit; a commit that fails is tried again item by item,
-   since a full disk that has no room for one may have some for another.
-2. A database found damaged, at the start or later, is moved aside; what can still be read of it moves into a
-   new one, and the work at hand is done there.
+1. Operations that wait while the thread commits share the next commit. A failed commit is tried again with
+   one operation at a time, because a full disk may have room for some of them.
+2. A damaged database is renamed, at the start or later. What can be read of it is copied into a new one, and
+   the current operations run there.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from agent.spool.file import Damage, connect, replace
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], Any]
-Item = tuple[Work, "asyncio.Future[Any]"]
-MOST_PER_COMMIT = 64
+Operation = Callable[[sqlite3.Connection], Any]
+Item = tuple[Operation, "asyncio.Future[Any]"]
+MAX_PER_COMMIT = 64
 
 
 class SpoolWriter:
-    """Runs functions on a database, many to a commit; each caller waits for the commit that has its own.
+    """Runs operations on a database, several in a commit; each caller waits until its own is committed.
 
     Args:
-        damaged: called on the event loop when the database had to be replaced.
+        damaged: called on the event loop when a damaged database was replaced.
+
+    Attributes:
+        commits: how many commits there have been.
     """
 
     def __init__(self, path: Path, schema: str, damaged: Callable[[Damage], None] | None = None) -> None:
@@ -39,7 +42,7 @@ class SpoolWriter:
         self._path = path
         self._schema = schema
         self._damaged = damaged
-        self._todo: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._pending: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -48,41 +51,44 @@ class SpoolWriter:
     async def open(
         cls, path: Path, schema: str, damaged: Callable[[Damage], None] | None = None
     ) -> SpoolWriter:
-        """Open the database and run `schema` on it.
+        """Opens the database and runs `schema` on it.
 
         Raises:
-            sqlite3.Error, OSError: it can be neither opened nor replaced.
+            sqlite3.Error, OSError: the database can be neither opened nor replaced.
         """
         writer = cls(path, schema, damaged)
         writer._thread.start()
         await writer._opened
         return writer
 
-    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns or raises, once it is committed. A failing one undoes its own changes only."""
+    async def do(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs `operation` and commits; returns or raises what it does.
+
+        If it raises, only its own changes are rolled back.
+        """
         done: asyncio.Future[T] = self._loop.create_future()
-        self._todo.put((work, done))
+        self._pending.put((operation, done))
         return await asyncio.shield(done)
 
     async def close(self) -> None:
-        """Run what was handed over before, then close the database."""
-        self._todo.put(None)
+        """Finishes the pending operations and closes the database."""
+        self._pending.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         try:
             self._db: sqlite3.Connection | None = self._open()
         except (sqlite3.Error, OSError) as error:
-            self._tell(self._opened, error=error)
+            self._settle(self._opened, error=error)
             return
-        self._tell(self._opened)
-        open_ = True
-        while open_:
-            batch = [self._todo.get()]
-            while len(batch) < MOST_PER_COMMIT and not self._todo.empty():
-                batch.append(self._todo.get())
-            open_ = None not in batch
-            self._do_all([item for item in batch if item is not None])
+        self._settle(self._opened)
+        closing = False
+        while not closing:
+            batch = [self._pending.get()]
+            while len(batch) < MAX_PER_COMMIT and not self._pending.empty():
+                batch.append(self._pending.get())
+            closing = None in batch
+            self._run_batch([item for item in batch if item is not None])
         if self._db is not None:
             self._db.close()
 
@@ -101,41 +107,41 @@ class SpoolWriter:
             self._loop.call_soon_threadsafe(self._damaged, damage)
         return db
 
-    def _do_all(self, batch: list[Item]) -> None:
-        failure = self._try_all(batch)
+    def _run_batch(self, batch: list[Item]) -> None:
+        failure = self._try_batch(batch)
         if failure is not None and is_damage(failure) and self._db is not None:
             self._db.close()
             self._db = None
             try:
                 self._db = self._replace(failure)
-                failure = self._try_all(batch)
+                failure = self._try_batch(batch)
             except (sqlite3.Error, OSError) as error:
                 failure = error
         if failure is None:
             return
         for item in batch:
-            alone = failure if len(batch) == 1 else self._try_all([item])
-            if alone is not None:
-                self._tell(item[1], error=alone)
+            item_failure = failure if len(batch) == 1 else self._try_batch([item])
+            if item_failure is not None:
+                self._settle(item[1], error=item_failure)
 
-    def _try_all(self, batch: list[Item]) -> BaseException | None:
+    def _try_batch(self, batch: list[Item]) -> BaseException | None:
         try:
-            if self._db is None:  # it could not be replaced before
+            if self._db is None:  # replacing it has failed before
                 self._db = self._open()
             return self._commit(self._db, batch)
         except (sqlite3.Error, OSError) as error:
             return error
 
     def _commit(self, db: sqlite3.Connection, batch: list[Item]) -> BaseException | None:
-        """Do all of it and tell its callers, or nothing; then give the reason."""
+        """Commits all operations and settles their futures, or does neither and returns the error."""
         outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
             db.execute("BEGIN IMMEDIATE")
-            for work, done in batch:
+            for operation, done in batch:
                 db.execute("SAVEPOINT one")
                 try:
-                    outcomes.append((done, work(db), None))
-                except Exception as error:  # told to its caller below
+                    outcomes.append((done, operation(db), None))
+                except Exception as error:  # raised in its caller below
                     if not db.in_transaction or is_damage(error):
                         raise
                     db.execute("ROLLBACK TO one")
@@ -148,13 +154,13 @@ class SpoolWriter:
                 db.execute("ROLLBACK")
             return error
         for done, result, failure in outcomes:
-            self._tell(done, result, failure)
+            self._settle(done, result, failure)
         return None
 
-    def _tell(
+    def _settle(
         self, done: asyncio.Future[Any], result: object = None, error: BaseException | None = None
     ) -> None:
-        def settle() -> None:
+        def set_outcome() -> None:
             if done.done():
                 return
             if error is not None:
@@ -163,9 +169,12 @@ class SpoolWriter:
                 done.set_result(result)
 
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(settle)
+            self._loop.call_soon_threadsafe(set_outcome)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether it says "malformed" or "not a database": these two, and no other, come as the bare class."""
+    """Returns whether the error is "malformed" or "not a database".
+
+    SQLite's other errors are raised as subclasses of DatabaseError, these two as the class itself.
+    """
     return type(error) is sqlite3.DatabaseError

@@ -1,4 +1,4 @@
-"""What the spool promised is there after anything that happens to it."""
+"""The spool keeps every stored query and reply: across restarts, crashes, damage and a full disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent.spool.writer import SpoolWriter
 pytestmark = pytest.mark.anyio
 
 ENTRY = SpoolEntry("k", 1000, 31_000, "inarvl/d/result/c", b"\x00corr", b"payload", '{"a": 1}')
-ADD_FOR_EVER = """
+ADD_UNTIL_KILLED = """
 import anyio, sys
 from pathlib import Path
 from agent.spool.spool import Spool, SpoolEntry
@@ -71,14 +71,14 @@ def numbered(number: int) -> SpoolEntry:
     return replace(ENTRY, key=f"k{number}", received_ms=number)
 
 
-async def test_an_entry_waits_as_it_came_until_it_is_answered(spool: Spool) -> None:
+async def test_an_entry_waits_unchanged_until_it_is_answered(spool: Spool) -> None:
     assert await spool.add(ENTRY) is Added.NEW
     assert await spool.waiting() == [ENTRY]
     assert await spool.undelivered() == []
     assert await spool.answer("k", b"reply") is Kept.NEW
     assert await spool.waiting() == []
-    (kept,) = await spool.undelivered()
-    assert (kept.key, kept.reply_topic, kept.correlation, kept.reply) == (
+    (stored,) = await spool.undelivered()
+    assert (stored.key, stored.reply_topic, stored.correlation, stored.reply) == (
         "k",
         "inarvl/d/result/c",
         b"\x00corr",
@@ -88,17 +88,17 @@ async def test_an_entry_waits_as_it_came_until_it_is_answered(spool: Spool) -> N
     assert await spool.undelivered() == []
 
 
-async def test_a_query_has_one_reply(spool: Spool) -> None:
+async def test_only_the_first_reply_is_stored(spool: Spool) -> None:
     await spool.add(ENTRY)
     assert await spool.answer("k", b"first") is Kept.NEW
     assert await spool.answer("k", b"second") is Kept.SECOND
-    assert [kept.reply for kept in await spool.undelivered()] == [b"first"]
+    assert [stored.reply for stored in await spool.undelivered()] == [b"first"]
     await spool.delivered("k")
     assert await spool.answer("k", b"third") is Kept.SECOND
     assert await spool.answer("unknown", b"reply") is Kept.UNKNOWN
 
 
-async def test_a_key_is_known_again_before_and_after_its_reply(spool: Spool) -> None:
+async def test_a_duplicate_is_detected_before_and_after_the_reply(spool: Spool) -> None:
     await spool.add(ENTRY)
     assert await spool.add(replace(ENTRY, payload=b"other")) is Added.DUPLICATE
     await spool.answer("k", b"reply")
@@ -107,7 +107,7 @@ async def test_a_key_is_known_again_before_and_after_its_reply(spool: Spool) -> 
     assert await spool.waiting() == []
 
 
-async def test_a_full_spool_says_so_but_still_knows_duplicates(spool: Spool) -> None:
+async def test_a_full_spool_raises_but_still_detects_duplicates(spool: Spool) -> None:
     for number in range(4):
         await spool.add(numbered(number))
     with pytest.raises(SpoolFull) as caught:
@@ -120,29 +120,29 @@ async def test_a_full_spool_says_so_but_still_knows_duplicates(spool: Spool) -> 
 
 
 async def test_the_oldest_come_first(spool: Spool) -> None:
-    """By their order of arrival, not by a clock, which may be set back."""
+    """The order is that of arrival, not of the clock, which may be set back."""
     for number in (2, 0, 3, 1):
         await spool.add(numbered(number))
     assert [entry.key for entry in await spool.waiting()] == ["k2", "k0", "k3", "k1"]
     for number in (1, 3):
         await spool.answer(f"k{number}", b"reply")
-    assert [kept.key for kept in await spool.undelivered()] == ["k3", "k1"]
+    assert [stored.key for stored in await spool.undelivered()] == ["k3", "k1"]
 
 
-async def test_pruning_forgets_only_what_was_delivered_long_ago(spool: Spool) -> None:
+async def test_pruning_deletes_only_old_delivered_queries(spool: Spool) -> None:
     for number in range(3):
         await spool.add(numbered(number))
     for number in (0, 2):
         await spool.answer(f"k{number}", b"reply")
         await spool.delivered(f"k{number}")
-    assert await spool.prune(before_ms=10**15, keep=10) == 0, "a clock that jumped forgets nothing new"
+    assert await spool.prune(before_ms=10**15, keep=10) == 0, "a clock that jumped must not delete the newest"
     assert await spool.prune(before_ms=2) == 1
     assert await spool.add(numbered(0)) is Added.NEW
     assert await spool.add(numbered(1)) is Added.DUPLICATE
     assert await spool.add(numbered(2)) is Added.DUPLICATE
 
 
-async def test_everything_is_there_after_a_restart(path: Path) -> None:
+async def test_queries_and_replies_survive_a_restart(path: Path) -> None:
     first = await Spool.open(path, max_waiting=4)
     for number in range(3):
         await first.add(numbered(number))
@@ -152,43 +152,44 @@ async def test_everything_is_there_after_a_restart(path: Path) -> None:
     second = await Spool.open(path, max_waiting=4, damaged=damages.append)
     assert damages == []
     assert [entry.key for entry in await second.waiting()] == ["k0", "k2"]
-    assert [kept.key for kept in await second.undelivered()] == ["k1"]
+    assert [stored.key for stored in await second.undelivered()] == ["k1"]
     await second.close()
 
 
-def confirmed_before_a_kill(path: Path) -> set[str]:
+def add_until_killed(path: Path) -> set[str]:
+    """Adds queries in a process that is killed; returns the keys that it reported as added."""
     with subprocess.Popen(
-        [sys.executable, "-c", ADD_FOR_EVER, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ADD_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
-        confirmed = {child.stdout.readline().strip() for _ in range(100)}
+        added = {child.stdout.readline().strip() for _ in range(100)}
         child.kill()
-        return confirmed | {line.strip() for line in child.stdout if line.endswith("\n")}
+        return added | {line.strip() for line in child.stdout if line.endswith("\n")}
 
 
-async def test_what_was_confirmed_survives_a_kill(path: Path) -> None:
-    confirmed = confirmed_before_a_kill(path)
+async def test_added_queries_survive_a_kill(path: Path) -> None:
+    added = add_until_killed(path)
     damages: list[Damage] = []
     spool = await Spool.open(path, max_waiting=4, damaged=damages.append)
     assert damages == []
-    assert confirmed <= {entry.key for entry in await spool.waiting()}
+    assert added <= {entry.key for entry in await spool.waiting()}
     await spool.close()
 
 
 def damage_pages(path: Path, first: int, last: int) -> None:
-    """Overwrite pages of 4096 bytes, from 0 on, as far as there are any."""
-    sound = path.read_bytes()
-    start, end = 4096 * first, min(4096 * last, len(sound))
-    path.write_bytes(sound[:start] + b"\xaa" * (end - start) + sound[end:])
+    """Overwrites the pages of 4096 bytes from `first` up to, not including, `last`."""
+    intact = path.read_bytes()
+    start, end = 4096 * first, min(4096 * last, len(intact))
+    path.write_bytes(intact[:start] + b"\xaa" * (end - start) + intact[end:])
 
 
 def damage(path: Path, content: bytes | None) -> None:
-    sound = path.read_bytes()
-    path.write_bytes(content or sound[:4096] + b"\xaa" * (len(sound) - 4096))
+    intact = path.read_bytes()
+    path.write_bytes(content or intact[:4096] + b"\xaa" * (len(intact) - 4096))
 
 
-@pytest.mark.parametrize("content", [b"no database at all" * 300, None])
-async def test_a_damaged_file_is_set_aside(path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"not a database" * 400, None])
+async def test_a_damaged_file_is_renamed_and_replaced(path: Path, content: bytes | None) -> None:
     first = await Spool.open(path, max_waiting=100)
     for number in range(50):
         await first.add(replace(numbered(number), payload=bytes(1000)))
@@ -197,8 +198,8 @@ async def test_a_damaged_file_is_set_aside(path: Path, content: bytes | None) ->
 
     damages: list[Damage] = []
     second = await Spool.open(path, max_waiting=100, damaged=damages.append)
-    assert [damage.aside in set(path.parent.iterdir()) for damage in damages] == [True]
-    assert len(await second.waiting()) == damages[0].saved < 50
+    assert [damage.moved_to in set(path.parent.iterdir()) for damage in damages] == [True]
+    assert len(await second.waiting()) == damages[0].recovered < 50
     assert await second.add(ENTRY) is Added.NEW
     await second.close()
 
@@ -208,7 +209,7 @@ async def test_a_damaged_file_is_set_aside(path: Path, content: bytes | None) ->
     await third.close()
 
 
-async def test_what_can_be_read_of_a_damaged_file_is_saved(path: Path) -> None:
+async def test_readable_queries_are_recovered_from_a_damaged_file(path: Path) -> None:
     first = await Spool.open(path, max_waiting=100)
     for number in range(50):
         await first.add(replace(numbered(number), payload=bytes(1000)))
@@ -216,14 +217,14 @@ async def test_what_can_be_read_of_a_damaged_file_is_saved(path: Path) -> None:
     damage_pages(path, 9, 10)
     damages: list[Damage] = []
     second = await Spool.open(path, max_waiting=100, damaged=damages.append)
-    saved = await second.waiting()
-    assert damages[0].saved == len(saved)
-    assert 40 < len(saved) <= 50
-    assert all(entry.payload == bytes(1000) for entry in saved)
+    recovered = await second.waiting()
+    assert damages[0].recovered == len(recovered)
+    assert 40 < len(recovered) <= 50
+    assert all(entry.payload == bytes(1000) for entry in recovered)
     await second.close()
 
 
-async def test_damage_while_it_runs_costs_no_query(path: Path) -> None:
+async def test_damage_while_running_does_not_lose_the_current_query(path: Path) -> None:
     damages: list[Damage] = []
     spool = await Spool.open(path, max_waiting=100, damaged=damages.append)
     for number in range(40):
@@ -239,7 +240,7 @@ async def test_damage_while_it_runs_costs_no_query(path: Path) -> None:
     await spool.close()
 
 
-async def test_an_older_spool_is_taken_over(path: Path) -> None:
+async def test_an_older_version_is_migrated(path: Path) -> None:
     with sqlite3.connect(path) as old:
         old.executescript(VERSION_1)
         old.execute("INSERT INTO query VALUES ('k', 1000, 31000, 't', NULL, x'00', '{}', NULL, 0)")
@@ -250,7 +251,7 @@ async def test_an_older_spool_is_taken_over(path: Path) -> None:
     await spool.close()
 
 
-async def test_bytes_are_bounded_too(path: Path) -> None:
+async def test_the_size_of_all_payloads_is_limited(path: Path) -> None:
     spool = await Spool.open(path, max_waiting=100, max_bytes=2500)
     for number in range(2):
         await spool.add(replace(numbered(number), payload=bytes(1000)))
@@ -262,13 +263,13 @@ async def test_bytes_are_bounded_too(path: Path) -> None:
     await spool.close()
 
 
-async def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+async def test_an_invalid_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolFailed, match=r"spool\.db"):
         await Spool.open(tmp_path / "file" / "spool.db", max_waiting=4)
 
 
-async def test_a_failing_disk_is_told_and_the_spool_goes_on(path: Path) -> None:
+async def test_a_failure_is_reported_and_the_spool_continues(path: Path) -> None:
     spool = await Spool.open(path, max_waiting=4)
     with sqlite3.connect(path) as other:
         other.execute("ALTER TABLE query RENAME TO gone")
@@ -280,7 +281,7 @@ async def test_a_failing_disk_is_told_and_the_spool_goes_on(path: Path) -> None:
     await spool.close()
 
 
-async def test_what_waits_shares_a_commit(path: Path) -> None:
+async def test_waiting_operations_share_a_commit(path: Path) -> None:
     writer = await SpoolWriter.open(path, "CREATE TABLE note (text TEXT)")
     done = 0
 
@@ -297,18 +298,18 @@ async def test_what_waits_shares_a_commit(path: Path) -> None:
     await writer.close()
 
 
-async def test_a_failing_caller_undoes_nothing_of_the_others(path: Path) -> None:
+async def test_a_failed_operation_rolls_back_only_its_own_changes(path: Path) -> None:
     writer = await SpoolWriter.open(path, "CREATE TABLE note (text TEXT)")
 
     def insert(db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO note VALUES ('kept')")
+        db.execute("INSERT INTO note VALUES ('stored')")
 
     def fail(db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO note VALUES ('undone')")
-        raise KeyError("mine")
+        db.execute("INSERT INTO note VALUES ('rolled back')")
+        raise KeyError("expected")
 
     async def expect_failure() -> None:
-        with pytest.raises(KeyError, match="mine"):
+        with pytest.raises(KeyError, match="expected"):
             await writer.do(fail)
 
     async with anyio.create_task_group() as tasks:
@@ -316,5 +317,5 @@ async def test_a_failing_caller_undoes_nothing_of_the_others(path: Path) -> None
             tasks.start_soon(writer.do, insert)
             tasks.start_soon(expect_failure)
     rows = await writer.do(lambda db: db.execute("SELECT text FROM note").fetchall())
-    assert rows == [("kept",)] * 20
+    assert rows == [("stored",)] * 20
     await writer.close()
