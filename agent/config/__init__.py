@@ -1,1 +1,1 @@
-"""The site file, and YAML files checked against a schema."""
+"""The site file, and YAML files that are checked against a schema."""

@@ -1,4 +1,4 @@
-"""The site file: what this device is called, and where its broker, models and peers are."""
+"""The site file: the device's name, and where its broker, models and peers are."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TopicLevel = Annotated[str, AfterValidator(_as_topic_level)]
 
 
 class Broker(Section):
-    """How to reach the MQTT broker."""
+    """Address and credentials of the MQTT broker."""
 
     url: str = "mqtt://localhost:1883"
     username: str | None = None
@@ -45,7 +45,7 @@ class Broker(Section):
 
     @property
     def host(self) -> str:
-        """Name or address of the broker."""
+        """Host name or address of the broker."""
         return urlparse(self.url).hostname or ""
 
     @property
@@ -55,12 +55,12 @@ class Broker(Section):
 
     @property
     def port(self) -> int:
-        """The URL's port, or the protocol's own."""
+        """The URL's port, else the protocol's default."""
         return urlparse(self.url).port or (8883 if self.tls else 1883)
 
 
 class Server(Section):
-    """An OpenAI-compatible model server that needs no discovery."""
+    """An OpenAI-compatible model server that is configured here, not discovered."""
 
     id: TopicLevel
     url: str
@@ -74,14 +74,14 @@ class Server(Section):
 
 
 class Discovery(Section):
-    """Which ways of finding peers are on."""
+    """Which kinds of peer discovery are enabled."""
 
     zeroconf: bool = True
     mqtt: bool = True
 
 
 class Probing(Section):
-    """What is sent to peers only to measure the way to them."""
+    """Traffic that only measures the network path to peers."""
 
     metered: bool = False
     upload_bytes: int = Field(32_768, ge=0, le=2**20)
@@ -89,7 +89,7 @@ class Probing(Section):
 
 
 class IntakeSettings(Section):
-    """How much is taken in."""
+    """Limits on received queries."""
 
     max_payload_bytes: int = Field(8 * 2**20, ge=1024)
     max_waiting: int = Field(256, ge=1)
@@ -100,7 +100,7 @@ class IntakeSettings(Section):
 
 
 class Settings(Section):
-    """All of the site file; every field has a default that suits one board with a broker on it."""
+    """The whole site file; the defaults suit a single board that runs its own broker."""
 
     device: TopicLevel = Field(default_factory=socket.gethostname)
     broker: Broker = Broker()
@@ -122,29 +122,33 @@ class Settings(Section):
         if url is None or url.startswith("unix:/"):
             return url
         try:
-            return _checked(url, ("http", "https"), "the board's own server wants none")
+            return _checked(url, ("http", "https"), "the board's own server needs none")
         except ValueError as error:
             raise ValueError(f"{error}, or unix:/path of a socket, or null for no local model") from None
 
     @field_validator("peers")
     @classmethod
-    def _have_ids_of_their_own(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
+    def _have_unique_ids(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
         ids = [peer.id for peer in peers]
         for peer in ids:
             if ids.count(peer) > 1:
-                raise ValueError(f"two are called {peer!r}; give each an id of its own")
+                raise ValueError(f"two peers have the id {peer!r}; give each a different one")
         return peers
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
-        """Host and port to serve metrics on."""
+        """Host and port on which metrics are served; None if they are not."""
         if self.metrics is None:
             return None
         host, _, port = self.metrics.rpartition(":")
         return host.strip("[]"), int(port)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:
-        """How to reach the broker under the name `client_id`."""
+        """Returns the options of a connection to the broker as `client_id`.
+
+        Raises:
+            ConfigError: the password file cannot be read.
+        """
         broker = self.broker
         return MqttOptions(
             host=broker.host,
@@ -161,22 +165,26 @@ class Settings(Section):
         )
 
     def api_keys(self) -> dict[str, str]:
-        """API keys of the servers that have one, by their id."""
+        """Returns the API keys of the configured servers, by server id.
+
+        Raises:
+            ConfigError: a key file cannot be read.
+        """
         keys = {server.id: _secret(server.api_key_file) for server in self.peers}
         return {server: key for server, key in keys.items() if key is not None}
 
 
 def load_settings(path: Path) -> Settings:
-    """Read a site file.
+    """Reads a site file.
 
     Raises:
-        ConfigError: it is missing, no YAML, or says something that cannot be; names the place and the fix.
+        ConfigError: the file is missing or invalid; the message names the key and the fix.
     """
     return load(path, Settings)
 
 
 def site_settings(path: Path | None) -> Settings:
-    """The site file at `path`; without one that of this machine, or the defaults where it has none.
+    """Reads the site file at `path`, by default SITE_FILE; returns the defaults if that does not exist.
 
     Raises:
         ConfigError: see load_settings.
@@ -186,14 +194,14 @@ def site_settings(path: Path | None) -> Settings:
     return load_settings(path or SITE_FILE)
 
 
-def _checked(url: str, schemes: tuple[str, str], instead: str) -> str:
+def _checked(url: str, schemes: tuple[str, str], credentials_hint: str) -> str:
     parts = urlparse(url)
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("must be " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
     if parts.username or parts.password:
-        raise ValueError(f"must not hold credentials: {instead}")
+        raise ValueError(f"must not contain credentials: {credentials_hint}")
     try:
-        _ = parts.port  # parsed only when asked for
+        _ = parts.port  # parsed on access
     except ValueError:
         raise ValueError("its port must be a number up to 65535") from None
     return url
@@ -205,4 +213,6 @@ def _secret(path: Path | None) -> str | None:
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise ConfigError(f"{path}: the secret in it cannot be read ({error.strerror})") from None
+        raise ConfigError(
+            f"{path}: the secret cannot be read ({error.strerror}); make the file readable for the agent"
+        ) from None

@@ -1,4 +1,4 @@
-"""YAML files read strictly: unknown keys are errors, and every error names its place."""
+"""Reads YAML files strictly: unknown keys are errors, and every error names its key or line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inarvl.errors import InarvlError
 
 
 class ConfigError(InarvlError):
-    """A file that cannot be run with; the message has a line for each fault."""
+    """An invalid configuration file; the message has one line per error."""
 
     code = "bad_config"
 
@@ -29,52 +29,55 @@ S = TypeVar("S", bound=Section)
 
 
 def load(path: Path, kind: type[S]) -> S:
-    """The file at `path` as a `kind`.
+    """Reads the file at `path` as a `kind`.
 
     Raises:
-        ConfigError: it cannot be read or does not fit.
+        ConfigError: the file cannot be read or is invalid.
     """
     return check(read(path), kind, str(path))
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; an empty file is an empty one.
+    """Reads the mapping in a YAML file; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: it cannot be read or is no mapping.
+        ConfigError: the file cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(), _Once)
+        content = yaml.load(path.read_text(), _UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no good YAML: {error}") from None
+        raise ConfigError(f"{path}: invalid YAML: {error}") from None
     if not isinstance(content, dict | None):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return content or {}
 
 
 def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
-    """`content` as a `kind`; errors name their place in the file called `name`.
+    """Checks `content` and returns it as a `kind`.
+
+    Args:
+        name: file name for the error messages.
 
     Raises:
-        ConfigError: it does not fit.
+        ConfigError: the content is invalid.
     """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         lines = []
-        for fault in error.errors():
-            place = ".".join(str(part) for part in fault["loc"])
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["type"] == "extra_forbidden":
-                message = _unknown(kind, fault["loc"])
-            lines.append(": ".join(part for part in (name, place, message) if part))
+        for detail in error.errors():
+            key = ".".join(str(part) for part in detail["loc"])
+            message = detail["msg"].removeprefix("Value error, ")
+            if detail["type"] == "extra_forbidden":
+                message = _unknown(kind, detail["loc"])
+            lines.append(": ".join(part for part in (name, key, message) if part))
         raise ConfigError("\n".join(lines)) from None
 
 
-class _Once(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, of which YAML would silently take the last."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Rejects duplicate keys, of which PyYAML would silently use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -83,24 +86,24 @@ class _Once(yaml.SafeLoader):
                 continue
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key.value} stands twice; keep one", problem_mark=key.start_mark
+                    problem=f"duplicate key {key.value}; remove one", problem_mark=key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+def _unknown(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     section: type[BaseModel] | None = kind
-    for part in place[:-1]:
+    for part in location[:-1]:
         if section is not None and isinstance(part, str) and part in section.model_fields:
             section = _section_in(section.model_fields[part].annotation)
     names = list(section.model_fields) if section else []
-    near = difflib.get_close_matches(str(place[-1]), names, n=1)
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove it"
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, on its own or as the items of a list."""
-    if inside := get_args(annotation):
-        return next(filter(None, map(_section_in, inside)), None)
+    """Returns the Section in a field's type, also within an optional or a list."""
+    if arguments := get_args(annotation):
+        return next(filter(None, map(_section_in, arguments)), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

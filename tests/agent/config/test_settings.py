@@ -1,4 +1,4 @@
-"""A site file is read strictly: each fault is named by its place, and its message says what to do."""
+"""A site file is read strictly; each error names the key and says what to do."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def load(tmp_path: Path, text: str) -> Settings:
     return load_settings(path)
 
 
-def faults(tmp_path: Path, text: str) -> list[str]:
-    """What is wrong with a site file, a line each, without the file's name."""
+def errors(tmp_path: Path, text: str) -> list[str]:
+    """Returns the error lines for a site file, without the file name."""
     with pytest.raises(ConfigError) as raised:
         load(tmp_path, text)
     assert raised.value.code == "bad_config"
@@ -32,7 +32,7 @@ def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
     assert load(tmp_path, "# nothing\n") == Settings()
 
 
-def test_the_example_is_a_good_site_file() -> None:
+def test_the_example_is_a_valid_site_file() -> None:
     settings = load_settings(EXAMPLE)
     assert settings.device == "gate-3"
     assert settings.broker.tls
@@ -40,7 +40,7 @@ def test_the_example_is_a_good_site_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "remedy"),
+    ("text", "key", "remedy"),
     [
         ("broker: {url: tcp://b}", "broker.url", "must be mqtt://host:port or mqtts://host:port"),
         ("broker: {url: 'mqtt://'}", "broker.url", "must be mqtt://host:port or mqtts://host:port"),
@@ -56,21 +56,21 @@ def test_the_example_is_a_good_site_file() -> None:
         ("peers: [{id: a, url: 'http://'}]", "peers.0.url", "must be http://host:port or https://host:port"),
         ("peers: [{id: a, url: 'http://u:p@b'}]", "peers.0.url", "api_key_file"),
         ("peers: [{url: 'http://b'}]", "peers.0.id", "required"),
-        ("peers: [{id: a, url: 'http://b'}, {id: a, url: 'http://c'}]", "peers", "two are called 'a'"),
+        ("peers: [{id: a, url: 'http://b'}, {id: a, url: 'http://c'}]", "peers", "two peers have the id 'a'"),
         ("local: /run/x.sock", "local", "unix:/path"),
         ("intake: {workers: 0}", "intake.workers", "greater than or equal to 1"),
         ("intake: {workers: many}", "intake.workers", "integer"),
         ("discovery: {zeroconf: 3}", "discovery.zeroconf", "boolean"),
     ],
 )
-def test_a_fault_names_its_place_and_the_remedy(tmp_path: Path, text: str, place: str, remedy: str) -> None:
-    (line,) = faults(tmp_path, text)
-    assert line.startswith(f"{place}: ")
+def test_an_error_names_the_key_and_the_remedy(tmp_path: Path, text: str, key: str, remedy: str) -> None:
+    (line,) = errors(tmp_path, text)
+    assert line.startswith(f"{key}: ")
     assert remedy in line
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "near"),
+    ("text", "key", "similar"),
     [
         ("brokr: {}", "brokr", "broker"),
         ("broker: {usernam: me}", "broker.usernam", "username"),
@@ -78,35 +78,37 @@ def test_a_fault_names_its_place_and_the_remedy(tmp_path: Path, text: str, place
         ("peers: [{id: a, url: 'http://b', modls: []}]", "peers.0.modls", "models"),
     ],
 )
-def test_a_misspelt_key_is_recognised(tmp_path: Path, text: str, place: str, near: str) -> None:
-    assert faults(tmp_path, text) == [f"{place}: unknown key; did you mean {near}?"]
+def test_a_similar_key_is_suggested_for_a_misspelt_one(
+    tmp_path: Path, text: str, key: str, similar: str
+) -> None:
+    assert errors(tmp_path, text) == [f"{key}: unknown key; did you mean {similar}?"]
 
 
-def test_a_key_like_no_other_is_to_be_removed(tmp_path: Path) -> None:
-    assert faults(tmp_path, "zzz: 1") == ["zzz: unknown key; remove it"]
+def test_an_unknown_key_is_to_be_removed(tmp_path: Path) -> None:
+    assert errors(tmp_path, "zzz: 1") == ["zzz: unknown key; remove it"]
 
 
-def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
-    lines = faults(tmp_path, "device: a/b\nbroker: {keepalive_s: 1}\nzzz: 1")
+def test_all_errors_are_reported_together(tmp_path: Path) -> None:
+    lines = errors(tmp_path, "device: a/b\nbroker: {keepalive_s: 1}\nzzz: 1")
     assert {line.split(":")[0] for line in lines} == {"device", "broker.keepalive_s", "zzz"}
 
 
-def test_a_secret_never_stands_in_an_error(tmp_path: Path) -> None:
-    (line,) = faults(tmp_path, "broker: {url: 'mqtt://me:hunter2@b'}")
+def test_an_error_contains_no_secret(tmp_path: Path) -> None:
+    (line,) = errors(tmp_path, "broker: {url: 'mqtt://me:hunter2@b'}")
     assert "hunter2" not in line
 
 
 @pytest.mark.parametrize(
     ("content", "remedy"),
     [
-        (b"a: [", "no good YAML"),
-        (b"\xff\xfe\xff", "no good YAML"),
+        (b"a: [", "invalid YAML"),
+        (b"\xff\xfe\xff", "invalid YAML"),
         (b"[1, 2]", "must be a mapping"),
         (b"false", "must be a mapping"),
-        (b"device: a\ndevice: b", "device stands twice"),
+        (b"device: a\ndevice: b", "duplicate key device"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, remedy: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_rejected(tmp_path: Path, content: bytes, remedy: str) -> None:
     path = tmp_path / "agent.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=remedy):
@@ -114,8 +116,8 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, re
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read \(No such file"):
-        load_settings(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read \(No such file"):
+        load_settings(tmp_path / "missing.yaml")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("mqtts://[::1]:99", 99, True),
     ],
 )
-def test_the_url_tells_port_and_encryption(tmp_path: Path, url: str, port: int, tls: bool) -> None:
+def test_the_url_sets_port_and_encryption(tmp_path: Path, url: str, port: int, tls: bool) -> None:
     options = load(tmp_path, f"broker: {{url: '{url}'}}").mqtt_options("me")
     assert (options.port, options.tls) == (port, tls)
 
@@ -146,10 +148,13 @@ def test_secrets_are_read_from_their_files(tmp_path: Path) -> None:
 
 def test_an_unreadable_secret_is_named(tmp_path: Path) -> None:
     settings = load(tmp_path, f"broker: {{password_file: {tmp_path}/none}}")
-    with pytest.raises(ConfigError, match=r"/none: the secret in it cannot be read"):
+    with pytest.raises(
+        ConfigError,
+        match=r"/none: the secret cannot be read \(No such file or directory\); make the file readable",
+    ):
         settings.mqtt_options("me")
 
 
-def test_the_state_directory_is_systemds_where_it_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_directory_is_the_one_that_systemd_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/elsewhere")
     assert Settings().state_dir == Path("/var/lib/elsewhere")

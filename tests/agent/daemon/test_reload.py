@@ -16,29 +16,29 @@ def settings(**changes: Any) -> Settings:
 
 
 def test_settings_that_can_change_are_applied() -> None:
-    fresh = settings(peers=[{"id": "p", "url": "http://p:1"}], local=None, intake={"max_tokens": 7})
-    after, summary = reload(settings(), lambda: fresh)
-    assert after == fresh
+    new = settings(peers=[{"id": "p", "url": "http://p:1"}], local=None, intake={"max_tokens": 7})
+    after, summary = reload(settings(), lambda: new)
+    assert after == new
     assert summary == "applied local, peers, intake.max_tokens"
 
 
 def test_settings_that_cannot_change_stay_and_are_named() -> None:
-    fresh = settings(device="e", intake={"workers": 3, "max_payload_bytes": 2048}, image_roots=["/var/cam"])
-    after, summary = reload(settings(), lambda: fresh)
+    new = settings(device="e", intake={"workers": 3, "max_payload_bytes": 2048}, image_roots=["/var/cam"])
+    after, summary = reload(settings(), lambda: new)
     assert (after.device, after.intake.workers) == ("d", settings().intake.workers)
-    assert (after.intake.max_payload_bytes, after.image_roots) == (2048, fresh.image_roots)
+    assert (after.intake.max_payload_bytes, after.image_roots) == (2048, new.image_roots)
     assert summary == "applied image_roots, intake.max_payload_bytes; restart for device, intake.workers"
 
 
 def test_an_invalid_file_changes_nothing() -> None:
     before = settings()
 
-    def broken() -> Settings:
-        raise ConfigError("agent.yaml: peers: two are called 'p'")
+    def read_invalid() -> Settings:
+        raise ConfigError("agent.yaml: peers: two peers have the id 'p'")
 
-    after, summary = reload(before, broken)
+    after, summary = reload(before, read_invalid)
     assert after is before
-    assert "two are called" in summary
+    assert "two peers have the id" in summary
 
 
 @pytest.mark.parametrize("same", [settings()])
