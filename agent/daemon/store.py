@@ -1,8 +1,8 @@
-"""What must outlive a restart, kept in one file that is never half written.
+"""Stores state across restarts in one file that is never half written.
 
-1. A save replaces the file atomically, on the disk and not only in its cache, and keeps the one before.
-2. A file that is damaged, or that its reader will not take (of another version, say), is set aside under a
-   name that tells so, and the backup is read instead.
+1. A save replaces the file atomically and durably, and keeps the previous one as a backup.
+2. A file that is damaged, or that its reader rejects (such as another version), is renamed to *.bad-*, and
+   the backup is read instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class StoreFailed(InarvlError):
-    """The disk does not take what should be kept."""
+    """The file cannot be written."""
 
     code = "store_failed"
 
@@ -35,47 +35,51 @@ class Store:
         self._backup = path.with_suffix(".backup")
 
     def save(self, content: dict[str, Any]) -> None:
-        """Write `content`; a crash at any instant leaves either it or what was there before.
+        """Writes `content`; after a crash, `load` finds either the old or the new content.
 
         Raises:
-            StoreFailed: the disk is full or failing; what was there before still is.
+            StoreFailed: the disk is full or failing; the old content is still stored.
         """
         body = json.dumps(content)
         text = json.dumps({"crc32": zlib.crc32(body.encode()), "body": body})
-        fresh = self._path.with_suffix(".new")
+        new = self._path.with_suffix(".new")
         try:
-            with fresh.open("w") as file:
+            with new.open("w") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             if self._path.exists():
                 self._path.replace(self._backup)
-            fresh.replace(self._path)
+            new.replace(self._path)
             _sync_folder(self._path.parent)
         except OSError as error:
             raise StoreFailed(f"{self._path} cannot be written ({error.strerror}): check the disk") from error
 
-    def load(self, take: Callable[[dict[str, Any]], None]) -> list[Path]:
-        """Give `take` the newest content that is whole and that it accepts; InarvlError from it refuses one.
+    def load(self, accept: Callable[[dict[str, Any]], None]) -> list[Path]:
+        """Passes the newest valid content to `accept`.
 
-        Returns where files that were no good were set aside.
+        Args:
+            accept: uses the content; raises InarvlError to reject it.
+
+        Returns:
+            New paths of the damaged and rejected files.
         """
-        aside = []
+        renamed = []
         for path in (self._path, self._backup):
             try:
-                take(_read(path))
+                accept(_read(path))
                 break
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, KeyError, TypeError, AttributeError, InarvlError) as error:
                 bad = path.with_name(f"{path.name}.bad-{time.time_ns()}")
-                log.warning("%s cannot be used (%s): set aside as %s", path, error, bad.name)
+                log.warning("%s cannot be used (%s): renamed to %s", path, error, bad.name)
                 try:
                     path.replace(bad)
                 except OSError:
                     continue
-                aside.append(bad)
-        return aside
+                renamed.append(bad)
+        return renamed
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -85,12 +89,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError("its checksum does not match")
     content = json.loads(body)
     if not isinstance(content, dict):
-        raise ValueError("it holds no object")
+        raise ValueError("its content is not a JSON object")
     return content
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the renames on the disk too."""
+    """Makes the renames in `folder` durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

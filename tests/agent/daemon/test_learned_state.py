@@ -1,4 +1,4 @@
-"""What the controller has learned survives a restart; what cannot be used is reported."""
+"""The controller's learned state survives a restart; an unusable file is reported."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ class RecordedEvents:
         self.codes.append(code)
 
 
-def controller(seed: int = 0) -> Controller:
+def new_controller(seed: int = 0) -> Controller:
     return Controller(ControllerSettings(), rng=np.random.default_rng(seed))
 
 
-def state(folder: Path, of: Controller) -> tuple[LearnedState, RecordedEvents]:
+def learned_state(folder: Path, controller: Controller) -> tuple[LearnedState, RecordedEvents]:
     events = RecordedEvents()
-    return LearnedState(of, Store(folder / "learned.json"), events), events  # type: ignore[arg-type]
+    return LearnedState(controller, Store(folder / "learned.json"), events), events  # type: ignore[arg-type]
 
 
 def test_a_warm_start_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
-    known = Controller(ControllerSettings(floor=0.9), rng=np.random.default_rng(0)).knowledge()
-    warm_start = tmp_path / "known.json.gz"
-    for content, codes in ((b"", ["warm_start_failed"]), (gzip.compress(json.dumps(known).encode()), [])):
+    knowledge = Controller(ControllerSettings(floor=0.9), rng=np.random.default_rng(0)).knowledge()
+    warm_start = tmp_path / "knowledge.json.gz"
+    for content, codes in ((b"", ["warm_start_failed"]), (gzip.compress(json.dumps(knowledge).encode()), [])):
         warm_start.write_bytes(content)
-        learned, events = state(tmp_path, controller())
+        learned, events = learned_state(tmp_path, new_controller())
         learned.restore(warm_start)
         assert events.codes == codes
 
 
 def test_a_save_is_restored_and_a_damaged_one_reported(tmp_path: Path) -> None:
-    before = controller()
-    anyio.run(state(tmp_path, before)[0].save)
-    after = controller(seed=1)
-    learned, events = state(tmp_path, after)
+    before = new_controller()
+    anyio.run(learned_state(tmp_path, before)[0].save)
+    after = new_controller(seed=1)
+    learned, events = learned_state(tmp_path, after)
     learned.restore(None)
     assert (after.snapshot(), events.codes) == (before.snapshot(), [])
     (tmp_path / "learned.json").write_text("{")
@@ -56,7 +56,7 @@ def test_a_save_is_restored_and_a_damaged_one_reported(tmp_path: Path) -> None:
     assert events.codes == ["learned_damaged"]
 
 
-def test_a_disk_that_cannot_store_it_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    learned, _ = state(tmp_path / "missing", controller())
+def test_a_failed_save_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    learned, _ = learned_state(tmp_path / "missing", new_controller())
     anyio.run(learned.save)
     assert "check the disk" in caplog.text

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 TOPICS = Topics("d")
 
 
-class RecordingLink:
+class RecordingConnection:
     """Replaces a connected MQTT connection; keeps every posted message."""
 
     def __init__(self) -> None:
@@ -35,21 +35,21 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.answering = SimpleNamespace(mode="auto")
-        self.link = RecordingLink()
-        events = Events(self.link, TOPICS.event)  # type: ignore[arg-type]
+        self.connection = RecordingConnection()
+        events = Events(self.connection, TOPICS.event)  # type: ignore[arg-type]
         store = Store(folder / "mode.json")
-        self.switch = ModeSwitch(self.answering, store, self.link, TOPICS, events)  # type: ignore[arg-type]
+        self.switch = ModeSwitch(self.answering, store, self.connection, TOPICS, events)  # type: ignore[arg-type]
         self.switch.restore()
 
 
 async def test_a_mode_applies_is_published_and_survives_a_restart(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    assert (run.answering.mode, run.link.posted) == ("auto", [])
+    assert (run.answering.mode, run.connection.posted) == ("auto", [])
     for mode in ("cloud", "local"):
         await run.switch.receive(f" {mode}\n".encode())
         assert run.answering.mode == mode
-    assert (TOPICS.mode_state, "local", True) in run.link.posted
-    assert (TOPICS.event, {"event": "mode", "mode": "local"}, False) in run.link.posted
+    assert (TOPICS.mode_state, "local", True) in run.connection.posted
+    assert (TOPICS.event, {"event": "mode", "mode": "local"}, False) in run.connection.posted
     assert Run(tmp_path).answering.mode == "local"
 
 
@@ -67,14 +67,14 @@ async def test_an_unknown_mode_changes_nothing_and_is_reported(tmp_path: Path, w
     await run.switch.receive(b"local")
     await run.switch.receive(word)
     assert run.answering.mode == Run(tmp_path).answering.mode == "local"
-    assert run.link.posted[-1][1]["code"] == "bad_mode"
+    assert run.connection.posted[-1][1]["code"] == "bad_mode"
 
 
-async def test_a_full_disk_is_reported_and_the_mode_applies_all_the_same(tmp_path: Path) -> None:
-    run = Run(tmp_path / "nowhere")
+async def test_a_failed_save_is_reported_and_the_mode_still_applies(tmp_path: Path) -> None:
+    run = Run(tmp_path / "missing")
     await run.switch.receive(b"local")
     assert run.answering.mode == "local"
-    assert "lost when the agent restarts" in run.link.posted[-1][1]["message"]
+    assert "lost when the agent restarts" in run.connection.posted[-1][1]["message"]
 
 
 async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
@@ -82,4 +82,4 @@ async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mode.json").write_text("{")
     after = Run(tmp_path)
     assert after.answering.mode == "auto"
-    assert after.link.posted[-1][1]["code"] == "mode_damaged"
+    assert after.connection.posted[-1][1]["code"] == "mode_damaged"

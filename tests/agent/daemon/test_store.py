@@ -1,4 +1,4 @@
-"""What was learned survives a crash at any instant and damage to the file."""
+"""Stored content survives a crash at any time, and a damaged file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def loaded(store: Store) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_the_last_save_is_loaded(tmp_path: Path) -> None:
     store = Store(tmp_path / "learned.json")
     assert loaded(store) is None
     store.save({"a": [1, 2.5, "ü"]})
@@ -48,8 +48,8 @@ def test_a_crash_between_the_renames_loses_nothing(tmp_path: Path) -> None:
     assert loaded(store) == {"n": 1}
 
 
-def test_a_damaged_file_does_not_cost_the_backup(tmp_path: Path) -> None:
-    """The next save keeps the file before it as the backup: it must not be the damaged one."""
+def test_a_damaged_file_does_not_replace_the_backup(tmp_path: Path) -> None:
+    """A save makes the previous file the backup; that must not be the damaged one."""
     store = Store(tmp_path / "learned.json")
     for n in (1, 2):
         store.save({"n": n})
@@ -60,24 +60,24 @@ def test_a_damaged_file_does_not_cost_the_backup(tmp_path: Path) -> None:
     assert loaded(store) == {"n": 1}
 
 
-def test_what_its_reader_refuses_is_set_aside_and_the_backup_read(tmp_path: Path) -> None:
+def test_a_file_that_its_reader_rejects_is_renamed_and_the_backup_read(tmp_path: Path) -> None:
     store = Store(tmp_path / "learned.json")
     for version in (1, 2):
         store.save({"version": version})
-    taken: list[dict[str, Any]] = []
+    accepted: list[dict[str, Any]] = []
 
-    def take(content: dict[str, Any]) -> None:
+    def accept(content: dict[str, Any]) -> None:
         if content["version"] != 1:
-            raise SnapshotError("of another version")
-        taken.append(content)
+            raise SnapshotError("another version")
+        accepted.append(content)
 
-    (aside,) = store.load(take)
-    assert taken == [{"version": 1}]
-    assert '"version' in aside.read_text()
+    (renamed,) = store.load(accept)
+    assert accepted == [{"version": 1}]
+    assert '"version' in renamed.read_text()
     assert not (tmp_path / "learned.json").exists()
 
 
-def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
+def test_a_failed_save_is_reported_and_keeps_the_old_content(tmp_path: Path) -> None:
     store = Store(tmp_path / "learned.json")
     store.save({"n": 1})
     (tmp_path / "learned.new").mkdir()
