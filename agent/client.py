@@ -1,4 +1,4 @@
-"""Talking to a running agent from a terminal, over the same broker as everybody else."""
+"""Sends queries to a running agent over the broker, and reads its status."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from inarvl.errors import InarvlError
 
 
 class AgentSilent(InarvlError):
-    """No broker or no agent answered in time."""
+    """The broker or the agent did not answer in time."""
 
     code = "agent_silent"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What an agent has retained on the broker: `status` is None when it was never there."""
+    """The retained messages of an agent; None for each that the broker does not have."""
 
     status: str | None
     mode: str | None
@@ -35,57 +35,62 @@ class Snapshot:
 
 
 async def ask(settings: Settings, query: Query, *, timeout_s: float) -> Reply:
-    """Send one query to the agent of `settings.device` and wait for its reply.
+    """Sends one query to the agent of `settings.device` and returns its reply.
 
     Raises:
-        AgentSilent: none came within `timeout_s`.
+        AgentSilent: no reply arrived within `timeout_s`.
     """
     topics = Topics(settings.device)
-    answers = f"inarvl/{settings.device}/result/{query.client}"
-    async with _connected(settings, (answers,), timeout_s) as link:
-        await link.publish(topics.query, query.to_bytes(), qos=1)
+    replies = topics.result(query.client)
+    async with _connected(settings, (replies,), timeout_s) as connection:
+        await connection.publish(topics.query, query.to_bytes(), qos=1)
         with anyio.move_on_after(timeout_s):
-            async for message in link.messages():
+            async for message in connection.messages():
                 message.ack()
                 return reply_from_bytes(message.payload)
     raise AgentSilent(
-        f"no answer within {timeout_s:.0f} s: is the agent of {settings.device!r} running? try inarvl status"
+        f"no answer within {timeout_s:.0f} s: is the agent of {settings.device!r} running? see inarvl status"
     )
 
 
 async def status(settings: Settings, *, wait_s: float) -> Snapshot:
-    """What the agent of `settings.device` says of itself.
+    """Reads the retained messages of the agent of `settings.device`, waiting up to `wait_s` for them.
 
     Raises:
         AgentSilent: the broker cannot be reached.
     """
     topics = Topics(settings.device)
-    wanted = (topics.status, topics.mode_state, topics.telemetry)
-    held: dict[str, str] = {}
-    async with _connected(settings, wanted, wait_s) as link:
+    subscriptions = (topics.status, topics.mode_state, topics.telemetry)
+    retained: dict[str, str] = {}
+    async with _connected(settings, subscriptions, wait_s) as connection:
         with anyio.move_on_after(wait_s):
-            async for message in link.messages():
+            async for message in connection.messages():
                 message.ack()
-                held[message.topic] = message.payload.decode(errors="replace")
-                if len(held) == len(wanted):
+                retained[message.topic] = message.payload.decode(errors="replace")
+                if len(retained) == len(subscriptions):
                     break
-    telemetry = held.get(topics.telemetry)
+    telemetry = retained.get(topics.telemetry)
     return Snapshot(
-        held.get(topics.status), held.get(topics.mode_state), json.loads(telemetry) if telemetry else None
+        retained.get(topics.status),
+        retained.get(topics.mode_state),
+        json.loads(telemetry) if telemetry else None,
     )
 
 
 async def echo(settings: Settings, word: str, *, timeout_s: float) -> bool:
-    """Whether a message to a topic of this device's own comes back through the broker.
+    """Returns whether a message to a topic of this device comes back from the broker.
+
+    Args:
+        word: the payload, and the last level of the topic.
 
     Raises:
         AgentSilent: the broker cannot be reached.
     """
-    topic = f"inarvl/{settings.device}/result/{word}"
-    async with _connected(settings, (topic,), timeout_s) as link:
+    topic = Topics(settings.device).result(word)
+    async with _connected(settings, (topic,), timeout_s) as connection:
         with anyio.move_on_after(timeout_s):
-            await link.publish(topic, word.encode(), qos=1)
-            async for message in link.messages():
+            await connection.publish(topic, word.encode(), qos=1)
+            async for message in connection.messages():
                 message.ack()
                 return message.payload == word.encode()
     return False
@@ -96,9 +101,9 @@ async def _connected(
     settings: Settings, subscriptions: tuple[str, ...], timeout_s: float
 ) -> AsyncIterator[MqttConnection]:
     options = settings.mqtt_options(f"inarvl-console-{uuid.uuid4().hex[:12]}")
-    async with MqttConnection(options, subscriptions=subscriptions) as link:
+    async with MqttConnection(options, subscriptions=subscriptions) as connection:
         with anyio.move_on_after(timeout_s):
-            await link.connected.wait()
-        if not link.connected.is_set():
+            await connection.connected.wait()
+        if not connection.connected.is_set():
             raise AgentSilent(f"no broker answers at {settings.broker.url}: is it running?")
-        yield link
+        yield connection

@@ -1,4 +1,4 @@
-"""Time since the boot is told from that of another boot."""
+"""Times are compared only within one boot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from agent.intake.uptime import Uptime
 
 
-def test_it_goes_on_and_survives_the_spool() -> None:
+def test_it_increases_and_is_unchanged_by_json() -> None:
     earlier = Uptime.now()
     assert earlier is not None
     assert Uptime.from_json(json.loads(json.dumps(earlier.to_json()))) == earlier
@@ -18,11 +18,11 @@ def test_it_goes_on_and_survives_the_spool() -> None:
     assert passed_ms >= 0
 
 
-def test_nothing_is_told_over_a_reboot_or_of_what_is_no_instant() -> None:
+def test_times_of_another_boot_and_invalid_values_are_none() -> None:
     now = Uptime("boot", 100)
     assert now.since_ms(Uptime("boot", 40)) == 60
     assert now.since_ms(Uptime("another", 40)) is None
     assert now.since_ms(Uptime("boot", 140)) is None
     assert now.since_ms(None) is None
-    for known in (None, 3, [], {"boot": "boot"}, {"boot": 1, "ms": 2}, {"boot": "boot", "ms": "2"}):
-        assert Uptime.from_json(known) is None
+    for value in (None, 3, [], {"boot": "boot"}, {"boot": 1, "ms": 2}, {"boot": "boot", "ms": "2"}):
+        assert Uptime.from_json(value) is None
