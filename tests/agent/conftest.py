@@ -1,4 +1,4 @@
-"""Fixtures: a real broker, and the files of boards that are not here."""
+"""Fixtures: a real broker, and the captured files of boards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
 class Broker:
-    """A mosquitto on a port of its own, that can die and come back with what it had stored."""
+    """A mosquitto on a free port that can be killed and started again with its stored state."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
@@ -30,7 +30,7 @@ class Broker:
         self.start()
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Starts the broker and waits until it listens."""
         self._process = subprocess.Popen(
             [MOSQUITTO, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -43,7 +43,7 @@ class Broker:
         raise AssertionError("mosquitto does not listen")
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kills the broker without a clean stop, like a power cut."""
         self._process.kill()
         self._process.wait()
 
@@ -59,13 +59,13 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Callable[[str], Path]:
-    """Lay out the files of a board and give their root.
+    """Returns a function that creates the files of a board and returns their root.
 
-    Each line of sensing/trees/NAME.tree is a path and its content; the first one says whether it was captured
-    on such a board or constructed from the documentation.
+    Each line of sensing/trees/NAME.tree is a path and its content. The first line says whether the tree was
+    captured on such a board or constructed from the documentation.
     """
 
-    def lay_out(name: str) -> Path:
+    def create(name: str) -> Path:
         for line in (TREES / f"{name}.tree").read_text().splitlines():
             if line.startswith("#"):
                 continue
@@ -75,4 +75,4 @@ def plant(tmp_path: Path) -> Callable[[str], Path]:
             file.write_text(f"{content}\n")
         return tmp_path
 
-    return lay_out
+    return create

@@ -1,4 +1,4 @@
-"""Answers come in time: the board races a cloud that is late, what loses is cancelled, retries are few."""
+"""Answers are in time: a late cloud is hedged by the board, the loser is cancelled, and retries are few."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SETTINGS = Settings.model_validate({"device": "d", "intake": {"max_tokens": 4}})
 
 
 class Unmetered:
-    """Tells no energy: what an answer costs is not the subject."""
+    """Measures no energy."""
 
     @asynccontextmanager
     async def over(self, tier: str) -> AsyncIterator[None]:
@@ -59,13 +59,18 @@ class Unmetered:
 
 
 @dataclass
-class Tier:
-    """A stand-in server whose pace a test sets, and which says when a caller hung up."""
+class Server:
+    """A simulated model server with a given latency.
+
+    Attributes:
+        hung_up: set when a caller closed its connection before the answer.
+        received: how many questions have arrived.
+    """
 
     ms: float
     socket: Path
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: int = 0
+    received: int = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -74,7 +79,7 @@ class Tier:
         @web.middleware
         async def watch(request: web.Request, handler: Any) -> Any:
             chat = request.path.endswith("completions")
-            self.asked += chat
+            self.received += chat
             try:
                 return await handler(request)
             except asyncio.CancelledError:
@@ -93,15 +98,19 @@ class Tier:
 
 
 @asynccontextmanager
-async def answering(
-    edge: Tier | None,
-    cloud: Tier | None,
+async def running_answering(
+    edge: Server | None,
+    cloud: Server | None,
     *,
     healthy: bool = True,
     naming_s: float = 0.0,
     policy: Policy[Any] | None = None,
 ) -> AsyncIterator[tuple[Answering, dict[str, PeerRegistry]]]:
-    """An answering with a real controller over stand-ins, each tier healthy unless told otherwise."""
+    """An `Answering` with a real controller and simulated servers.
+
+    Args:
+        healthy: waits until the servers are healthy.
+    """
     rng = np.random.default_rng(3)
     schedule = CheckSchedule(check_s=0.2, first_retry_s=0.05, max_retry_s=0.2, naming_s=naming_s)
     tiers = {"local": edge, "cloud": cloud}
@@ -131,138 +140,145 @@ async def answer(answering: Answering, left_s: float, **options: Any) -> Any:
     return await answering.answer(question(**options), expires_at=asyncio.get_running_loop().time() + left_s)
 
 
-async def test_the_board_answers_when_the_cloud_is_late_and_the_cloud_is_told_to_stop(tmp_path: Path) -> None:
-    edge, cloud = Tier(1.0, tmp_path / "e"), Tier(NEVER_MS, tmp_path / "c")
-    async with edge.running(), cloud.running(), answering(edge, cloud) as (asked, _):
-        seen = set()
+async def test_the_board_answers_when_the_cloud_is_late_and_the_cloud_call_is_cancelled(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = Server(1.0, tmp_path / "e"), Server(NEVER_MS, tmp_path / "c")
+    async with edge.running(), cloud.running(), running_answering(edge, cloud) as (answering, _):
+        failures = set()
         for _ in range(6):
-            answered = await answer(asked, 20.0)
-            seen |= {run.execution.failure for run in answered.attempts}
+            answered = await answer(answering, 20.0)
+            failures |= {run.execution.failure for run in answered.attempts}
             assert answered.attempt.execution.arm.tier == "local"
-        assert cloud.asked, "the cloud was tried"
-        assert seen & {"late", "vlm_timeout"}
+        assert cloud.received, "the cloud was tried"
+        assert failures & {"late", "vlm_timeout"}
         with anyio.fail_after(30):
             await cloud.hung_up.wait()
 
 
-async def test_a_server_that_is_always_late_is_left_alone(tmp_path: Path) -> None:
-    edge, cloud = Tier(1.0, tmp_path / "e"), Tier(NEVER_MS, tmp_path / "c")
-    async with edge.running(), cloud.running(), answering(edge, cloud) as (asked, peers):
+async def test_a_server_that_is_always_late_is_no_longer_asked(tmp_path: Path) -> None:
+    edge, cloud = Server(1.0, tmp_path / "e"), Server(NEVER_MS, tmp_path / "c")
+    async with edge.running(), cloud.running(), running_answering(edge, cloud) as (answering, peers):
         for _ in range(12):
-            await answer(asked, 20.0)
+            await answer(answering, 20.0)
         (peer,) = peers["cloud"].known()
-        assert peer.breaker.opened or not cloud.asked
-        assert cloud.asked < 12
+        assert peer.breaker.opened or not cloud.received
+        assert cloud.received < 12
 
 
-async def test_without_a_board_the_deadline_is_kept_with_an_error(tmp_path: Path) -> None:
-    cloud = Tier(NEVER_MS, tmp_path / "c")
-    async with cloud.running(), answering(None, cloud) as (asked, _):
+async def test_without_a_board_an_error_is_returned_before_the_deadline(tmp_path: Path) -> None:
+    cloud = Server(NEVER_MS, tmp_path / "c")
+    async with cloud.running(), running_answering(None, cloud) as (answering, _):
         with pytest.raises((Unanswered, DeadlineExpired)):
-            await answer(asked, 0.5)
+            await answer(answering, 0.5)
         with anyio.fail_after(30):
             await cloud.hung_up.wait()
 
 
-async def test_a_server_that_comes_back_in_time_answers_after_all(tmp_path: Path) -> None:
-    """It is believed healthy when the question comes, and is gone for the moment."""
-    edge = Tier(1.0, tmp_path / "e")
+async def test_a_server_that_recovers_before_the_deadline_answers(tmp_path: Path) -> None:
+    """The server is considered healthy when the question arrives, but is not running."""
+    edge = Server(1.0, tmp_path / "e")
     async with AsyncExitStack() as server:
         await server.enter_async_context(edge.running())
-        async with answering(edge, None) as (asked, peers), anyio.create_task_group() as tasks:
+        async with running_answering(edge, None) as (answering, peers), anyio.create_task_group() as tasks:
             await server.aclose()
 
-            async def come_back() -> None:
+            async def restart() -> None:
                 while peers["local"].healthy():  # noqa: ASYNC110 # the failure has no event
                     await anyio.sleep(0.01)
                 await server.enter_async_context(edge.running())
 
-            tasks.start_soon(come_back)
-            answered = await answer(asked, 60.0)
+            tasks.start_soon(restart)
+            answered = await answer(answering, 60.0)
     assert answered.attempt.execution.arm.tier == "local"
 
 
-async def test_a_question_from_before_the_first_look_at_the_servers_waits_for_it(tmp_path: Path) -> None:
-    edge = Tier(1.0, tmp_path / "e")
-    async with edge.running(), answering(edge, None, healthy=False) as (asked, peers):
+async def test_a_question_before_the_first_check_of_the_servers_waits_for_it(tmp_path: Path) -> None:
+    edge = Server(1.0, tmp_path / "e")
+    async with edge.running(), running_answering(edge, None, healthy=False) as (answering, peers):
         assert not peers["local"].settled()
-        answered = await answer(asked, 60.0)
+        answered = await answer(answering, 60.0)
         assert peers["local"].settled()
     assert answered.attempt.execution.arm.tier == "local"
 
 
-async def test_a_question_for_the_cloud_waits_for_peers_to_be_named_after_a_start(tmp_path: Path) -> None:
-    cloud = Tier(1.0, tmp_path / "c")
+async def test_a_question_for_the_cloud_waits_for_discovery_after_a_start(tmp_path: Path) -> None:
+    cloud = Server(1.0, tmp_path / "c")
     async with (
         cloud.running(),
-        answering(None, None, naming_s=3600.0) as (asked, peers),
+        running_answering(None, None, naming_s=3600.0) as (answering, peers),
         anyio.create_task_group() as tasks,
     ):
 
-        async def name() -> None:
+        async def discover() -> None:
             await anyio.sleep(0.2)
             peers["cloud"].offer(PeerRecord("cloud", f"unix:{cloud.socket}"), source="test")
 
-        tasks.start_soon(name)
-        answered = await answer(asked, 60.0, pin="cloud")
+        tasks.start_soon(discover)
+        answered = await answer(answering, 60.0, pin="cloud")
     assert answered.attempt.execution.arm.tier == "cloud"
 
 
-async def test_where_nobody_can_come_the_sender_is_told_at_once() -> None:
-    async with answering(None, None) as (asked, _):
+async def test_without_any_server_an_error_is_returned_at_once() -> None:
+    async with running_answering(None, None) as (answering, _):
         with pytest.raises(NoArm, match="no model server"):
-            await answer(asked, 3600.0)
+            await answer(answering, 3600.0)
 
 
-async def test_a_question_for_the_board_alone_does_not_wait_for_the_cloud(tmp_path: Path) -> None:
-    async with answering(None, None, naming_s=3600.0) as (asked, peers):
+async def test_a_question_for_the_board_does_not_wait_for_the_cloud(tmp_path: Path) -> None:
+    async with running_answering(None, None, naming_s=3600.0) as (answering, peers):
         peers["local"]._settled = True
         with pytest.raises(NoArm):
-            await answer(asked, 3600.0, pin="local")
+            await answer(answering, 3600.0, pin="local")
 
 
-async def test_once_the_servers_have_been_looked_at_the_sender_is_told_at_once(tmp_path: Path) -> None:
-    async with answering(Tier(1.0, tmp_path / "nobody"), None, healthy=False) as (asked, peers):
+async def test_when_all_checks_have_failed_an_error_is_returned_at_once(tmp_path: Path) -> None:
+    async with running_answering(Server(1.0, tmp_path / "missing"), None, healthy=False) as (
+        answering,
+        peers,
+    ):
         with pytest.raises(NoArm):
-            await answer(asked, 3600.0)
+            await answer(answering, 3600.0)
         assert peers["local"].settled()
 
 
 @dataclass(frozen=True)
-class TinyDecision:
-    """The least that a policy may decide."""
+class MinimalDecision:
+    """The smallest valid decision."""
 
     id: str
     arm: Arm
     propensity: float = 1.0
     predictions: dict[str, Prediction] = field(default_factory=dict)
     risk: float | None = None
-    reason: str = "it is the first"
+    reason: str = "first arm"
 
 
 @dataclass
 class FirstArm:
-    """A policy in a few lines: asks the first arm, then the others in order, and escalates everything."""
+    """A minimal policy: asks the first arm, falls back to the others in order, and escalates everything."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     arms: tuple[Arm, ...] = ()
 
-    def decide(self, context: Context, *, now: float) -> TinyDecision:
+    def decide(self, context: Context, *, now: float) -> MinimalDecision:
         self.arms = tuple(option.arm for option in context.options)
         if not self.arms:
             raise NoArm("there is no model server")
-        return TinyDecision("1", self.arms[0])
+        return MinimalDecision("1", self.arms[0])
 
-    def fallback(self, decision: TinyDecision, failed: Execution, *, now: float) -> TinyDecision | None:
+    def fallback(self, decision: MinimalDecision, failed: Execution, *, now: float) -> MinimalDecision | None:
         following = self.arms[self.arms.index(failed.arm) + 1 :]
-        return TinyDecision(decision.id, following[0], reason="the one before failed") if following else None
+        if not following:
+            return None
+        return MinimalDecision(decision.id, following[0], reason="the previous arm failed")
 
-    def escalate(self, decision: TinyDecision, execution: Execution, *, now: float) -> FollowUp:
+    def escalate(self, decision: MinimalDecision, execution: Execution, *, now: float) -> FollowUp:
         if execution.arm.tier == "cloud":
             return FollowUp("keep")
         return FollowUp("escalate", self.arms[-1], reason="always escalated")
 
-    def learn(self, decision: TinyDecision, outcome: Outcome, *, now: float) -> tuple[()]:
+    def learn(self, decision: MinimalDecision, outcome: Outcome, *, now: float) -> tuple[()]:
         self.outcomes.append(outcome)
         return ()
 
@@ -270,11 +286,15 @@ class FirstArm:
         return False
 
 
-async def test_any_policy_can_take_the_place_of_the_controller(tmp_path: Path) -> None:
-    edge, cloud, policy = Tier(1.0, tmp_path / "e"), Tier(1.0, tmp_path / "c"), FirstArm()
-    async with edge.running(), cloud.running(), answering(edge, cloud, policy=policy) as (asked, _):
-        answered = await answer(asked, 60.0)
-        await asked.finish(answered)
+async def test_any_policy_can_replace_the_controller(tmp_path: Path) -> None:
+    edge, cloud, policy = Server(1.0, tmp_path / "e"), Server(1.0, tmp_path / "c"), FirstArm()
+    async with (
+        edge.running(),
+        cloud.running(),
+        running_answering(edge, cloud, policy=policy) as (answering, _),
+    ):
+        answered = await answer(answering, 60.0)
+        await answering.finish(answered)
     assert [attempt.execution.arm.tier for attempt in answered.attempts] == ["local", "cloud"]
     assert (answered.attempt.execution.arm.tier, answered.reason) == ("cloud", "always escalated")
     ((local, remote),) = [outcome.executions for outcome in policy.outcomes]
@@ -282,11 +302,11 @@ async def test_any_policy_can_take_the_place_of_the_controller(tmp_path: Path) -
 
 
 async def test_any_policy_may_fall_back(tmp_path: Path) -> None:
-    """The board's server is believed healthy when the question comes, and is gone."""
-    edge, cloud, policy = Tier(1.0, tmp_path / "e"), Tier(1.0, tmp_path / "c"), FirstArm()
+    """The board's server is considered healthy when the question arrives, but is not running."""
+    edge, cloud, policy = Server(1.0, tmp_path / "e"), Server(1.0, tmp_path / "c"), FirstArm()
     async with AsyncExitStack() as board, cloud.running():
         await board.enter_async_context(edge.running())
-        async with answering(edge, cloud, policy=policy) as (asked, _):
+        async with running_answering(edge, cloud, policy=policy) as (answering, _):
             await board.aclose()
-            answered = await answer(asked, 60.0)
+            answered = await answer(answering, 60.0)
     assert answered.attempt.execution.arm.tier == "cloud"

@@ -1,8 +1,7 @@
-"""The share of answers that the board gives follows what its sensors say of heat, throttling and power mode.
+"""The share of answers from the board follows the sensors: temperature, throttling and power mode.
 
-The board is a scripted one: the constructed files of an Orin Nano, which the real sources read, and a model
-that takes longer as the GPU's clock limit falls. The controller is the real one; questions, cloud and link
-are made up.
+The board is simulated: constructed files of an Orin Nano, which the real sensors read, and a model whose
+latency rises as the GPU's clock limit falls. The controller is real; questions, cloud and link are simulated.
 """
 
 from __future__ import annotations
@@ -34,45 +33,45 @@ SIGNALS = Signals(
 
 
 @dataclass
-class Scripted:
-    """A board whose files a test sets, and the questions it answers, four a second of its own time."""
+class SimulatedBoard:
+    """A board whose files the test writes; it is asked four questions per second of simulated time."""
 
     root: Path
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        # The processor and the battery are those of this machine, and left out.
-        every = [
+        # Without the processor and the battery, which are those of the test machine.
+        sensors = [
             paced
             for paced in all_sensors(power_s=0.2, sense_s=0.2, root=self.root)
             if paced.sensor.name in ("ina", "tegra", "thermal")
         ]
-        self._sources = every
-        self.sensing = Sensing(every, smoothing_s=0.0, clock=lambda: self.now)
+        self._sensors = sensors
+        self.sensing = Sensing(sensors, smoothing_s=0.0, clock=lambda: self.now)
         profile = choose_profile(BoardIdentity("NVIDIA Jetson Orin Nano Developer Kit", 6, 7.9), self.root)
         self.controller = Controller(profile.controller_settings(), rng=np.random.default_rng(1))
 
-    def set(self, path: str, value: object) -> None:
+    def _write(self, path: str, value: object) -> None:
         (self.root / path).write_text(f"{value}\n")
 
-    def heat(self, temp_c: float) -> None:
-        self.set("sys/class/thermal/thermal_zone8/temp", round(temp_c * 1000))
+    def set_temperature(self, temp_c: float) -> None:
+        self._write("sys/class/thermal/thermal_zone8/temp", round(temp_c * 1000))
 
-    def power_mode(self, mode: int, clock_hz: int) -> None:
-        self.set("var/lib/nvpmodel/status", f"pmode:{mode:04}")
-        self.set("sys/class/devfreq/17000000.gpu/max_freq", clock_hz)
+    def set_power_mode(self, mode: int, clock_hz: int) -> None:
+        self._write("var/lib/nvpmodel/status", f"pmode:{mode:04}")
+        self._write("sys/class/devfreq/17000000.gpu/max_freq", clock_hz)
 
-    def throttle(self, on: bool, clock_hz: int) -> None:
-        self.set("sys/class/thermal/cooling_device11/cur_state", int(on))
-        self.set("sys/class/devfreq/17000000.gpu/max_freq", clock_hz)
+    def set_throttling(self, on: bool, clock_hz: int) -> None:
+        self._write("sys/class/thermal/cooling_device11/cur_state", int(on))
+        self._write("sys/class/devfreq/17000000.gpu/max_freq", clock_hz)
 
     async def share(self, questions: int) -> float:
-        """Share that the board answered of the last half of `questions` more."""
+        """Asks `questions` questions; returns the share of the second half that the board answered."""
         local = []
         for question in range(questions):
             if question % 5 == 0:
-                for paced in self._sources:
+                for paced in self._sensors:
                     await self.sensing.sample(paced)
             local.append(self._ask())
         return float(np.mean(local[questions // 2 :]))
@@ -96,7 +95,7 @@ class Scripted:
 
     def _run(self, arm: Arm) -> Execution:
         clock_hz = float((self.root / "sys/class/devfreq/17000000.gpu/max_freq").read_text())
-        slower = (FULL_HZ / clock_hz) ** 2  # a lower mode has fewer cores and a slower memory too
+        slower = (FULL_HZ / clock_hz) ** 2  # a lower mode also has fewer cores and slower memory
         mean_ms = 40.0 * slower if arm == LOCAL else 90.0
         compute_ms = mean_ms * math.exp(0.1 * float(self.rng.normal()))
         latency_ms = compute_ms if arm == LOCAL else compute_ms + 68.0
@@ -105,40 +104,42 @@ class Scripted:
 
 
 @pytest.fixture
-def board(plant: Callable[[str], Path]) -> Scripted:
-    return Scripted(plant("orin-nano-8gb"))
+def board(plant: Callable[[str], Path]) -> SimulatedBoard:
+    return SimulatedBoard(plant("orin-nano-8gb"))
 
 
-async def test_a_board_that_gets_too_hot_rests_until_it_has_cooled(board: Scripted) -> None:
+async def test_a_board_that_is_too_hot_is_not_asked_until_it_has_cooled(board: SimulatedBoard) -> None:
     assert await board.share(200) > 0.7
-    board.heat(91)
+    board.set_temperature(91)
     assert await board.share(40) == 0.0
-    board.heat(55)
+    board.set_temperature(55)
     assert await board.share(80) > 0.7
 
 
-async def test_a_board_that_throttles_is_asked_less(board: Scripted) -> None:
-    cool = await board.share(200)
-    board.throttle(True, FULL_HZ // 4)
+async def test_a_throttled_board_is_asked_less(board: SimulatedBoard) -> None:
+    before = await board.share(200)
+    board.set_throttling(True, FULL_HZ // 4)
     throttled = await board.share(200)
-    board.throttle(False, FULL_HZ)
+    board.set_throttling(False, FULL_HZ)
     after = await board.share(200)
-    assert throttled < 0.2 < 0.7 < min(cool, after)
+    assert throttled < 0.2 < 0.7 < min(before, after)
 
 
-async def test_a_lower_power_mode_moves_answers_to_the_cloud_and_a_higher_one_back(board: Scripted) -> None:
+async def test_a_lower_power_mode_moves_answers_to_the_cloud_and_a_higher_one_back(
+    board: SimulatedBoard,
+) -> None:
     assert board.controller.status().questions == 0
     full = await board.share(200)
     assert board.sensing.state.power_mode == "15W"
-    board.power_mode(1, FULL_HZ // 3)
+    board.set_power_mode(1, FULL_HZ // 3)
     low = await board.share(200)
     assert board.sensing.state.power_mode == "7W"
     assert board.sensing.state.clock_ratio == pytest.approx(1 / 3, rel=1e-3)
-    board.power_mode(0, FULL_HZ)
+    board.set_power_mode(0, FULL_HZ)
     again = await board.share(200)
     assert low < 0.3 < 0.7 < min(full, again)
 
 
-async def test_the_power_of_the_board_is_what_its_files_say(board: Scripted) -> None:
+async def test_the_power_of_the_board_is_read_from_its_files(board: SimulatedBoard) -> None:
     await board.share(2)
     assert board.sensing.state.power_w == pytest.approx(4.984 * 1.12)

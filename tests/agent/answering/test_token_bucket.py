@@ -1,11 +1,11 @@
-"""Extra calls stay at their share of the ordinary ones."""
+"""Extra calls are limited to their share of the ordinary ones."""
 
 from __future__ import annotations
 
 from agent.answering.token_bucket import TokenBucket
 
 
-def test_extra_calls_stay_at_their_share() -> None:
+def test_extra_calls_are_limited_to_their_share() -> None:
     bucket = TokenBucket(share=0.1, burst=3)
     spent = 0
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""An answer is out before its deadline, or there is an error instead of it."""
+"""An answer is published before its deadline, or an error instead of it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Clock:
         return self.now
 
 
-class SlowLink:
-    """Stands in for the MQTT link: the broker takes `publish_s` on the test's clock for each message."""
+class SlowConnection:
+    """Replaces the MQTT connection; each publish advances the test's clock by `publish_s`."""
 
     def __init__(self, clock: Clock, publish_s: float) -> None:
         self.replies: list[tuple[float, Reply]] = []
@@ -58,7 +58,7 @@ class SlowLink:
 
 
 class SlowAnswering:
-    """Stands in for `Answering`: takes `answer_s` on the test's clock, or just the time it is given."""
+    """Replaces `Answering`; each answer advances the clock by `answer_s`, by default by all the time left."""
 
     def __init__(self, clock: Clock, answer_s: float | None) -> None:
         self.learned_from = 0
@@ -67,11 +67,11 @@ class SlowAnswering:
         self._controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
 
     async def answer(self, question: Question, *, expires_at: float) -> Answered:
-        given_s = expires_at - self._clock.now
-        self._clock.now += given_s if self._answer_s is None else self._answer_s
+        left_s = expires_at - self._clock.now
+        self._clock.now += left_s if self._answer_s is None else self._answer_s
         context = Context(question.signals, (Option(BOARD),))
         run = Attempt(Execution(BOARD, latency_ms=1.0, answer="two"), "two")
-        return Answered(question, self._controller.decide(context, now=0.0), (run,), 0, "board: it is there")
+        return Answered(question, self._controller.decide(context, now=0.0), (run,), 0, "board: the only arm")
 
     async def finish(self, _answered: Answered) -> tuple[()]:
         self.learned_from += 1
@@ -89,13 +89,18 @@ def reader() -> QuestionReader:
     return QuestionReader(lambda: (64,), Settings.model_validate({"device": "d"}))
 
 
-async def work(
+async def answer_queries(
     spool: Spool, count: int, *, answer_s: float | None, publish_s: float = 0.0, left_s: float = 4.0
 ) -> tuple[list[tuple[float, Reply]], int]:
-    """What became of queries that came one after the other, each with when it was out after its arrival."""
+    """Answers `count` queries one after the other.
+
+    Returns:
+        The seconds from arrival to published reply, and the reply, for each query; and how many answers were
+        learned from.
+    """
     clock = Clock()
-    link, answering = SlowLink(clock, publish_s), SlowAnswering(clock, answer_s)
-    outbox = Outbox(spool, link, clock=clock)  # type: ignore[arg-type]
+    connection, answering = SlowConnection(clock, publish_s), SlowAnswering(clock, answer_s)
+    outbox = Outbox(spool, connection, clock=clock)  # type: ignore[arg-type]
     feedback = Feedback(answering._controller, clock=clock)
     workers = Workers(
         answering,  # type: ignore[arg-type]
@@ -107,7 +112,7 @@ async def work(
     )
     image = io.BytesIO()
     render(draw(np.random.default_rng(0))).save(image, "JPEG")
-    out = []
+    replies = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(outbox.run)
         for number in range(count):
@@ -119,31 +124,31 @@ async def work(
             queue.close()
             await workers.run(queue)
             await outbox.emptied()
-            at, sent = link.replies[-1]
-            out.append((at - arrived_at, sent))
+            published_at, sent = connection.replies[-1]
+            replies.append((published_at - arrived_at, sent))
         tasks.cancel_scope.cancel()
-    return out, answering.learned_from
+    return replies, answering.learned_from
 
 
-async def test_an_answer_that_is_too_late_is_an_error_and_is_learned_from(spool: Spool) -> None:
-    ((_, reply),), learned_from = await work(spool, 1, answer_s=4.1)
+async def test_a_late_answer_becomes_an_error_and_is_still_learned_from(spool: Spool) -> None:
+    ((_, reply),), learned_from = await answer_queries(spool, 1, answer_s=4.1)
     assert isinstance(reply, Refusal)
     assert reply.code == "deadline_expired"
     assert learned_from == 1
 
 
-async def test_an_answer_in_time_goes_out(spool: Spool) -> None:
-    ((_, reply),), _ = await work(spool, 1, answer_s=3.9)
+async def test_an_answer_in_time_is_published(spool: Spool) -> None:
+    ((_, reply),), _ = await answer_queries(spool, 1, answer_s=3.9)
     assert isinstance(reply, Answer)
 
 
-async def test_what_replies_take_to_be_sent_is_kept_back_from_the_deadline(spool: Spool) -> None:
-    out, _ = await work(spool, 12, answer_s=None, publish_s=0.3)
-    assert all(isinstance(reply, Answer) for _, reply in out)
-    assert out[0][0] > 4.0, "nothing was known of it yet"
-    assert all(out_s <= 4.0 for out_s, _ in out[1:])
+async def test_the_time_to_publish_is_subtracted_from_the_deadline(spool: Spool) -> None:
+    replies, _ = await answer_queries(spool, 12, answer_s=None, publish_s=0.3)
+    assert all(isinstance(reply, Answer) for _, reply in replies)
+    assert replies[0][0] > 4.0, "no publish has been measured yet"
+    assert all(published_s <= 4.0 for published_s, _ in replies[1:])
 
 
-async def test_a_broker_that_takes_for_ever_leaves_most_of_the_time_to_the_question(spool: Spool) -> None:
-    out, _ = await work(spool, 12, answer_s=None, publish_s=100.0)
-    assert all(out_s - 100.0 >= 3.0 for out_s, _ in out)
+async def test_a_very_slow_broker_leaves_most_of_the_time_for_the_answer(spool: Spool) -> None:
+    replies, _ = await answer_queries(spool, 12, answer_s=None, publish_s=100.0)
+    assert all(published_s - 100.0 >= 3.0 for published_s, _ in replies)

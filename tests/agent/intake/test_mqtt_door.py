@@ -29,7 +29,7 @@ TOPICS = Topics("d")
 JPEG = b"\xff\xd8\xff\xe0 not decoded here"
 
 
-class RecordingLink:
+class RecordingConnection:
     """Replaces the MQTT connection; keeps every published message."""
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class RecordingLink:
 
 
 class Rig:
-    """An MQTT door with a real spool, and everything that comes out of it."""
+    """An MQTT door with a real spool; records acknowledgements, requests and replies."""
 
     def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
         self.spool = spool
         self.acknowledged: list[int] = []
-        self.link = RecordingLink()
-        self.outbox = Outbox(spool, self.link)  # type: ignore[arg-type]
+        self.connection = RecordingConnection()
+        self.outbox = Outbox(spool, self.connection)  # type: ignore[arg-type]
         self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
         limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
         intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
@@ -80,25 +80,25 @@ class Rig:
         await self.publish()
 
     async def publish(self) -> None:
-        """Let the outbox publish everything that is ready."""
+        """Runs the outbox until it has published every reply."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.outbox.run)
             await self.outbox.emptied()
             tasks.cancel_scope.cancel()
 
     async def submitted(self) -> list[Request]:
-        """Empty the queue."""
+        """Removes and returns all requests in the queue."""
         return [request for _ in range(len(self.queue)) if (request := await self.queue.get())]
 
     async def destination(self, request: Request) -> tuple[str, bytes | None]:
-        """Reply to `request`: the topic and the correlation data that the reply has."""
+        """Replies to `request`; returns the topic and the correlation data of the reply."""
         await request.reply(Refusal(request.query_id, "code", "message"))
         await self.publish()
-        topic, _, correlation = self.link.published[-1]
+        topic, _, correlation = self.connection.published[-1]
         return topic, correlation
 
     def refused(self) -> list[Refusal]:
-        replies = [reply_from_bytes(payload) for _, payload, _ in self.link.published]
+        replies = [reply_from_bytes(payload) for _, payload, _ in self.connection.published]
         return [reply for reply in replies if isinstance(reply, Refusal)]
 
 
@@ -126,7 +126,7 @@ async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: Rig) -> 
     assert (request.arrived_at, request.expires_at, request.resent) == (5.0, 7.0, False)
     assert [entry.key for entry in await rig.spool.waiting()] == [request.key]
     assert rig.acknowledged == [0]
-    assert rig.link.published == []
+    assert rig.connection.published == []
     assert await rig.destination(request) == (TOPICS.result("cam"), None)
 
 
@@ -183,18 +183,18 @@ async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: Rig) -> Non
 async def test_a_malformed_message_is_refused_once(rig: Rig, payload: bytes, code: str) -> None:
     await rig.receive(payload)
     assert [refusal.code for refusal in rig.refused()] == [code]
-    assert rig.link.published[0][0] == TOPICS.result()
+    assert rig.connection.published[0][0] == TOPICS.result()
     assert rig.acknowledged == [0]
     assert await rig.submitted() == []
     assert await rig.spool.waiting() == []
     assert await rig.spool.undelivered() == []
 
 
-async def test_a_refusal_goes_to_the_address_of_the_answer(rig: Rig) -> None:
-    await rig.receive(b"no json", response_topic="mine", correlation=b"c")
+async def test_a_refusal_is_sent_to_the_reply_address(rig: Rig) -> None:
+    await rig.receive(b"not JSON", response_topic="own", correlation=b"c")
     await rig.receive(query(id="q", client="cam", correlation="m", pin="moon"))
-    (first, second) = rig.link.published
-    assert (first[0], first[2]) == ("mine", b"c")
+    (first, second) = rig.connection.published
+    assert (first[0], first[2]) == ("own", b"c")
     assert second[0] == TOPICS.result("cam")
     assert (rig.refused()[1].id, rig.refused()[1].correlation) == ("q", "m")
 
@@ -247,9 +247,7 @@ async def test_a_failing_spool_is_answered_at_once(rig: Rig, tmp_path: Path) -> 
     assert rig.acknowledged == [0]
 
 
-async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(
-    rig: Rig,
-) -> None:
+async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(rig: Rig) -> None:
     for number in range(5):
         await rig.receive(query(id=f"q{number}"))
     for request in await rig.submitted():
@@ -270,24 +268,24 @@ async def test_a_full_spool_refusal_interrupted_by_a_crash_is_sent_after_the_res
     async def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    before.link.publish = crash  # type: ignore[method-assign, assignment]
+    before.connection.publish = crash  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         await before.receive(query(id="q4"))
-    assert len(before.acknowledged) == 4, "the broker has it, and will deliver it again"
+    assert len(before.acknowledged) == 4, "q4 is unacknowledged: the broker delivers it again"
     after = Rig(spool)
     after.outbox.resume(await spool.undelivered())
     await after.receive(query(id="q4"), dup=True)
     assert [(refusal.id, refusal.resent) for refusal in after.refused()] == [("q4", True)]
 
 
-async def test_a_query_refused_by_a_full_disk_stays_refused_when_there_is_room_again(rig: Rig) -> None:
-    kept = await rig.spool._writer.do(
+async def test_a_query_refused_by_a_full_disk_stays_refused_when_the_disk_works_again(rig: Rig) -> None:
+    schema = await rig.spool._writer.do(
         lambda db: db.execute("SELECT sql FROM sqlite_master WHERE name = 'query'").fetchone()
     )
     await rig.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
     await rig.receive(query(id="q"))
     await rig.receive(query(id="q"), dup=True)
-    await rig.spool._writer.do(lambda db: db.execute(kept[0]))
+    await rig.spool._writer.do(lambda db: db.execute(schema[0]))
     await rig.receive(query(id="q"), dup=True)
     assert [refusal.code for refusal in rig.refused()] == ["spool_failed"]
     assert await rig.submitted() == []
@@ -300,7 +298,7 @@ async def test_the_expiry_of_the_message_shortens_the_deadline(rig: Rig) -> None
     assert {request.query.id: request.expires_at for request in await rig.submitted()} == {"a": 7.0, "b": 6.0}
 
 
-async def test_the_time_of_a_query_runs_while_it_is_written_to_disk(
+async def test_the_time_for_writing_a_query_to_disk_counts_towards_its_deadline(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add, now = rig.spool.add, [5.0]
@@ -321,9 +319,9 @@ async def test_unanswered_queries_are_submitted_after_a_restart(spool: Spool) ->
     await before.receive(query(id="q", correlation="m"), correlation=b"c")
     await before.receive(JPEG, user={"question": "What?"})
     after = Rig(spool, now_s=1010.0)
-    left = await spool.waiting()
-    await after.door.resume(left)
-    assert not left, "its images are not kept in memory for the whole run"
+    unanswered = await spool.waiting()
+    await after.door.resume(unanswered)
+    assert not unanswered, "the images must not stay in memory for the whole run"
     await after.publish()
     first, second = sorted(await after.submitted(), key=lambda request: request.query.question)
     assert (first.query_id, first.correlation) == ("q", "m")
@@ -380,9 +378,9 @@ async def test_a_query_has_one_reply_and_an_undelivered_one_is_published_again(r
     (request,) = await rig.submitted()
     await rig.spool.answer(request.key, b"kept before a crash")
     await request.reply(Refusal("q", "late", "too late"))
-    assert rig.link.published == []
+    assert rig.connection.published == []
     rig.outbox.resume(await rig.spool.undelivered())
     await rig.publish()
     rig.outbox.resume(await rig.spool.undelivered())
     await rig.publish()
-    assert rig.link.published == [(TOPICS.result(), b"kept before a crash", None)]
+    assert rig.connection.published == [(TOPICS.result(), b"kept before a crash", None)]
