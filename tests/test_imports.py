@@ -1,4 +1,4 @@
-"""Imports between packages, and between the rooms of a package, run one way; small processes stay small."""
+"""Packages, and the modules and subpackages in them, import in one direction; small processes stay small."""
 
 import ast
 import subprocess
@@ -43,7 +43,7 @@ LAYERS = {
 
 
 def imported_by(path: Path) -> set[str]:
-    """Dotted names of all that a file imports, at its top or inside functions."""
+    """Returns the dotted names of everything that a file imports, also inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -55,7 +55,7 @@ def imported_by(path: Path) -> set[str]:
 
 
 def files(package: str) -> list[Path]:
-    """The package's Python files, without build leftovers."""
+    """Returns the package's Python files, without build output."""
     return [path for path in (ROOT / package).rglob("*.py") if "build" not in path.parts]
 
 
