@@ -27,7 +27,7 @@ from agent.peers.registry import PROBE_BYTES
 from agent.profile.loading import BoardIdentity
 from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter
-from agent.sensing.sample import PacedSensor
+from agent.sensing.sample import PolledSensor
 from agent.sensing.sensing import Sensing
 from cloud.peer import PeerRecord
 from controller.arm import Tier
@@ -66,7 +66,7 @@ class Calibrator:
     """
 
     def __init__(
-        self, base: Profile, plan: Plan, report: Report, sensors: Sequence[PacedSensor] | None = None
+        self, base: Profile, plan: Plan, report: Report, sensors: Sequence[PolledSensor] | None = None
     ) -> None:
         self._base = base
         self._plan = plan

@@ -42,8 +42,8 @@ def sensors(settings: Settings, profile: Profile) -> list[Finding]:
     rates = profile.rates
     found: list[Finding] = []
     powered = False
-    for paced in all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
-        source = paced.sensor
+    for polled in all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
+        source = polled.sensor
         try:
             sample = source.sample()
             if source.name == "rapl":  # its first reading is only where the counter stands

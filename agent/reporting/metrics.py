@@ -113,7 +113,7 @@ class _Collector(Collector):
         for part, joules in (("answers", totals.answers_j), ("idle", totals.idle_j)):
             energy.add_metric([part], joules)
         yield energy
-        yield GaugeMetricFamily("inarvl_board_other_energy_joules", "What else it went to.", totals.rest_j)
+        yield GaugeMetricFamily("inarvl_board_other_energy_joules", "What else it went to.", totals.other_j)
         yield GaugeMetricFamily(
             "inarvl_board_idle_power_watts", "Power that counts as idle.", self._sensing.energy_meter.idle_w
         )

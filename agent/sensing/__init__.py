@@ -1,1 +1,1 @@
-"""The board's own state: sensors that are found by themselves, read at a steady pace and laid together."""
+"""Sensors of the board: one file for each sensor, `sensors.py` lists them, `sensing.py` polls them."""

@@ -1,4 +1,4 @@
-"""The battery's charge."""
+"""The charge of the battery, from psutil."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from agent.sensing.sample import Sample, SensorAbsent
 
 
 class Battery:
-    """What psutil tells of the battery; `read` is its function of that."""
+    """Charge of the battery, and whether it powers the board.
+
+    Args:
+        read: returns the battery as `psutil.sensors_battery` does.
+    """
 
     name = "battery"
 
@@ -19,15 +23,15 @@ class Battery:
         self._read = read
 
     def sample(self) -> Sample:
-        """Charge, and whether the board runs on it."""
+        """Reads the charge and the source of power."""
         try:
-            told = self._read()
-        except (OSError, ValueError):  # a battery that is being unplugged
-            told = None
-        if told is None:
+            battery = self._read()
+        except (OSError, ValueError):  # the battery is being unplugged
+            battery = None
+        if battery is None:
             raise SensorAbsent("no battery")
-        on_battery = None if told.power_plugged is None else not told.power_plugged
-        return Sample(battery_pct=min(100.0, max(0.0, float(told.percent))), on_battery=on_battery)
+        on_battery = None if battery.power_plugged is None else not battery.power_plugged
+        return Sample(battery_pct=min(100.0, max(0.0, float(battery.percent))), on_battery=on_battery)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are kept."""

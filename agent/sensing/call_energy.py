@@ -1,4 +1,4 @@
-"""Measures what a call to a model server costs the board in energy, where the board can measure it."""
+"""Measures the energy of calls to model servers, or models it on boards without a power sensor."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from agent.sensing.sensing import Sensing
 from controller import PowerModel, Tier
 from vlm.completion import Completion
 
-LAST_SAMPLE_S = 0.05  # an answer waits no longer for the power sample at its end
+LAST_SAMPLE_S = 0.05  # longest wait for the power sample at the end of a call
 
 
 @dataclass
 class CallEnergy:
-    """What was measured over a call; None while it runs, and when nothing measured it."""
+    """Measured energy of a call; None while the call runs, or if no power sensor measured it."""
 
     joules: float | None = None
 
 
 class CallEnergyMeter:
-    """Measures calls where the board has a power sensor, and models them where it has none.
+    """Measures the energy of calls if the board has a power sensor, else models it.
 
     Args:
-        power: what the board is expected to draw.
+        power: the power of the board, from its profile.
         sees_radio: whether the measured power includes the radio or network card.
-        last_sample_s: how long to wait at most for the power sample at the end of a call.
+        last_sample_s: longest wait for the power sample at the end of a call, in seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class CallEnergyMeter:
     def from_profile(
         cls, profile: Profile, sensing: Sensing, *, last_sample_s: float = LAST_SAMPLE_S
     ) -> CallEnergyMeter:
-        """A meter that expects of the board what the profile says."""
+        """Creates a meter with the power of the profile."""
         return cls(
             sensing,
             sensing.energy_meter,
@@ -64,7 +64,7 @@ class CallEnergyMeter:
 
     @asynccontextmanager
     async def over(self, tier: Tier) -> AsyncIterator[CallEnergy]:
-        """Measure the body; the figure is set when it ends."""
+        """Measures the energy of the body; sets `joules` when it ends."""
         energy = CallEnergy()
         window = self._meter.begin(weight=self._weight(tier), now=self._sensing.now())
         try:
@@ -76,7 +76,7 @@ class CallEnergyMeter:
             energy.joules = self._meter.end(window, now=self._sensing.now(), resolution_s=resolution_s)
 
     def energy(self, tier: Tier, completion: Completion, measured: CallEnergy) -> Energy:
-        """The energy of a call that succeeded."""
+        """Returns the energy of a call that succeeded."""
         if measured.joules is None:
             return modelled_energy(self._power, tier, completion)
         radio_j = 0.0 if tier == "local" or self._sees_radio else radio_energy_j(self._power, completion)

@@ -1,4 +1,4 @@
-"""What an answer costs the board in energy."""
+"""Models the energy of an answer from the power in the profile and measured times."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ EnergySource = Literal["measured", "modelled"]
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules above idle, and where the figure comes from: modelled as soon as a part of it is."""
+    """Joules above idle, and how they are known: `modelled` if any part of them is."""
 
     joules: float
     source: EnergySource
 
 
 def modelled_energy(power: PowerModel, tier: Tier, completion: Completion) -> Energy:
-    """Power from the profile times the times that were measured.
+    """Returns the energy of an answer: the profile's power times measured times.
 
-    The board's own model draws `local_w` while it computes. For a cloud answer the radio is on outside the
-    server's time, and the board waits during it.
+    The board's own model uses `local_w` while it computes. For a cloud answer the board waits during the
+    server's time, and the radio is on during the rest.
     """
     if tier == "local":
         computing_ms = completion.latency_ms if completion.compute_ms is None else completion.compute_ms
@@ -34,7 +34,7 @@ def modelled_energy(power: PowerModel, tier: Tier, completion: Completion) -> En
 
 
 def radio_energy_j(power: PowerModel, completion: Completion) -> float:
-    """What the radio or network card draws for a cloud answer, by the profile."""
+    """Returns the energy of the radio or network card for a cloud answer, in joules."""
     link_ms = max(0.0, completion.latency_ms - _server_ms(completion))
     return power.radio_w * link_ms / 1e3 + power.radio_j_per_mb * completion.request_bytes / 1e6
 

@@ -1,4 +1,4 @@
-"""Reading the small files under /sys and /proc, any of which may be missing, empty or refuse to be read."""
+"""Reads the small files under /sys and /proc, which may be missing, empty or unreadable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def text(path: Path) -> str | None:
-    """The content of `path` without its ends; None when it cannot be read (missing, EIO, ENODATA, EACCES)."""
+    """Returns the stripped content of `path`; None if it is unreadable (missing, EIO, ENODATA, EACCES)."""
     try:
         return path.read_text(errors="replace").strip("\0 \t\r\n")
     except OSError:
@@ -15,7 +15,7 @@ def text(path: Path) -> str | None:
 
 
 def number(path: Path) -> float | None:
-    """The number that `path` holds; None when it holds none."""
+    """Returns the number in `path`; None if it contains none."""
     try:
         return float(text(path) or "")
     except ValueError:
@@ -23,7 +23,7 @@ def number(path: Path) -> float | None:
 
 
 def folders(parent: Path, pattern: str) -> Iterator[Path]:
-    """Folders in `parent` whose names fit `pattern`, in the order of their names; none when there is none."""
+    """Yields the folders in `parent` whose names match `pattern`, sorted by name."""
     try:
         yield from sorted(path for path in parent.glob(pattern) if path.is_dir())
     except OSError:
@@ -31,7 +31,7 @@ def folders(parent: Path, pattern: str) -> Iterator[Path]:
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:
-    """`part` / `whole` held within 0 to 1; None when either is missing."""
+    """Returns `part` / `whole`, limited to 0 to 1; None if either is missing."""
     if part is None or not whole:
         return None
     return min(1.0, max(0.0, part / whole))

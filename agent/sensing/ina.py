@@ -1,8 +1,8 @@
-"""Power of the rails from INA3221 and INA238 monitors, as the kernel's hwmon drivers show them.
+"""Power of the board's rails, from INA3221 and INA238 power monitors through the kernel's hwmon drivers.
 
-Of each channel the driver gives a label, millivolts and milliamperes (ina3221), or microwatts (ina238); see
-Documentation/hwmon/ina3221.rst and ina238.rst of the kernel. Channels named NC are not connected, channel 7
-is the sum of the shunt voltages, and a channel that is switched off refuses to be read.
+For each channel the ina3221 driver reports a label, millivolts and milliamperes, the ina238 driver
+microwatts; see Documentation/hwmon/ina3221.rst and ina238.rst in the kernel. Channels labelled NC are not
+connected, channel 7 is the sum of the shunt voltages, and a disabled channel cannot be read.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from agent.sensing.files import folders, number, text
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 
-# Rails that carry all that the module or the carrier draws, the widest first: the INA238 at the input of a
-# Thor carrier, and the input of the Nano, NX and Xavier NX modules.
-WHOLE = ("VIN", "VDD_IN", "POM_5V_IN")
-CARRIER_INPUT = "VIN"  # the name given to an INA238, which has no labels
+# Input rails, which carry the power of all others: of the whole Thor carrier board (INA238), then of the
+# Nano, NX and Xavier NX modules.
+INPUT_RAILS = ("VIN", "VDD_IN", "POM_5V_IN")
+CARRIER_INPUT = "VIN"  # the rail of an INA238, which has no labels
 SHUNT_SUM = 7
 
 
@@ -39,10 +39,10 @@ class _Channel:
 
 
 class Ina:
-    """All monitors of the board.
+    """All INA power monitors of the board.
 
     Args:
-        rails: whose sum is the board's power; empty chooses a rail that carries all, else the sum of all.
+        rails: rails whose sum is the board's power; if empty, the input rail, or without one all rails.
     """
 
     name = "ina"
@@ -54,7 +54,7 @@ class Ina:
         self._known: set[str] = set()  # rails that could be read before
 
     def sample(self) -> Sample:
-        """Power of every rail that can be read."""
+        """Reads the power of every rail that can be read."""
         if not self._channels:
             self._channels = tuple(_channels(self._sysfs / "class" / "hwmon"))
         if not self._channels:
@@ -62,37 +62,38 @@ class Ina:
         read = {channel.rail: channel.power_w() for channel in self._channels}
         rails_w = {rail: power_w for rail, power_w in read.items() if power_w is not None}
         if not rails_w:
-            self._channels, self._known = (), set()  # its number may change when the driver comes back
+            self._channels, self._known = (), set()  # its hwmon number may change if the driver is reloaded
             raise SensorFault(
-                "the INA power monitor cannot be read: see `dmesg | grep ina` for its driver's reason"
+                "the INA power monitor cannot be read: see `dmesg | grep ina` for the driver's message"
             )
         self._known |= rails_w.keys()
-        widest = [rail for rail in WHOLE if rail in self._known][:1]
-        return Sample(power_w=total_w(rails_w, self._rails or widest or tuple(self._known)), rails_w=rails_w)
+        input_rail = [rail for rail in INPUT_RAILS if rail in self._known][:1]
+        rails = self._rails or input_rail or tuple(self._known)
+        return Sample(power_w=total_w(rails_w, rails), rails_w=rails_w)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are kept."""
 
 
-def total_w(rails_w: dict[str, float], wanted: Sequence[str]) -> float | None:
-    """What the `wanted` rails draw together; None when one of them is not there."""
-    return sum(rails_w[rail] for rail in wanted) if set(wanted) <= rails_w.keys() else None
+def total_w(rails_w: dict[str, float], rails: Sequence[str]) -> float | None:
+    """Returns the sum of the power of `rails`; None if one of them is missing."""
+    return sum(rails_w[rail] for rail in rails) if set(rails) <= rails_w.keys() else None
 
 
 def _channels(hwmon: Path) -> list[_Channel]:
-    found: list[_Channel] = []
+    channels: list[_Channel] = []
     for folder in folders(hwmon, "hwmon*"):
         driver = (text(folder / "name") or "").lower()
         if driver.startswith("ina3221"):
-            found += _labelled(folder)
+            channels += _labelled_channels(folder)
         elif driver.startswith("ina238"):
             watts = folder / "power1_input"
             power = watts if watts.exists() else None
-            found.append(_Channel(CARRIER_INPUT, power, folder / "in1_input", folder / "curr1_input"))
-    return found
+            channels.append(_Channel(CARRIER_INPUT, power, folder / "in1_input", folder / "curr1_input"))
+    return channels
 
 
-def _labelled(folder: Path) -> list[_Channel]:
+def _labelled_channels(folder: Path) -> list[_Channel]:
     channels = []
     for path in sorted(folder.glob("in*_label")):
         index, rail = path.name[2:-6], text(path)

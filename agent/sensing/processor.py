@@ -1,4 +1,4 @@
-"""The processor and the memory: load, pressure and clocks, from /proc and cpufreq."""
+"""Load, pressure, memory and clock limit of the processor, from /proc and cpufreq."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agent.sensing.sample import Sample, SensorFault
 
 
 class Processor:
-    """Load is of the time since the last sample; the first one gives none."""
+    """The processor and the memory. The load is that since the last sample; the first sample has none."""
 
     name = "processor"
 
@@ -19,7 +19,7 @@ class Processor:
         self._ticks: tuple[float, float] | None = None
 
     def sample(self) -> Sample:
-        """Everything the kernel tells of them."""
+        """Reads the kernel's statistics."""
         ticks = _ticks(text(self._proc / "stat") or "")
         memory_mb = _available_mb(text(self._proc / "meminfo") or "")
         if ticks is None and memory_mb is None:
@@ -40,10 +40,10 @@ class Processor:
         )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are kept."""
 
     def _clock_ratio(self) -> float | None:
-        """Of the policy that is held down most; what a governor chose for an idle core does not count."""
+        """Lowest clock limit of all policies. It is not the present clock, which is low on an idle core."""
         ratios = [
             ratio(number(policy / "scaling_max_freq"), number(policy / "cpuinfo_max_freq"))
             for policy in folders(self._cpufreq, "policy*")
@@ -51,7 +51,7 @@ class Processor:
         return min((known for known in ratios if known), default=None)
 
     def _pressure(self, resource: str) -> float | None:
-        """`some avg10` of pressure stall information, a share (Documentation/accounting/psi.rst)."""
+        """`some avg10` of the pressure stall information, as a share (Documentation/accounting/psi.rst)."""
         for line in (text(self._proc / "pressure" / resource) or "").splitlines():
             if line.startswith("some "):
                 for part in line.split():
@@ -61,7 +61,7 @@ class Processor:
 
 
 def _ticks(stat: str) -> tuple[float, float] | None:
-    """Busy and all clock ticks since boot; idle and iowait are the fourth and fifth column (proc(5))."""
+    """Busy and total clock ticks since boot; idle and iowait are the fourth and fifth column (proc(5))."""
     first = stat.partition("\n")[0].split()
     if len(first) < 5 or first[0] != "cpu":
         return None

@@ -1,8 +1,9 @@
-"""Power from the energy counters of the processor package (RAPL), as the kernel's powercap shows them.
+"""Power of the processor package, from its energy counters (RAPL) through the kernel's powercap interface.
 
-Microjoules that wrap around at max_energy_range_uj; see Documentation/power/powercap/powercap.rst of the
-kernel. The counters of the packages and, where there is one, of the whole platform (psys) are read; psys
-holds the packages. RAPL sees neither the disk nor the network card.
+The counters are in microjoules and wrap around at max_energy_range_uj; see
+Documentation/power/powercap/powercap.rst in the kernel. The counters of the packages are read, and the
+counter of the whole platform (psys) where the machine has one; psys includes the packages. RAPL does not
+measure the disk or the network card.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from pathlib import Path
 from agent.sensing.files import folders, number, text
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 
-WHOLE = "psys"
-LEAST_S = 1e-3  # the counters move about every millisecond
+PLATFORM = "psys"
+MIN_INTERVAL_S = 1e-3  # the counters are updated about every millisecond
 
 
 class Rapl:
-    """Mean power since the last sample; the first one gives none.
+    """Mean power since the last sample; the first sample has no power.
 
     Args:
-        clock: seconds, monotonic.
+        clock: monotonic time in seconds.
     """
 
     name = "rapl"
@@ -35,7 +36,7 @@ class Rapl:
         self._power_w: dict[str, float] = {}
 
     def sample(self) -> Sample:
-        """Mean power of each domain since the last sample."""
+        """Reads the mean power of each domain since the last sample."""
         domains = {
             text(zone / "name") or zone.name: zone
             for zone in folders(self._powercap, "*-rapl:*")
@@ -49,33 +50,33 @@ class Rapl:
             microjoules = number(zone / "energy_uj")
             if microjoules is None:
                 raise SensorFault(
-                    f"{zone}/energy_uj cannot be read, since it is root's: "
-                    f"`chgrp inarvl {zone}/energy_uj; chmod g+r {zone}/energy_uj` at every boot"
+                    f"{zone}/energy_uj cannot be read, only root may: at every boot run "
+                    f"`chgrp inarvl {zone}/energy_uj; chmod g+r {zone}/energy_uj`"
                 )
             counters_j[name] = microjoules / 1e6
         elapsed_s = now - self._read_at
-        if counters_j.keys() == self._counters_j.keys() and elapsed_s >= LEAST_S:
+        if counters_j.keys() == self._counters_j.keys() and elapsed_s >= MIN_INTERVAL_S:
             self._power_w = {
-                name: self._spent_j(name, domains[name], counters_j[name]) / elapsed_s for name in counters_j
+                name: self._used_j(name, domains[name], counters_j[name]) / elapsed_s for name in counters_j
             }
         elif counters_j.keys() == self._counters_j.keys():
-            return self._told()
+            return self._last_sample()
         self._counters_j, self._read_at = counters_j, now
-        return self._told()
+        return self._last_sample()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are kept."""
 
-    def _spent_j(self, name: str, zone: Path, counter_j: float) -> float:
-        spent_j = counter_j - self._counters_j[name]
-        if spent_j < 0:
-            spent_j += (number(zone / "max_energy_range_uj") or 0.0) / 1e6
-        return max(0.0, spent_j)
+    def _used_j(self, name: str, zone: Path, counter_j: float) -> float:
+        used_j = counter_j - self._counters_j[name]
+        if used_j < 0:
+            used_j += (number(zone / "max_energy_range_uj") or 0.0) / 1e6
+        return max(0.0, used_j)
 
-    def _told(self) -> Sample:
+    def _last_sample(self) -> Sample:
         if not self._power_w:
             return Sample()
-        whole_w = self._power_w.get(WHOLE)
+        platform_w = self._power_w.get(PLATFORM)
         return Sample(
-            power_w=sum(self._power_w.values()) if whole_w is None else whole_w, rails_w=self._power_w
+            power_w=sum(self._power_w.values()) if platform_w is None else platform_w, rails_w=self._power_w
         )

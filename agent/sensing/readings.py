@@ -1,9 +1,10 @@
-"""The latest readings of every source, smoothed, each with its age, laid together into one state.
+"""The latest readings of all sensors, smoothed, and merged into one state of the board.
 
-1. A reading that says how busy something is, or what it draws, is smoothed with a time constant: a sample
-   that comes dt after the last one moves it by 1 - exp(-dt / smoothing_s). The others stand as they came.
-2. Where several sources tell the same, the one that stands first among them does.
-3. A reading that has not come again for STALE samples of its source, and LEAST_STALE_S, is none any more.
+1. Loads and power are smoothed with a time constant: a sample that arrives dt after the last one moves the
+   value by 1 - exp(-dt / smoothing_s) of the difference. Other values are stored unchanged.
+2. If several sensors report the same value, the best of them is used.
+3. A reading without a new sample for STALE_INTERVALS of its sensor's intervals, and at least MIN_STALE_S, is
+   stale and no longer used.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from typing import Any
 from agent.sensing.sample import Sample
 from controller.context import DeviceState
 
-STALE = 5.0
-LEAST_STALE_S = 2.0
+STALE_INTERVALS = 5.0
+MIN_STALE_S = 2.0
 SMOOTHED = frozenset({"power_w", "rails_w", "cpu_load", "gpu_load"})
 NAMES = tuple(field.name for field in fields(Sample))
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A value as one source told it last.
+    """The latest value that one sensor reported.
 
     Attributes:
-        at: seconds on the monotonic clock.
-        stale_s: age beyond which it is none.
+        source: the sensor's name.
+        at: monotonic time of the sample, in seconds.
+        stale_s: age above which the reading is no longer used.
     """
 
     value: Any
@@ -38,46 +40,52 @@ class Reading:
 
 
 class Readings:
-    """What the sources of the given names told, of which the first ones are believed most."""
+    """Stores the readings of each sensor.
+
+    Args:
+        sources: names of the sensors, best first.
+        smoothing_s: time constant of loads and power.
+    """
 
     def __init__(self, sources: Sequence[str], *, smoothing_s: float) -> None:
         self._smoothing_s = smoothing_s
-        self._held: dict[str, dict[str, Reading]] = {name: {} for name in sources}
+        self._by_source: dict[str, dict[str, Reading]] = {name: {} for name in sources}
 
-    def take(self, source: str, sample: Sample, *, now: float, every_s: float) -> None:
-        """Take in a sample of `source`, which is sampled each `every_s` seconds."""
-        held = self._held[source]
+    def update(self, source: str, sample: Sample, *, now: float, interval_s: float) -> None:
+        """Stores a sample of the sensor `source`, which is sampled every `interval_s` seconds."""
+        readings = self._by_source[source]
         for name in NAMES:
             value = getattr(sample, name)
             if value is None or (isinstance(value, Mapping) and not value):
                 continue
-            before = held.get(name)
+            before = readings.get(name)
             if name in SMOOTHED and before is not None and now - before.at <= before.stale_s:
                 value = self._smooth(before.value, value, now - before.at)
-            held[name] = Reading(value, source, now, max(LEAST_STALE_S, STALE * every_s))
+            readings[name] = Reading(value, source, now, max(MIN_STALE_S, STALE_INTERVALS * interval_s))
 
     def get(self, name: str, now: float) -> Reading | None:
-        """The reading of that name (a field of Sample) that stands now."""
-        for held in self._held.values():
-            reading = held.get(name)
+        """Returns the best reading of `name`, a field of Sample; None if all are stale or missing."""
+        for readings in self._by_source.values():
+            reading = readings.get(name)
             if reading is not None and now - reading.at <= reading.stale_s:
                 return reading
         return None
 
-    def covers(self, source: str, now: float) -> bool:
-        """Whether all that `source` ever told comes from sources before it now, so that it may rest."""
-        held = self._held[source]
-        told = [self.get(name, now) for name in held]
-        before = list(self._held)[: list(self._held).index(source)]
-        return bool(held) and all(reading is not None and reading.source in before for reading in told)
+    def is_redundant(self, source: str, now: float) -> bool:
+        """Returns whether better sensors report every value that `source` has reported so far."""
+        reported = self._by_source[source]
+        sources = list(self._by_source)
+        better = sources[: sources.index(source)]
+        best = [self.get(name, now) for name in reported]
+        return bool(reported) and all(reading is not None and reading.source in better for reading in best)
 
     def all(self, now: float) -> dict[str, Reading]:
-        """Every reading that stands now, by its name."""
-        standing = ((name, self.get(name, now)) for name in NAMES)
-        return {name: reading for name, reading in standing if reading is not None}
+        """Returns every reading that is not stale, by its name."""
+        best = ((name, self.get(name, now)) for name in NAMES)
+        return {name: reading for name, reading in best if reading is not None}
 
     def state(self, now: float) -> DeviceState:
-        """What the controller is told."""
+        """Returns the readings as the controller uses them: the hottest zone, the lowest clock ratio."""
 
         def value(name: str) -> Any:
             reading = self.get(name, now)
@@ -99,14 +107,14 @@ class Readings:
     def _smooth(self, before: Any, value: Any, elapsed_s: float) -> Any:
         step = 1.0 if self._smoothing_s <= 0 else 1.0 - math.exp(-elapsed_s / self._smoothing_s)
         if isinstance(value, Mapping):
-            return {key: _towards(before.get(key, new), new, step) for key, new in value.items()}
-        return _towards(before, value, step)
+            return {key: _step_towards(before.get(key, new), new, step) for key, new in value.items()}
+        return _step_towards(before, value, step)
 
 
 def lowest(*ratios: float | None) -> float | None:
-    """The least of those that are known."""
+    """Returns the lowest of the known ratios; None if none is known."""
     return min((ratio for ratio in ratios if ratio is not None), default=None)
 
 
-def _towards(before: float, value: float, step: float) -> float:
+def _step_towards(before: float, value: float, step: float) -> float:
     return before + step * (value - before)

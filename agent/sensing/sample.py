@@ -1,4 +1,4 @@
-"""What a source of readings gives at one time, and why it may give nothing."""
+"""The interface of a sensor: what it returns, and the errors that it raises."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from inarvl.errors import InarvlError
 
 
 class SensorAbsent(InarvlError):
-    """This board has no such sensor; nothing is wrong."""
+    """The board has no such sensor; this is not a fault."""
 
     code = "sensor_absent"
 
 
 class SensorFault(InarvlError):
-    """A sensor that should be there does not tell; the message says what to do."""
+    """A sensor that the board should have cannot be read; the message says what to do."""
 
     code = "sensor_fault"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Readings of one source at one time; None or left out where it does not tell.
+    """What one sensor read at one time. A value that it does not report is None or an empty mapping.
 
     Attributes:
-        power_w: what the board draws in all, as far as the source sees it.
-        rails_w: what its parts draw, by the rail's name.
-        cpu_load, gpu_load: share of all there is in use, 0 to 1.
-        memory_available_mb: memory that can be taken without swapping, in MiB.
-        temps_c: by the zone's name.
-        battery_pct: charge left.
-        on_battery: whether the battery is what feeds the board.
-        clock_ratio, gpu_clock_ratio: the highest clock that is allowed now over the hardware's own.
-        throttled: whether heat or power holds the clocks down.
+        power_w: power of the whole board, as far as the sensor measures it.
+        rails_w: power of its parts, by the rail's name.
+        cpu_load, gpu_load: share in use, 0 to 1.
+        memory_available_mb: memory that can be allocated without swapping, in MiB.
+        temps_c: temperatures by the zone's name.
+        battery_pct: charge of the battery.
+        on_battery: whether the board runs on its battery.
+        clock_ratio, gpu_clock_ratio: the highest clock allowed now, divided by the hardware's maximum.
+        throttled: whether heat or a power limit lowers the clocks.
         power_mode: name of the power mode (nvpmodel on a Jetson).
         fan_ratio: share of the fan's full speed.
-        cpu_pressure, memory_pressure, io_pressure: share of the last ten seconds in which something waited
-            for it.
+        cpu_pressure, memory_pressure, io_pressure: share of the last ten seconds in which at least one task
+            waited for it.
     """
 
     power_w: float | None = None
@@ -64,27 +64,29 @@ class Sensor(Protocol):
 
     @property
     def name(self) -> str:
-        """Tells it from the others in warnings and telemetry."""
+        """The sensor's name in logs and telemetry."""
 
     def sample(self) -> Sample:
-        """Read it; may block, so it is called in a thread.
+        """Reads the sensor. It is called in a thread, because it may block.
 
         Raises:
-            SensorAbsent, SensorFault: it tells nothing now; it is tried again later.
+            SensorAbsent: the board has no such sensor now; it is tried again later.
+            SensorFault: the sensor cannot be read now; it is tried again later.
         """
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Releases the sensor's resources."""
 
 
 @dataclass(frozen=True)
-class PacedSensor:
-    """A source and the seconds between its samples.
+class PolledSensor:
+    """A sensor with the time between its samples.
 
     Attributes:
-        resolution_s: the least time about which its power says something; None for `every_s`.
+        interval_s: seconds between samples.
+        resolution_s: the shortest time over which its power is accurate; None for `interval_s`.
     """
 
     sensor: Sensor
-    every_s: float
+    interval_s: float
     resolution_s: float | None = None

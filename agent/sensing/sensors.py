@@ -1,45 +1,51 @@
-"""Every source of readings that inarvl knows, the best first."""
+"""The sensors that inarvl knows, best first. To add one, for example a power sensor for a Raspberry Pi:
+
+1. Write its class in a new file in this folder, with the methods of `Sensor` (`sample.py`); `ina.py`
+   is an example. It returns a `Sample`, and raises `SensorAbsent` on boards without such a sensor.
+2. Add it to `all_sensors` below. If two sensors report the same value, the one listed first is used.
+3. Add the board's files as `tests/agent/sensing/trees/BOARD.tree`, a test in `test_boards.py`, and a line to
+   the table in `docs/sensing.md`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.sensing import jetson
+from agent.sensing import jtop
 from agent.sensing.battery import Battery
 from agent.sensing.ina import Ina
 from agent.sensing.processor import Processor
 from agent.sensing.rapl import Rapl
-from agent.sensing.sample import PacedSensor
+from agent.sensing.sample import PolledSensor
 from agent.sensing.tegra import Tegra, is_jetson
 from agent.sensing.thermal import Thermal
 
-COUNTER_S = 0.005  # an energy counter is true over any time in which it has moved some steps
+COUNTER_RESOLUTION_S = 0.005  # an energy counter is accurate over any time in which it moved several steps
 
 
 def all_sensors(
     *, power_s: float, sense_s: float, rails: Sequence[str] = (), root: Path = Path("/")
-) -> tuple[PacedSensor, ...]:
-    """The sources of the machine whose files stand under `root`.
+) -> tuple[PolledSensor, ...]:
+    """Returns the sensors of the machine whose file system is under `root`, best first.
 
     Args:
         power_s: seconds between samples of power.
-        sense_s: seconds between samples of all else.
-        rails: whose sum is the board's power; empty lets each monitor choose.
+        sense_s: seconds between all other samples.
+        rails: power rails whose sum is the board's power; if empty, each power monitor chooses.
+        root: the root of the file system; tests pass the captured files of a board.
     """
     proc, sysfs = root / "proc", root / "sys"
-    jtop = jetson.Jetson(
-        jetson.connect,
-        present=lambda: is_jetson(root),
-        every_s=max(power_s, jetson.FASTEST_S),
-        rails=tuple(rails),
+    jtop_s = max(power_s, jtop.MIN_INTERVAL_S)
+    jetson_stats = jtop.Jtop(
+        jtop.connect, present=lambda: is_jetson(root), interval_s=jtop_s, rails=tuple(rails)
     )
     return (
-        PacedSensor(jtop, max(power_s, jetson.FASTEST_S)),
-        PacedSensor(Ina(rails, sysfs=sysfs), power_s),
-        PacedSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_S),
-        PacedSensor(Tegra(root=root), sense_s),
-        PacedSensor(Processor(proc=proc, sysfs=sysfs), sense_s),
-        PacedSensor(Thermal(sysfs=sysfs), sense_s),
-        PacedSensor(Battery(), sense_s),
+        PolledSensor(jetson_stats, jtop_s),
+        PolledSensor(Ina(rails, sysfs=sysfs), power_s),
+        PolledSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_RESOLUTION_S),
+        PolledSensor(Tegra(root=root), sense_s),
+        PolledSensor(Processor(proc=proc, sysfs=sysfs), sense_s),
+        PolledSensor(Thermal(sysfs=sysfs), sense_s),
+        PolledSensor(Battery(), sense_s),
     )

@@ -1,4 +1,4 @@
-"""Temperatures, and whether heat holds the clocks down, from the kernel's thermal framework and hwmon."""
+"""Temperatures and thermal throttling, from the kernel's thermal framework and hwmon."""
 
 from __future__ import annotations
 
@@ -7,31 +7,21 @@ from pathlib import Path
 from agent.sensing.files import folders, number, text
 from agent.sensing.sample import Sample, SensorAbsent
 
-COLDEST_C, HOTTEST_C = (
-    -40.0,
-    150.0,
-)  # beyond which a reading is no temperature: -256 is an offline zone on a Jetson
-CHIPS = (
-    "coretemp",
-    "k10temp",
-    "zenpower",
-    "cpu_thermal",
-)  # hwmon chips that tell the processor's temperature
-ELSEWHERE = (
-    "pmic",
-    "iwlwifi",
-    "nvme",
-)  # a PMIC of older Jetsons reads 100 for ever; the others are no processor
-# Words in the types of cooling devices that hold a clock down: cpufreq and devfreq cooling, ACPI processors,
-# and the throttle alerts of Jetsons. Fans, and alerts of a hot surface, do not.
-BRAKES = ("cpufreq", "devfreq", "processor", "throttle", "balanced")
-# Bits of the Raspberry Pi firmware's get_throttled that speak of now: under-voltage, capped, throttled, soft
-# limit.
-PI_NOW = 0xF
+MIN_C, MAX_C = -40.0, 150.0  # other readings are invalid: -256 is an offline zone on a Jetson
+# hwmon chips that report the processor's temperature.
+PROCESSOR_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+# Zones to ignore: the PMIC of older Jetsons always reads 100, the others are not the processor.
+IGNORED_ZONES = ("pmic", "iwlwifi", "nvme")
+# Parts of the types of cooling devices that lower a clock: cpufreq and devfreq cooling, ACPI processors, and
+# the throttle alerts of Jetsons. Fans and the alerts of a hot surface do not.
+CLOCK_COOLING = ("cpufreq", "devfreq", "processor", "throttle", "balanced")
+# Bits for the present state in get_throttled of the Raspberry Pi firmware: under-voltage, frequency capped,
+# throttled, soft temperature limit.
+PI_THROTTLED_NOW = 0xF
 
 
 class Thermal:
-    """Every thermal zone, or where there is none the processor's hwmon chips."""
+    """Every thermal zone, or on a machine without zones the processor's hwmon chips."""
 
     name = "thermal"
 
@@ -39,7 +29,7 @@ class Thermal:
         self._sysfs = sysfs
 
     def sample(self) -> Sample:
-        """Temperatures by zone, and throttling where a cooling device tells of it."""
+        """Reads the temperatures, and whether a cooling device lowers a clock."""
         temps_c = self._zones() or self._chips()
         throttled = self._throttled()
         if not temps_c and throttled is None:
@@ -49,13 +39,13 @@ class Thermal:
         return Sample(temps_c=temps_c, throttled=throttled)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are kept."""
 
     def _zones(self) -> dict[str, float]:
         zones = {}
         for zone in folders(self._sysfs / "class" / "thermal", "thermal_zone*"):
             name, temp_c = text(zone / "type") or zone.name, plausible_c(number(zone / "temp"), 1e-3)
-            if temp_c is not None and not name.lower().startswith(ELSEWHERE):
+            if temp_c is not None and not name.lower().startswith(IGNORED_ZONES):
                 zones[name] = temp_c
         return zones
 
@@ -63,7 +53,7 @@ class Thermal:
         chips = {}
         for chip in folders(self._sysfs / "class" / "hwmon", "hwmon*"):
             name = text(chip / "name")
-            if name not in CHIPS:
+            if name not in PROCESSOR_CHIPS:
                 continue
             for path in sorted(chip.glob("temp*_input")):
                 temp_c = plausible_c(number(path), 1e-3)
@@ -73,26 +63,26 @@ class Thermal:
         return chips
 
     def _throttled(self) -> bool | None:
-        """Whether a cooling device that slows something down is in use; None when there is no such device."""
+        """Whether a cooling device lowers a clock now; None if the board has no such device."""
         firmware = self._sysfs / "devices" / "platform" / "soc" / "soc:firmware" / "get_throttled"
-        told = text(firmware)
-        if told:
+        flags = text(firmware)
+        if flags:
             try:
-                return bool(int(told, 16) & PI_NOW)
+                return bool(int(flags, 16) & PI_THROTTLED_NOW)
             except ValueError:
                 pass
         states = [
             number(device / "cur_state")
             for device in folders(self._sysfs / "class" / "thermal", "cooling_device*")
-            if any(word in (text(device / "type") or "").lower() for word in BRAKES)
+            if any(word in (text(device / "type") or "").lower() for word in CLOCK_COOLING)
         ]
         known = [state for state in states if state is not None]
         return any(state > 0 for state in known) if known else None
 
 
 def plausible_c(reading: float | None, scale: float) -> float | None:
-    """`reading` times `scale` when that can be a temperature in degrees Celsius."""
+    """Returns `reading` times `scale` in degrees Celsius; None if that is not a plausible temperature."""
     if reading is None:
         return None
     temp_c = reading * scale
-    return temp_c if COLDEST_C < temp_c < HOTTEST_C else None
+    return temp_c if MIN_C < temp_c < MAX_C else None

@@ -20,7 +20,7 @@ from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.calibration.yaml_text import written
 from agent.cli.main import app as inarvl
 from agent.profile.loading import BoardIdentity, load_profile
-from agent.sensing.sample import PacedSensor, Sample
+from agent.sensing.sample import PolledSensor, Sample
 from cloud.peer import PeerRecord
 from lab.demo.broker import free_port
 from vlm.timing import Timing
@@ -99,7 +99,7 @@ async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
         base,
         Plan(idle_s=2, runs=2),
         lambda what, done, total: reported.update({what: (done, total)}),
-        [PacedSensor(ammeter, 0.5, resolution_s=0.05)],
+        [PolledSensor(ammeter, 0.5, resolution_s=0.05)],
     )
     peers = {
         "near": PeerRecord("near", f"http://127.0.0.1:{port}"),

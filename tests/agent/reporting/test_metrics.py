@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.reporting.exporter import ExporterFailed, export
 from agent.reporting.metrics import LONGEST, MOST_LABELS, Metrics
 from agent.sensing.energy_meter import EnergyMeter
-from agent.sensing.sample import PacedSensor, Sample, SensorFault
+from agent.sensing.sample import PolledSensor, Sample, SensorFault
 from agent.sensing.sensing import Sensing
 from controller.controller import Controller
 from controller.settings import ControllerSettings
@@ -36,14 +36,14 @@ class Scripted:
 
 
 async def metrics(sample: Sample, servers: list[dict[str, Any]]) -> Metrics:
-    meter = EnergyMeter(idle_w=5.0, every_s=1.0)
+    meter = EnergyMeter(idle_w=5.0, interval_s=1.0)
     sources = [
-        PacedSensor(Scripted("good", sample), 1.0),
-        PacedSensor(Scripted("bad", SensorFault("mend it")), 1.0),
+        PolledSensor(Scripted("good", sample), 1.0),
+        PolledSensor(Scripted("bad", SensorFault("mend it")), 1.0),
     ]
     sensing = Sensing(sources, smoothing_s=0.0, meter=meter, clock=lambda: 10.0)
-    for paced in sources:
-        await sensing.sample(paced)
+    for polled in sources:
+        await sensing.sample(polled)
     meter.observe(11.0, 7.0)
     controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
     return Metrics(sensing, lambda: servers, controller.status)

@@ -1,7 +1,6 @@
-"""Everything jtop tells is read, and whatever goes wrong with it is told with its remedy.
+"""The values of jtop are read, and each of its errors is reported with a remedy.
 
-The client is a stand-in, since there is no Jetson here: its tables have the shape of those of jetson-stats
-7.2.
+The client is a fake, since the tests do not run on a Jetson; its tables have the shape of jetson-stats 7.2.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from agent.sensing.jetson import Jetson, read
+from agent.sensing.jtop import Jtop, read
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 
 
 class Table:
-    """jtop's tables are no dicts, but have their methods."""
+    """One of jtop's tables: not a dict, but with the methods of one."""
 
     def __init__(self, rows: dict[str, Any]) -> None:
         self._rows = rows
@@ -46,29 +45,29 @@ class Client:
         }
         self.fan: Any = Table({"pwmfan": {"speed": [40.0], "rpm": [1800], "profile": "quiet"}})
         self.nvpmodel: Any = SimpleNamespace(name="15W", id=0)
-        self.ended = False
-        self.well = True
+        self.closed = False
+        self.connected = True
         vars(self).update(changed)
 
     def ok(self, *, spin: bool) -> bool:
-        assert spin, "waiting for the next sample would hold up the others"
-        return self.well
+        assert spin, "waiting for the next sample would delay the other sensors"
+        return self.connected
 
     def close(self) -> None:
-        self.ended = True
+        self.closed = True
 
 
-def source(connect: Any) -> Jetson:
-    return Jetson(connect, present=lambda: True, every_s=1.0)
+def sensor(connect: Any) -> Jtop:
+    return Jtop(connect, present=lambda: True, interval_s=1.0)
 
 
-def fault(jetson: Jetson) -> str:
+def fault(jtop: Jtop) -> str:
     with pytest.raises(SensorFault) as raised:
-        jetson.sample()
+        jtop.sample()
     return str(raised.value)
 
 
-def test_all_that_the_service_tells_is_read() -> None:
+def test_all_values_of_the_service_are_read() -> None:
     assert read(Client()) == Sample(
         power_w=5.582,
         rails_w={"VDD_CPU_GPU_CV": 1.196, "VDD_SOC": 1.472, "VDD_IN": 5.582},
@@ -79,39 +78,39 @@ def test_all_that_the_service_tells_is_read() -> None:
     )
 
 
-def test_a_total_that_is_a_sum_has_no_voltage_of_its_own() -> None:
+def test_a_total_that_is_a_sum_has_no_voltage() -> None:
     client = Client()
     client.power["tot"] = {"power": 2668, "avg": 2660}
     assert read(client).power_w == 2.668
 
 
-def test_a_profile_may_name_the_rails_that_are_the_board() -> None:
+def test_a_profile_may_name_the_rails_to_add_up() -> None:
     assert read(Client(), ("VDD_SOC",)).power_w == 1.472
 
 
 @pytest.mark.parametrize(
     "power", [{}, {"rail": {}, "tot": {"power": 0, "avg": 0}}], ids=["no table", "no rail"]
 )
-def test_a_board_without_power_sensors_tells_none_rather_than_0(power: dict[str, Any]) -> None:
+def test_a_board_without_power_sensors_has_no_power_rather_than_0(power: dict[str, Any]) -> None:
     sample = read(Client(power=power))
     assert (sample.power_w, dict(sample.rails_w)) == (None, {})
 
 
-def test_a_board_without_gpu_fan_or_power_modes_leaves_them_out() -> None:
+def test_a_board_without_gpu_fan_or_power_modes_has_no_values_for_them() -> None:
     sample = read(Client(gpu=Table({}), fan=Table({}), nvpmodel=None, temperature={}))
     assert (sample.gpu_load, sample.fan_ratio, sample.power_mode, sample.temps_c) == (None, None, None, {})
 
 
-def test_elsewhere_than_on_a_jetson_it_is_not_even_imported() -> None:
-    def connect(_every_s: float) -> Any:
+def test_jtop_is_imported_only_on_a_jetson() -> None:
+    def connect(_interval_s: float) -> Any:
         raise AssertionError("must not be called")
 
     with pytest.raises(SensorAbsent):
-        Jetson(connect, present=lambda: False, every_s=1.0).sample()
+        Jtop(connect, present=lambda: False, interval_s=1.0).sample()
 
 
 class JtopException(Exception):
-    """Of the shape of jtop's own."""
+    """Has the shape of jtop's exception of that name."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "")
@@ -140,25 +139,25 @@ class JtopException(Exception):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_service_that_does_not_answer_is_told_with_its_remedy(error: Exception, remedy: str) -> None:
-    def connect(_every_s: float) -> Any:
+def test_each_error_of_the_service_is_a_fault_with_a_remedy(error: Exception, remedy: str) -> None:
+    def connect(_interval_s: float) -> Any:
         raise error
 
-    assert remedy in fault(source(connect))
+    assert remedy in fault(sensor(connect))
 
 
-def test_a_service_that_goes_away_is_connected_to_anew() -> None:
+def test_the_sensor_reconnects_after_the_service_stopped() -> None:
     clients = [Client(), Client()]
     connections = iter(clients)
-    jetson = source(lambda _every_s: next(connections))
-    jetson.sample()
-    clients[0].well = False
-    assert "went away" in fault(jetson)
-    assert clients[0].ended
-    assert jetson.sample().power_w == 5.582
+    jtop = sensor(lambda _interval_s: next(connections))
+    jtop.sample()
+    clients[0].connected = False
+    assert "the service closed the connection" in fault(jtop)
+    assert clients[0].closed
+    assert jtop.sample().power_w == 5.582
 
 
-def test_a_client_of_another_version_that_lacks_a_table_is_told() -> None:
+def test_a_client_of_another_version_without_a_table_is_a_fault() -> None:
     client = Client()
     del client.gpu
-    assert "jtop does not tell" in fault(source(lambda _every_s: client))
+    assert "jtop cannot be read" in fault(sensor(lambda _interval_s: client))

@@ -1,8 +1,8 @@
-"""A Jetson's readings through the service of jetson-stats (jtop).
+"""Readings of a Jetson, from the jtop service of jetson-stats.
 
-jetson-stats is no part of inarvl (AGPL-3.0); it is used where its owner has installed it, and imported only
-on a Jetson, since importing it makes multiprocessing fork. Power comes in mW, memory in KiB, clocks in kHz,
-loads in percent, and a zone that is offline reads -256 degrees.
+jetson-stats is not part of inarvl (AGPL-3.0). It is used if the owner of the board has installed it, and
+imported only on a Jetson, since importing it sets the start method of multiprocessing to fork. jtop reports
+power in mW, memory in KiB, clocks in kHz and loads in percent; an offline zone reads -256 degrees.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from typing import Any
 from agent.sensing.files import ratio
 from agent.sensing.ina import total_w
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
-from agent.sensing.thermal import ELSEWHERE, plausible_c
+from agent.sensing.thermal import IGNORED_ZONES, plausible_c
 
-FASTEST_S = 0.5  # between samples: its service reads everything each time
+MIN_INTERVAL_S = 0.5  # the service reads everything for each sample
 
-# What jtop's own messages mean for the agent; the first that occurs in the message is told.
+# Parts of jtop's error messages, and what to do; the first match is used.
 REMEDIES = (
     ("not active", "start its service: `systemctl enable --now jtop`"),
     ("can't access", "add the agent's user to its group: `usermod -aG jtop inarvl`, then restart the agent"),
     (
         "mismatch version",
-        "install the version the service has: `pip install jetson-stats==THAT`, then restart",
+        "install the version of the service: `pip install jetson-stats==VERSION`, then restart the agent",
     ),
     ("mismatch of python", "run the agent with the Python that runs the jtop service"),
 )
 
 
-class Jetson:
-    """Everything jtop tells.
+class Jtop:
+    """Power, GPU load, temperatures, power mode and fan of a Jetson.
 
     Args:
-        connect: gives a started jtop client that reads at the given interval in seconds.
-        present: whether this is a Jetson.
-        rails: whose sum is the board's power; empty takes jtop's own total.
+        connect: returns a started jtop client that reads at the given interval in seconds.
+        present: returns whether the board is a Jetson.
+        interval_s: seconds between samples.
+        rails: rails whose sum is the board's power; if empty, the total that jtop reports.
     """
 
     name = "jtop"
@@ -46,43 +47,41 @@ class Jetson:
         connect: Callable[[float], Any],
         *,
         present: Callable[[], bool],
-        every_s: float,
+        interval_s: float,
         rails: tuple[str, ...] = (),
     ) -> None:
         self._connect = connect
         self._present = present
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._rails = rails
         self._client: Any = None
 
     def sample(self) -> Sample:
-        """The latest that the service told."""
+        """Reads the latest values of the service."""
         if not self._present():
-            raise SensorAbsent("no Jetson")
+            raise SensorAbsent("not a Jetson")
         try:
             if self._client is None:
-                self._client = self._connect(self._every_s)
+                self._client = self._connect(self._interval_s)
             if not self._client.ok(spin=True):
-                raise EOFError("its service went away")
+                raise EOFError("the service closed the connection")
             return read(self._client, self._rails)
         except SensorFault:
             raise
-        except (
-            Exception
-        ) as error:  # it raises nearly anything when its service or version is not as it expects
+        except Exception as error:  # jtop raises almost any exception if its service or version is unexpected
             self.close()
-            raise SensorFault(f"jtop does not tell ({_said(error)}): {_remedy(error)}") from error
+            raise SensorFault(f"jtop cannot be read ({_first_line(error)}): {_remedy(error)}") from error
 
     def close(self) -> None:
-        """End the client."""
+        """Closes the connection to the service."""
         client, self._client = self._client, None
         if client is not None:
-            with suppress(Exception):  # it is broken already, which has been told
+            with suppress(Exception):  # the connection may be broken; `sample` has reported that already
                 client.close()
 
 
-def connect(every_s: float) -> Any:
-    """A started client of the jtop service.
+def connect(interval_s: float) -> Any:
+    """Returns a started client of the jtop service.
 
     Raises:
         SensorFault: jetson-stats is not installed.
@@ -92,15 +91,15 @@ def connect(every_s: float) -> Any:
     except ImportError:
         raise SensorFault(
             "jtop is not installed for the agent's Python: `pip install jetson-stats`, "
-            "of the version that the board's service has"
+            "in the version of the board's service"
         ) from None
-    client = jtop(interval=every_s)
+    client = jtop(interval=interval_s)
     client.start()
     return client
 
 
 def read(client: Any, rails: tuple[str, ...] = ()) -> Sample:
-    """What a started client holds now; what a board does not tell is left out."""
+    """Returns the present values of a started client; values that the board does not report are left out."""
     power = _table(client.power)
     rails_w = {
         name: milliwatts / 1e3
@@ -121,7 +120,7 @@ def read(client: Any, rails: tuple[str, ...] = ()) -> Sample:
         temps_c={
             name: temp_c
             for name, zone in _table(client.temperature).items()
-            if not name.lower().startswith(ELSEWHERE)
+            if not name.lower().startswith(IGNORED_ZONES)
             and _table(zone).get("online", True)
             and (temp_c := plausible_c(_number(_table(zone).get("temp")), 1.0)) is not None
         },
@@ -131,7 +130,7 @@ def read(client: Any, rails: tuple[str, ...] = ()) -> Sample:
 
 
 def _table(value: Any) -> Mapping[str, Any]:
-    """jtop's tables are dicts or objects with their methods."""
+    """Converts one of jtop's tables, a dict or an object with the methods of one, to a dict."""
     return dict(value.items()) if hasattr(value, "items") else {}
 
 
@@ -144,14 +143,17 @@ def _numbers(value: Any) -> list[float]:
     return [known for known in map(_number, values) if known is not None]
 
 
-def _said(error: Exception) -> str:
-    said = str(getattr(error, "message", "") or error).split("\n")[0].strip()
-    return said or type(error).__name__
+def _message(error: Exception) -> str:
+    return str(getattr(error, "message", "") or error)
+
+
+def _first_line(error: Exception) -> str:
+    return _message(error).split("\n")[0].strip() or type(error).__name__
 
 
 def _remedy(error: Exception) -> str:
-    said = str(getattr(error, "message", "") or error).lower()
+    message = _message(error).lower()
     for words, remedy in REMEDIES:
-        if words in said:
+        if words in message:
             return remedy
-    return "see `systemctl status jtop`; it is tried again by itself"
+    return "see `systemctl status jtop`; the agent tries again by itself"
