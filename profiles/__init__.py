@@ -1,1 +1,1 @@
-"""Hardware profiles, one YAML file a board."""
+"""Hardware profiles, one YAML file for each kind of board."""

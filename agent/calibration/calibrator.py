@@ -1,10 +1,10 @@
-"""Measuring a machine for its profile: power at rest and at work, its models, its memory and its links.
+"""Measures a machine for its profile: its idle power, its models, its memory and its network paths.
 
-1. Rest: the board's power is sampled while nothing is asked.
-2. Work: every model of the board's server, then of every peer, answers a drawn picture at every resolution,
-   once to warm up and then `runs` times.
-3. Paths: every peer is pinged and uploaded to.
-What is not there is skipped, with the reason.
+1. Idle: the board's power is sampled while there are no requests.
+2. Models: every model of the board's server, then of every peer, answers a question about a generated picture
+   at every resolution, once to warm up and then `runs` times.
+3. Paths: pings and uploads to every peer.
+What cannot be measured is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.messages import images
 from agent.peers.path import PathEstimator
 from agent.peers.registry import PROBE_BYTES
-from agent.profile.loading import BoardIdentity
+from agent.profile.identity import BoardIdentity
 from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sample import PolledSensor
@@ -35,20 +35,20 @@ from vlm.client import VlmClient
 from vlm.errors import VlmError
 
 QUESTION = "what is in the picture?"
-TIMEOUT_S = 300.0
-PATIENCE_S = 2.0  # for the power at the end of an answer
+ANSWER_TIMEOUT_S = 300.0
+LAST_SAMPLE_S = 2.0  # longest wait for the power sample at the end of an answer
 PINGS, UPLOADS = 8, 4
-Report = Callable[[str, int, int], None]
+ReportProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly to measure.
+    """How much is measured.
 
     Attributes:
-        idle_s: seconds of rest over which the idle power is taken.
+        idle_s: seconds over which the idle power is measured.
         runs: answers of each model at each resolution.
-        max_tokens: most tokens of an answer, as in service.
+        max_tokens: limit of tokens in an answer; should be that of the agent.
     """
 
     idle_s: float = 15.0
@@ -60,39 +60,49 @@ class Calibrator:
     """Measures the machine it runs on.
 
     Args:
-        base: the profile that says at which resolutions to ask, and what is not measured.
-        report: told of progress: what is measured, steps done, steps in all.
-        sensors: of this machine; all that inarvl knows when left out.
+        base: the profile with the resolutions to measure, and with the values that cannot be measured.
+        report: called with the name of the present step, how much of it is done, and its total.
+        sensors: the sensors to read; by default all of this machine.
     """
 
     def __init__(
-        self, base: Profile, plan: Plan, report: Report, sensors: Sequence[PolledSensor] | None = None
+        self,
+        base: Profile,
+        plan: Plan,
+        report: ReportProgress,
+        sensors: Sequence[PolledSensor] | None = None,
     ) -> None:
         self._base = base
         self._plan = plan
         self._report = report
         self._sensing = Sensing.from_profile(base, sensors)
-        # Weights divide the power of calls that overlap; here none do.
-        self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=PATIENCE_S)
+        # The profile's power weights calls that overlap; here no calls overlap.
+        self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=LAST_SAMPLE_S)
         self._skipped: list[str] = []
 
-    async def measure(
+    async def calibrate(
         self, local: str | None, peers: Mapping[str, PeerRecord], keys: Mapping[str, str]
     ) -> Calibration:
-        """Measure everything: the board's server at `local`, and each of the peers."""
+        """Measures everything.
+
+        Args:
+            local: URL of the board's own server, if it has one.
+            peers: the peers by id.
+            keys: API keys by peer id.
+        """
         available_mb = psutil.virtual_memory().available / 2**20
         async with anyio.create_task_group() as background:
             background.start_soon(self._sensing.run)
-            idle_w, source = await self._rest()
+            idle_w, power_source = await self._idle_power()
             arms = await self._board(local)
-            links: list[PeerPath] = []
+            paths: list[PeerPath] = []
             for name, record in peers.items():
                 client = VlmClient(record.url, api_key=keys.get(name))
                 try:
                     if not await client.ready():
                         self._skipped.append(f"peer {name}: it is not ready; start it, and repeat")
                         continue
-                    links.append(await self._link(name, client))
+                    paths.append(await self._path(name, client))
                     arms += await self._models("cloud", name, client)
                 except VlmError as error:
                     self._skipped.append(f"peer {name}: {error}")
@@ -101,27 +111,28 @@ class Calibrator:
             background.cancel_scope.cancel()
         return Calibration(
             BoardIdentity.here(),
-            source,
+            power_source,
             idle_w,
             tuple(arms),
-            tuple(links),
+            tuple(paths),
             available_mb,
             server_memory_mb(local),
             tuple(self._skipped),
         )
 
-    async def _rest(self) -> tuple[float | None, str | None]:
-        seconds = max(1, round(self._plan.idle_s))
+    async def _idle_power(self) -> tuple[float | None, str | None]:
+        """The idle power in watts, and the sensor that measured it."""
+        step, seconds = "idle power", max(1, round(self._plan.idle_s))
         for second in range(seconds):
-            self._report("power at rest", second, seconds)
+            self._report(step, second, seconds)
             await anyio.sleep(self._plan.idle_s / seconds)
-        self._report("power at rest", seconds, seconds)
-        told = self._sensing.readings().get("power_w")
-        if told is None:
+        self._report(step, seconds, seconds)
+        power = self._sensing.readings().get("power_w")
+        if power is None:
             faults = "; ".join(f"{name}: {fault}" for name, fault in self._sensing.faults.items())
-            self._skipped.append(f"power: {faults or 'no sensor of this machine tells it'}")
+            self._skipped.append(f"power: {faults or 'this machine has no power sensor'}")
             return None, None
-        return self._sensing.energy_meter.idle_w, told.source
+        return self._sensing.energy_meter.idle_w, power.source
 
     async def _board(self, local: str | None) -> list[ArmTimings]:
         if local is None:
@@ -151,32 +162,37 @@ class Calibrator:
     async def _arm(
         self, tier: Tier, server: str, client: VlmClient, model: str, resolution: int
     ) -> ArmTimings:
-        image, what = images.fit(picture(), resolution), f"{server}: {model} at {resolution} px"
+        image, step = images.fit(picture(), resolution), f"{server}: {model} at {resolution} px"
+        runs = self._plan.runs + 1
         computing_ms: list[float] = []
         joules: list[float | None] = []
-        for run in range(self._plan.runs + 1):
-            self._report(what, run, self._plan.runs + 1)
-            async with self._energy_meter.over(tier) as metered:
+        for run in range(runs):
+            self._report(step, run, runs)
+            async with self._energy_meter.over(tier) as energy:
                 completion = await client.complete(
-                    QUESTION, image, model=model, max_tokens=self._plan.max_tokens, timeout_s=TIMEOUT_S
+                    QUESTION,
+                    image,
+                    model=model,
+                    max_tokens=self._plan.max_tokens,
+                    timeout_s=ANSWER_TIMEOUT_S,
                 )
             if run:  # the first one warms up
                 computing_ms.append(completion.compute_ms or completion.latency_ms)
-                joules.append(metered.joules)
-        self._report(what, self._plan.runs + 1, self._plan.runs + 1)
+                joules.append(energy.joules)
+        self._report(step, runs, runs)
         return ArmTimings(tier, model, resolution, tuple(computing_ms), tuple(joules))
 
-    async def _link(self, name: str, client: VlmClient) -> PeerPath:
-        link, what = PathEstimator(), f"{name}: link"
-        for probe in range(PINGS + UPLOADS):
-            self._report(what, probe, PINGS + UPLOADS)
-            link.observe_ping(await client.ping(payload_bytes=0 if probe < PINGS else PROBE_BYTES))
-        self._report(what, PINGS + UPLOADS, PINGS + UPLOADS)
-        return PeerPath(name, link.state().rtt_ms, link.state().uplink_mbps)
+    async def _path(self, name: str, client: VlmClient) -> PeerPath:
+        path, step, probes = PathEstimator(), f"{name}: network path", PINGS + UPLOADS
+        for probe in range(probes):
+            self._report(step, probe, probes)
+            path.observe_ping(await client.ping(payload_bytes=0 if probe < PINGS else PROBE_BYTES))
+        self._report(step, probes, probes)
+        return PeerPath(name, path.state().rtt_ms, path.state().uplink_mbps)
 
 
 def picture() -> bytes:
-    """A drawn picture of 1280 by 960 pixels as JPEG, the same each time."""
+    """Returns a generated JPEG picture of 1280 by 960 pixels, always the same."""
     tiles = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(tiles).resize((1280, 960), Image.Resampling.NEAREST).save(file, "JPEG", quality=90)
@@ -184,7 +200,7 @@ def picture() -> bytes:
 
 
 def server_memory_mb(local: str | None) -> float | None:
-    """Resident memory of the process behind a unix socket, in MiB; None when it cannot be known."""
+    """Returns the resident memory, in MiB, of the process behind a unix socket; None if it is unknown."""
     if local is None or not local.startswith("unix:"):
         return None
     try:

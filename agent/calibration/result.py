@@ -1,4 +1,4 @@
-"""What `inarvl profile new` finds out about a machine."""
+"""The result of a calibration."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agent.profile.loading import BoardIdentity
+from agent.profile.identity import BoardIdentity
 from controller.arm import Tier
 
 
 @dataclass(frozen=True)
 class ArmTimings:
-    """Some answers of one model at one resolution.
+    """Time and energy of the answers of one model at one resolution.
 
     Attributes:
-        computing_ms: of each answer, as the server tells it, else of the whole call.
-        joules: of each answer above idle; None where the board's power is not told.
+        computing_ms: of each answer, as the server reports it, else the time of the whole call.
+        joules: energy of each answer above idle; None if it was not measured.
     """
 
     tier: Tier
@@ -27,13 +27,13 @@ class ArmTimings:
 
     @property
     def latency_ms(self) -> float:
-        """The median."""
+        """The median computing time."""
         return median(self.computing_ms)
 
 
 @dataclass(frozen=True)
 class PeerPath:
-    """The path to one peer; None where it was not measured."""
+    """The network path to one peer; None for values that were not measured."""
 
     peer: str
     rtt_ms: float | None
@@ -42,12 +42,15 @@ class PeerPath:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All of it.
+    """Everything that was measured on a machine.
 
     Attributes:
-        power_source: what told the board's power; None when nothing does.
-        idle_w: mean power while nothing was asked.
-        server_mb: memory that the board's own model server holds, in MiB.
+        power_source: name of the power sensor; None if there is none.
+        idle_w: mean power without requests.
+        arms: timings of every model at every resolution.
+        paths: network paths to the peers.
+        memory_available_mb: before the calibration, in MiB.
+        server_mb: memory of the board's own model server, in MiB.
         skipped: what could not be measured, and why.
     """
 
@@ -55,13 +58,13 @@ class Calibration:
     power_source: str | None
     idle_w: float | None
     arms: tuple[ArmTimings, ...]
-    links: tuple[PeerPath, ...]
+    paths: tuple[PeerPath, ...]
     memory_available_mb: float
     server_mb: float | None
     skipped: tuple[str, ...]
 
     def power_w(self, tier: Tier) -> float | None:
-        """Mean power above idle while models of a tier answer; None unless all answers were measured."""
+        """Returns the mean power above idle during answers of a tier; None unless all were measured."""
         arms = [arm for arm in self.arms if arm.tier == tier]
         joules = [known for arm in arms for known in arm.joules]
         if not joules or None in joules:
@@ -70,15 +73,15 @@ class Calibration:
         return sum(known for known in joules if known is not None) / seconds
 
     def models(self, tier: Tier) -> dict[str, list[ArmTimings]]:
-        """Its arms, by the model's name."""
-        found: dict[str, list[ArmTimings]] = {}
+        """Returns the arms of a tier by the name of their model."""
+        models: dict[str, list[ArmTimings]] = {}
         for arm in self.arms:
             if arm.tier == tier:
-                found.setdefault(arm.model, []).append(arm)
-        return found
+                models.setdefault(arm.model, []).append(arm)
+        return models
 
     @property
     def nearest(self) -> PeerPath | None:
         """The path with the shortest round trip."""
-        known: Sequence[PeerPath] = [link for link in self.links if link.rtt_ms is not None]
-        return min(known, key=lambda link: link.rtt_ms or 0.0, default=None)
+        known: Sequence[PeerPath] = [path for path in self.paths if path.rtt_ms is not None]
+        return min(known, key=lambda path: path.rtt_ms or 0.0, default=None)

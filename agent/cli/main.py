@@ -20,13 +20,13 @@ from agent.config.settings import SITE_FILE, Settings, site_settings
 from agent.config.yaml_file import check, read
 from agent.daemon import malloc
 from agent.daemon.daemon import Daemon
-from agent.doctor.doctor import examine as examine_machine
-from agent.doctor.doctor import worst
+from agent.doctor.doctor import run_checks, worst_verdict
 from agent.doctor.finding import Finding
 from agent.messages.query import Query
 from agent.messages.reply import Answer
 from agent.peers import mdns
-from agent.profile.loading import choose_profile, load_profile
+from agent.profile.choice import configured_profile
+from agent.profile.loading import load_profile
 from agent.profile.profile import Profile
 from inarvl import logs
 from inarvl.terminal import explained
@@ -50,7 +50,7 @@ def run(config: Config = None, log_level: LogLevel = "info") -> None:
     malloc.limit_arenas()
     with explained("inarvl"):
         settings = site_settings(config)
-        profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
+        profile = configured_profile(settings.profile)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         daemon = Daemon(
             settings, profile, rng=np.random.default_rng(), reread=lambda: _settings_and_secrets(config)
@@ -138,7 +138,7 @@ def doctor(config: Config = None) -> None:
     colours = {"ok": "green", "warning": "yellow", "failed": "red"}
 
     async def examine(settings: Settings, profile: Profile) -> None:
-        async for examined in examine_machine(settings, profile):
+        async for examined in run_checks(settings, profile):
             findings.extend(examined.findings)
             for finding in examined.findings:
                 colour = colours[finding.verdict]
@@ -153,9 +153,9 @@ def doctor(config: Config = None) -> None:
     with explained("inarvl"):
         settings = site_settings(config)
         with logs.silent("agent"):  # what it would warn of are findings
-            profile = choose_profile() if settings.profile == "auto" else load_profile(settings.profile)
+            profile = configured_profile(settings.profile)
             _await(lambda: examine(settings, profile))
-    if worst(findings) == "failed":
+    if worst_verdict(findings) == "failed":
         raise typer.Exit(1)
 
 

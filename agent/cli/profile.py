@@ -14,21 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from agent.calibration.calibrator import Calibrator, Plan
+from agent.calibration.profile_yaml import to_yaml
 from agent.calibration.result import Calibration
-from agent.calibration.yaml_text import written
 from agent.config.settings import Settings, site_settings
 from agent.config.yaml_file import ConfigError
 from agent.peers import mdns
 from agent.peers.site_file import site_records
 from agent.profile import schema as profile_schema
-from agent.profile.loading import (
-    SITE_FOLDER,
-    BoardIdentity,
-    bundled,
-    choose_profile,
-    load_profile,
-    site_profiles,
-)
+from agent.profile.choice import choose_profile
+from agent.profile.identity import BoardIdentity
+from agent.profile.loading import SITE_FOLDER, bundled, load_profile, site_profiles
 from agent.profile.profile import Profile
 from inarvl.terminal import explained
 
@@ -81,7 +76,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Profile files.")]) -
     for file in files:
         try:
             load_profile(str(file))
-            typer.echo(f"{file}: good")
+            typer.echo(f"{file}: valid")
         except ConfigError as error:
             faulty = True
             typer.secho(str(error), err=True, fg="red")
@@ -92,7 +87,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Profile files.")]) -
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of profiles, for editors."""
-    typer.echo(profile_schema.text(), nl=False)
+    typer.echo(profile_schema.schema_text(), nl=False)
 
 
 @app.command()
@@ -119,7 +114,7 @@ def new(
         base = load_profile(extends) if extends else _base()
         plan = Plan(idle_s, runs, settings.intake.max_tokens)
         measured = anyio.run(_measure, settings, base, plan)
-        _write(path, written(measured, base, name=name, date=datetime.date.today().isoformat()))
+        _write(path, to_yaml(measured, base, name=name, date=datetime.date.today().isoformat()))
         load_profile(str(path))
     for reason in measured.skipped:
         typer.secho(f"not measured: {reason}", err=True, fg="yellow")
@@ -154,7 +149,7 @@ async def _measure(settings: Settings, base: Profile, plan: Plan) -> Calibration
                 tasks[what] = progress.add_task(what, total=total)
             progress.update(tasks[what], completed=done)
 
-        return await Calibrator(base, plan, report).measure(settings.local, peers, settings.api_keys())
+        return await Calibrator(base, plan, report).calibrate(settings.local, peers, settings.api_keys())
 
 
 def _write(path: Path, content: str) -> None:

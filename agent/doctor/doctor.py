@@ -1,4 +1,4 @@
-"""`inarvl doctor`: does this machine have what the agent needs? Each check gives a verdict and a remedy."""
+"""Runs the checks of `inarvl doctor`. To add a check, write its function and add it to a list below."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import machine, network
+from agent.doctor import machine, network, permissions, units
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
-MACHINE: tuple[tuple[str, Callable[[Settings, Profile], list[Finding]]], ...] = (
+MACHINE_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], list[Finding]]], ...] = (
     ("profile", machine.profile),
     ("sensors", machine.sensors),
-    ("permissions", machine.permissions),
+    ("permissions", permissions.permissions),
     ("memory", machine.memory),
     ("disk", machine.disk),
     ("clock", machine.clock),
-    ("systemd", machine.systemd_limits),
+    ("systemd", units.units),
 )
-NETWORK: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Finding]]]], ...] = (
+NETWORK_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Finding]]]], ...] = (
     ("broker", network.broker),
     ("model", network.model),
     ("peers", network.peers),
@@ -30,22 +30,22 @@ NETWORK: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Finding]]
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A check's findings."""
+class CheckResult:
+    """The findings of one check."""
 
     name: str
     findings: tuple[Finding, ...]
 
 
-async def examine(settings: Settings, profile: Profile) -> AsyncIterator[Examined]:
-    """Run every check, one after the other."""
-    for name, look in MACHINE:
-        yield Examined(name, tuple(await to_thread.run_sync(look, settings, profile)))
-    for name, ask in NETWORK:
-        yield Examined(name, tuple(await ask(settings, profile)))
+async def run_checks(settings: Settings, profile: Profile) -> AsyncIterator[CheckResult]:
+    """Runs all checks, one after the other."""
+    for name, check in MACHINE_CHECKS:
+        yield CheckResult(name, tuple(await to_thread.run_sync(check, settings, profile)))
+    for name, check_network in NETWORK_CHECKS:
+        yield CheckResult(name, tuple(await check_network(settings, profile)))
 
 
-def worst(findings: list[Finding]) -> Literal["ok", "warning", "failed"]:
-    """The verdict on all of them."""
+def worst_verdict(findings: list[Finding]) -> Literal["ok", "warning", "failed"]:
+    """Returns the worst verdict of the findings."""
     verdicts = {finding.verdict for finding in findings}
     return "failed" if "failed" in verdicts else "warning" if "warning" in verdicts else "ok"

@@ -1,4 +1,4 @@
-"""What a check of the machine found."""
+"""What a check found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact with its verdict; `remedy` says what to do unless it is ok."""
+    """A fact with its verdict; `remedy` says what to do unless the verdict is ok."""
 
     verdict: Verdict
     fact: str
@@ -18,15 +18,15 @@ class Finding:
 
 
 def ok(fact: str) -> Finding:
-    """Nothing to do."""
+    """Returns a finding that needs no action."""
     return Finding("ok", fact)
 
 
 def warning(fact: str, remedy: str) -> Finding:
-    """The agent runs, but less well than it could."""
+    """Returns a finding that limits the agent."""
     return Finding("warning", fact, remedy)
 
 
 def failed(fact: str, remedy: str) -> Finding:
-    """The agent cannot run, or cannot answer."""
+    """Returns a finding that stops the agent from running or answering."""
     return Finding("failed", fact, remedy)

@@ -1,4 +1,4 @@
-"""Checks of what the agent talks to: broker, model server, peers."""
+"""Checks of the broker, the board's model server and the peers."""
 
 from __future__ import annotations
 
@@ -17,62 +17,67 @@ from vlm import bundled
 from vlm.client import VlmClient
 from vlm.errors import VlmError
 
-PATIENCE_S = 5.0
+BROKER_TIMEOUT_S = 5.0
 LISTEN_S = 2.0
 ENVIRONMENT = Path("/etc/inarvl/vlm.env")
 
 
 async def broker(settings: Settings, profile: Profile) -> list[Finding]:
-    """Can messages be sent and received? A broker grants what it then denies, so it is tried."""
+    """Checks that messages can be sent and received.
+
+    A message is sent to the agent itself, since a broker may grant a subscription and still deny messages.
+    """
     url = settings.broker.url
     try:
-        came = await client.echo(settings, f"doctor-{uuid.uuid4().hex[:8]}", timeout_s=PATIENCE_S)
+        received = await client.echo(settings, f"doctor-{uuid.uuid4().hex[:8]}", timeout_s=BROKER_TIMEOUT_S)
     except AgentSilent:
         return [
             failed(
                 f"no broker answers at {url}",
-                "start it (`systemctl start mosquitto`), or mend broker.url, "
+                "start it (`systemctl start mosquitto`), or correct broker.url, "
                 "username and password_file in the site file",
             )
         ]
-    if not came:
+    if not received:
         return [
             failed(
-                f"{url} takes the connection and passes no message on",
-                f"let its access list read and write inarvl/{settings.device}/#",
+                f"{url} accepts the connection, but does not deliver messages",
+                f"allow reading and writing of inarvl/{settings.device}/# in the broker's access list",
             )
         ]
-    return [ok(f"{url} passes messages on")]
+    return [ok(f"{url} delivers messages")]
 
 
 async def model(settings: Settings, profile: Profile) -> list[Finding]:
-    """Does the board's own server answer, and is what it serves there?"""
-    found = _model_files()
+    """Checks that the board's own server answers, and that the model it should serve exists."""
+    findings = _model_files()
     if settings.local is None:
-        return [*found, ok("no local model is wanted: the cloud answers all")]
+        return [*findings, ok("no local model is configured: the cloud answers all queries")]
     client = VlmClient(settings.local)
     try:
         if await client.ready():
             names = ", ".join(card.id for card in await client.models())
-            return [*found, ok(f"{settings.local} serves {names}")]
+            return [*findings, ok(f"{settings.local} serves {names}")]
         fact = f"no model server is ready at {settings.local}"
     except VlmError as error:
         fact = str(error)
     finally:
         await client.aclose()
-    return [*found, failed(fact, "`systemctl status inarvl-vlm` says why, or write `local: null`")]
+    remedy = "see `systemctl status inarvl-vlm` for the reason, or write `local: null` in the site file"
+    return [*findings, failed(fact, remedy)]
 
 
 async def peers(settings: Settings, profile: Profile) -> list[Finding]:
-    """Does any peer answer, and how far is it?"""
+    """Checks that peers answer, and measures their round trip."""
     known = site_records(settings)
     if settings.discovery.zeroconf:
         known |= await mdns.listen(LISTEN_S)
     if not known:
         return [
             warning(
-                "none is named in the site file or announces itself here",
-                "start inarvl-cloud here, name one under peers, or wait for one the broker tells of",
+                "no peer is in the site file or announces itself on this network",
+                "start inarvl-cloud on this network, add a peer to the site file under peers, "
+                "or wait until one is announced over MQTT",
             )
         ]
     keys = settings.api_keys()
@@ -84,32 +89,32 @@ async def _peer(record: PeerRecord, key: str | None) -> Finding:
     try:
         if not await client.ready():
             return warning(
-                f"{record.id} at {record.url} is not ready", "start it, or wait until it has loaded"
+                f"{record.id} at {record.url} is not ready", "start it, or wait until its models are loaded"
             )
         names = ", ".join(card.id for card in await client.models())
         pings = [await client.ping() for _ in range(3)]
         rtt_ms = min(ping.rtt_ms - (ping.server_ms or 0.0) for ping in pings)
-        return ok(f"{record.id} at {record.url} serves {names}, {rtt_ms:.1f} ms away")
+        return ok(f"{record.id} at {record.url} serves {names}, round trip {rtt_ms:.1f} ms")
     except VlmError as error:
-        return warning(f"{record.id}: {error}", "see its log and the network between")
+        return warning(f"{record.id}: {error}", "see its log, and check the network path to it")
     finally:
         await client.aclose()
 
 
 def _model_files() -> list[Finding]:
-    """What the unit of the model server is to serve."""
+    """Checks the model that the unit of the model server is configured to serve."""
     try:
         lines = ENVIRONMENT.read_text().splitlines()
     except OSError:
         return []
-    wanted = next((line.partition("=")[2].strip("'\" ") for line in lines if line.startswith("MODEL=")), None)
-    if wanted is None:
+    model = next((line.partition("=")[2].strip("'\" ") for line in lines if line.startswith("MODEL=")), None)
+    if model is None:
         return []
-    name = wanted.removeprefix("bundled:")
-    if name != wanted and name not in bundled.names():
+    name = model.removeprefix("bundled:")
+    if name != model and name not in bundled.names():
         known = ", ".join(bundled.names())
-        return [failed(f"{ENVIRONMENT}: there is no bundled model {name!r}", f"name one of {known}")]
-    folder = Path(wanted)
+        return [failed(f"{ENVIRONMENT}: there is no bundled model {name!r}", f"write one of {known}")]
+    folder = Path(model)
     if folder.is_absolute() and not (folder / "config.json").is_file():
-        return [failed(f"{ENVIRONMENT}: {folder} holds no config.json", "name a checkpoint's folder")]
-    return [ok(f"{ENVIRONMENT} names {wanted}")]
+        return [failed(f"{ENVIRONMENT}: {folder} has no config.json", "write the folder of a checkpoint")]
+    return [ok(f"{ENVIRONMENT} names {model}")]

@@ -1,1 +1,1 @@
-"""Hardware profiles: their schema, where they are found, and which one fits this board."""
+"""Hardware profiles: their fields, how their files are loaded, and which one fits a board."""

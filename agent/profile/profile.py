@@ -1,4 +1,4 @@
-"""A hardware profile: what is known of a kind of board before anything is measured on it."""
+"""A hardware profile: the known or estimated properties of a kind of board, used until it is measured."""
 
 from __future__ import annotations
 
@@ -26,49 +26,49 @@ from controller.arm import Tier
 from controller.settings import ControllerSettings, Limits, LinkDefaults, PowerModel, Prior, Weights
 from vlm.completion import ModelCard
 
-NOT_OF_THE_MODEL = {"idle_w", "rails", "sees_radio"}
+SENSOR_FIELDS = {"idle_w", "rails", "sees_radio"}
 
 
 class Profile(Described):
     """A hardware profile of inarvl."""
 
     name: str
-    """What it is called in logs and telemetry."""
+    """Name of the profile in logs and telemetry."""
     extends: str | None = None
-    """A bundled profile or a file over which this one lays its figures: mappings merge, lists replace."""
+    """Bundled profile or file that this one extends: mappings are merged, other values are replaced."""
     match: Match = Match()
     power: Power
     limits: LimitSettings = LimitSettings()
     models: Models = Models()
     resolutions: tuple[Pixels, ...] = Field((448, 896), min_length=1)
-    """Longest sides in pixels for models of which nobody says more."""
+    """Longest sides of images in pixels, for models whose resolutions are not known otherwise."""
     warm_start: Path | None = None
-    """File beside the profile with what is known of its models, made by `inarvl-bench warm-start`."""
+    """File beside the profile with prior knowledge of the models, made by `inarvl-bench warm-start`."""
     priors: Priors = Priors()
     link: LinkPrior = LinkPrior()
     weights: WeightSettings = WeightSettings()
     floor: Share = 0.97
-    """Share of the cloud's accuracy that must be kept in the long run."""
+    """Share of the cloud's accuracy that must be kept in the long run, 0 to 1."""
     audit: Audit = Audit()
     rates: Rates = Rates()
     sources: tuple[str, ...] = ()
-    """Where the figures come from, a sentence each."""
+    """Where the values come from, one sentence for each."""
 
     @model_validator(mode="after")
-    def _can_run(self) -> Profile:
+    def _is_plausible(self) -> Profile:
         memory_mb, limit_mb = self.match.memory_gb * 1e9 / 2**20, self.limits.memory_mb
         if memory_mb and limit_mb is not None and limit_mb >= memory_mb:
             raise ValueError(
-                f"limits.memory_mb: {limit_mb:.0f} MiB cannot stay free on a board of {memory_mb:.0f}: "
-                "is the figure in another unit? write MiB"
+                f"limits.memory_mb: {limit_mb:.0f} MiB cannot stay free on a board with {memory_mb:.0f} MiB: "
+                "is the value in another unit? write MiB"
             )
         if self.power.local_w == 0:
-            raise ValueError("power.local_w: a model that draws nothing would always win; write its watts")
+            raise ValueError("power.local_w: a model without power would always be chosen; write its watts")
         return self
 
     @field_validator("warm_start")
     @classmethod
-    def _is_there(cls, path: Path | None) -> Path | None:
+    def _exists(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
             raise ValueError(
                 f"there is no file {path}: make it with `inarvl-bench warm-start`, or write null"
@@ -76,7 +76,7 @@ class Profile(Described):
         return path
 
     def controller_settings(self) -> ControllerSettings:
-        """The part of the profile that the decision needs."""
+        """Returns the settings of the controller."""
         priors: dict[str, Prior] = {}
         tiers: dict[Tier, tuple[tuple[ModelPrior, ...], PriorSettings]] = {
             "local": (self.models.local, self.priors.local),
@@ -97,12 +97,12 @@ class Profile(Described):
             priors=priors,
             local_prior=Prior(**self.priors.local.model_dump()),
             cloud_prior=Prior(**self.priors.cloud.model_dump()),
-            power=PowerModel(**self.power.model_dump(exclude=NOT_OF_THE_MODEL)),
+            power=PowerModel(**self.power.model_dump(exclude=SENSOR_FIELDS)),
             link=LinkDefaults(**self.link.model_dump()),
         )
 
     def resolutions_of(self, tier: Tier, card: ModelCard) -> tuple[int, ...]:
-        """Resolutions to try a model at: the profile's, else what its server says, else the general ones."""
+        """Returns the resolutions to try for a model: the profile's, else its server's, else the default."""
         for known in self.models.local if tier == "local" else self.models.cloud:
             if known.name == card.id and known.resolutions:
                 return known.resolutions

@@ -11,7 +11,7 @@ FILE = "profile.schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """What a profile file may say; one that extends another may leave out anything but its name."""
+    """Returns the schema of profile files; a file that extends another needs only its name."""
     described = Profile.model_json_schema()
     for section in described["$defs"].values():
         if section["title"] != "ModelPrior":
@@ -21,6 +21,6 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
 
 
-def text() -> str:
-    """The schema as it is shipped beside the bundled profiles."""
+def schema_text() -> str:
+    """Returns the content of the schema file that is shipped with the bundled profiles."""
     return json.dumps(schema(), indent=2) + "\n"

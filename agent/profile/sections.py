@@ -1,4 +1,4 @@
-"""The parts of a hardware profile; the text below a field is what editors show of it."""
+"""The sections of a hardware profile. Editors show the docstring below each field."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from agent.config.yaml_file import Section
 
-MOST_BOARD_W = 500.0
-MOST_RADIO_W = 50.0
+MAX_BOARD_W = 500.0
+MAX_RADIO_W = 50.0
 
 
 class Described(Section):
-    """A section whose fields are described where they stand."""
+    """A section whose fields have docstrings."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-def _in_watts(most_w: float) -> AfterValidator:
+def _in_watts(max_w: float) -> AfterValidator:
     def check(power_w: float) -> float:
-        if power_w > most_w:
-            raise ValueError(f"{power_w:g} W is over {most_w:g} W: is the figure in milliwatts? write watts")
+        if power_w > max_w:
+            raise ValueError(f"{power_w:g} W is over {max_w:g} W: is the value in milliwatts? write watts")
         return power_w
 
     return AfterValidator(check)
@@ -29,23 +29,23 @@ def _in_watts(most_w: float) -> AfterValidator:
 
 def _in_celsius(temp_c: float) -> float:
     if temp_c > 1000:
-        raise ValueError(f"{temp_c:g} degrees: is the figure in millidegrees? write {temp_c / 1000:g}")
+        raise ValueError(f"{temp_c:g} degrees: is the value in millidegrees? write {temp_c / 1000:g}")
     if not 20 < temp_c <= 120:
         raise ValueError(
-            f"{temp_c:g} degrees Celsius is no limit of a board: write 20 to 120, or null for none"
+            f"{temp_c:g} degrees Celsius is not a plausible limit: write 20 to 120, or null for no limit"
         )
     return temp_c
 
 
 def _in_percent(charge_pct: float) -> float:
     if 0 < charge_pct < 1:
-        raise ValueError(f"{charge_pct:g} %: is the figure a share? write {charge_pct * 100:g}")
+        raise ValueError(f"{charge_pct:g} %: is the value a share? write {charge_pct * 100:g}")
     return charge_pct
 
 
 def _as_share(share: float) -> float:
     if share > 1:
-        raise ValueError(f"{share:g} is over 1: is the figure a percentage? write {share / 100:g}")
+        raise ValueError(f"{share:g} is over 1: is the value a percentage? write {share / 100:g}")
     return share
 
 
@@ -55,139 +55,139 @@ def _in_pixels(resolution: int) -> int:
     return resolution
 
 
-Watts = Annotated[float, Field(ge=0), _in_watts(MOST_BOARD_W)]
-RadioWatts = Annotated[float, Field(ge=0), _in_watts(MOST_RADIO_W)]
+Watts = Annotated[float, Field(ge=0), _in_watts(MAX_BOARD_W)]
+RadioWatts = Annotated[float, Field(ge=0), _in_watts(MAX_RADIO_W)]
 Share = Annotated[float, Field(gt=0), AfterValidator(_as_share)]
 Pixels = Annotated[int, AfterValidator(_in_pixels)]
 Milliseconds = Annotated[float, Field(gt=0)]
 
 
 class Match(Described):
-    """How the board is recognised: all that is said must hold."""
+    """How the board is recognised; all given conditions must be met."""
 
     model: str | None = None
-    """Part of what /proc/device-tree/model says; case counts."""
+    """Part of the text of /proc/device-tree/model, case-sensitive."""
     cores: int = Field(0, ge=0)
-    """Least number of CPU cores."""
+    """Minimum number of CPU cores."""
     memory_gb: float = Field(0, ge=0)
-    """Least memory as the kernel sees it, in 10^9 bytes."""
+    """Minimum memory as the kernel reports it, in 10^9 bytes."""
 
 
 class Power(Described):
-    """What the board draws."""
+    """Power of the board."""
 
     idle_w: Watts
-    """Watts of the whole board with its models loaded and nothing asked."""
+    """Watts of the whole board with models loaded and no request running."""
     local_w: Watts
-    """Watts above idle while its own model computes."""
+    """Watts above idle while the board's own model computes."""
     wait_w: Watts
-    """Watts above idle while it waits for the cloud."""
+    """Watts above idle while the board waits for the cloud."""
     radio_w: RadioWatts
-    """Watts above idle of the radio or network card while a request or its answer is on its way."""
+    """Watts above idle of the radio or network card while it transfers a request or its answer."""
     radio_j_per_mb: float = Field(0, ge=0, le=100)
-    """Joules for each 10^6 bytes sent, beside radio_w."""
+    """Joules for each 10^6 bytes sent, in addition to radio_w."""
     rails: tuple[str, ...] = ()
-    """Names of the monitored rails whose sum is the board's power, where its sensors would choose wrongly."""
+    """Names of the monitored rails whose sum is the board's power, if the sensor's own choice is wrong."""
     sees_radio: bool = False
-    """Whether the power that is measured has the radio or network card in it."""
+    """Whether the measured power includes the radio or network card."""
 
 
 class LimitSettings(Described):
-    """Where the board is left alone; null for no limit."""
+    """Limits beyond which the board's model is not used; null for no limit."""
 
     temp_c: Annotated[float, AfterValidator(_in_celsius)] | None = 90
-    """Degrees Celsius of the hottest zone from which on the board's model rests."""
+    """Temperature of the hottest zone, in degrees Celsius, from which the board's model is not used."""
     memory_mb: float | None = Field(256, ge=0)
-    """MiB that must stay free."""
+    """Memory that must stay free, in MiB."""
     battery_pct: Annotated[float, Field(ge=0, le=100), AfterValidator(_in_percent)] | None = 10
-    """Charge in percent below which the board's model rests."""
+    """Charge of the battery, in percent, below which the board's model is not used."""
 
 
 class ModelPrior(Described):
-    """A model as it is expected to be, until it has been measured."""
+    """Expected properties of a model, used until they are measured."""
 
     name: str
-    """As its server names it."""
+    """Name of the model on its server."""
     resolutions: tuple[Pixels, ...] = ()
-    """Longest sides in pixels; each is tried as an arm of its own. Default: what the server says."""
+    """Longest sides of images in pixels; each is a separate arm. Default: as the server reports."""
     latency_ms: Milliseconds | dict[Pixels, Milliseconds] | None = None
-    """Milliseconds of computing one answer on an idle server, for all resolutions or for each."""
+    """Milliseconds to compute one answer on an idle server: one value, or one for each resolution."""
     quality: Annotated[float, Field(gt=0), AfterValidator(_as_share)] | None = None
-    """Share of answers that are right."""
+    """Share of its answers that are correct, 0 to 1."""
 
     def latency_at(self, resolution: int) -> float | None:
-        """Milliseconds at that resolution; None when it is not said."""
+        """Returns the milliseconds at that resolution; None if they are not given."""
         if isinstance(self.latency_ms, dict):
             return self.latency_ms.get(resolution)
         return self.latency_ms
 
 
 class Models(Described):
-    """What is expected of the models of each tier; one that is not named is used as its server says."""
+    """Expected properties of the models of each tier; models that are not listed are used too."""
 
     local: tuple[ModelPrior, ...] = ()
-    """Models of the board."""
+    """Models on the board."""
     cloud: tuple[ModelPrior, ...] = ()
-    """Models of the peers."""
+    """Models on the cloud peers."""
 
 
 class PriorSettings(Described):
-    """What is expected of a model that is not named under models."""
+    """Expected properties of a model that is not listed under models."""
 
     latency_ms: Milliseconds
-    """Milliseconds of computing one answer on an idle server."""
+    """Milliseconds to compute one answer on an idle server."""
     quality: Share
-    """Share of answers that are right."""
+    """Share of its answers that are correct, 0 to 1."""
 
 
 class Priors(Described):
-    """What is expected of models that are not named."""
+    """Expected properties of models that are not listed under models."""
 
     local: PriorSettings = PriorSettings(latency_ms=400, quality=0.6)
-    """Of the board."""
+    """Models on the board."""
     cloud: PriorSettings = PriorSettings(latency_ms=300, quality=0.85)
-    """Of a peer."""
+    """Models on a cloud peer."""
 
 
 class LinkPrior(Described):
-    """What a path to a peer is taken for until it has been measured."""
+    """Assumed network path to a peer, until it is measured."""
 
     rtt_ms: Milliseconds = 100
-    """Milliseconds of a round trip."""
+    """Round trip time in milliseconds."""
     uplink_mbps: float = Field(5, gt=0)
-    """Megabits per second from the board to the peer."""
+    """Upload rate from the board to the peer in megabits per second."""
 
 
 class WeightSettings(Described):
-    """What latency, energy and money are worth against each other; only their proportions count."""
+    """Relative cost of latency, energy and money; only their ratios matter."""
 
     latency_per_s: float = Field(1.0, ge=0)
-    """Cost of a second."""
+    """Cost of one second."""
     energy_per_j: float = Field(0.1, ge=0)
-    """Cost of a joule of the board."""
+    """Cost of one joule used by the board."""
     money_per_call: float = Field(0.0, ge=0)
-    """Cost of a call to the cloud."""
+    """Cost of one call to the cloud."""
 
 
 class Audit(Described):
-    """How much is spent on knowing the board's quality."""
+    """Audits, which estimate the accuracy of the board's answers."""
 
     budget: float = Field(0.05, ge=0, le=0.5)
-    """Share of all questions that may also be sent to the cloud to compare."""
+    """Largest share of all questions that are also sent to the cloud, to compare the answers."""
 
 
 class Rates(Described):
-    """How often things are done, in seconds."""
+    """Intervals in seconds."""
 
     power_s: float = Field(0.2, ge=0.01)
-    """Between samples of the board's power."""
+    """Seconds between samples of the board's power."""
     sense_s: float = Field(1.0, ge=0.05)
-    """Between other readings of the board."""
+    """Seconds between samples of the other sensors."""
     smoothing_s: float = Field(2.0, ge=0)
-    """Time constant by which loads and power are smoothed."""
+    """Time constant for the smoothing of loads and power, in seconds."""
     probe_s: float = Field(5.0, gt=0)
-    """Between checks of a peer."""
+    """Seconds between checks of a peer."""
     telemetry_s: float = Field(10.0, gt=0)
-    """Between telemetry messages."""
+    """Seconds between telemetry messages."""
     checkpoint_s: float = Field(60.0, gt=0)
-    """Between saves of what was learned."""
+    """Seconds between saves of what was learned."""

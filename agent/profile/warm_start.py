@@ -1,4 +1,4 @@
-"""What is known of models before they are asked anything, as a file beside a profile."""
+"""The warm start: what a controller already knows of the models, in a file beside a profile."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from inarvl.errors import InarvlError
 DIGITS = 9
 
 
-class KnowledgeFailed(InarvlError):
-    """The file cannot be read."""
+class WarmStartFailed(InarvlError):
+    """The warm start file cannot be read."""
 
-    code = "knowledge_failed"
+    code = "warm_start_failed"
 
 
 def write_warm_start(path: Path, knowledge: dict[str, object]) -> None:
-    """Write what a controller knows of the models; the same knowledge makes the same file."""
+    """Writes a controller's knowledge of the models; the same knowledge gives the same file."""
     text = json.dumps(_rounded(knowledge), separators=(",", ":"))
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def read_warm_start(path: Path) -> object:
-    """For `Controller.begin`.
+    """Reads knowledge for `Controller.begin`.
 
     Raises:
-        KnowledgeFailed: it is not there, or is damaged.
+        WarmStartFailed: the file does not exist or is damaged.
     """
     try:
         return json.loads(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, ValueError) as error:
-        raise KnowledgeFailed(
-            f"{path} does not tell what is known of the models ({error}): "
-            "make it anew with `inarvl-bench warm-start`, or write `warm_start: null` into the profile"
+        raise WarmStartFailed(
+            f"the warm start {path} cannot be read ({error}): make it again with `inarvl-bench warm-start`, "
+            "or write `warm_start: null` in the profile"
         ) from error
 
 
-def _rounded(held: object) -> object:
-    if isinstance(held, dict):
-        return {key: _rounded(value) for key, value in held.items()}
-    if isinstance(held, list):
-        return [_rounded(value) for value in held]
-    return float(f"{held:.{DIGITS}g}") if isinstance(held, float) else held
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

@@ -1,6 +1,6 @@
-"""A machine is measured, and what is written of it is a profile that loads.
+"""A calibration measures a machine and writes a valid profile.
 
-The model server is a stand-in behind a unix socket, the power a scripted one that rises while it answers.
+The model server is a fake behind a unix socket; the power is scripted and rises while the server answers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from agent.calibration.calibrator import Calibrator, Plan, picture, server_memory_mb
+from agent.calibration.profile_yaml import to_yaml
 from agent.calibration.result import ArmTimings, Calibration, PeerPath
-from agent.calibration.yaml_text import written
 from agent.cli.main import app as inarvl
-from agent.profile.loading import BoardIdentity, load_profile
+from agent.profile.identity import BoardIdentity
+from agent.profile.loading import load_profile
 from agent.sensing.sample import PolledSensor, Sample
 from cloud.peer import PeerRecord
 from lab.demo.broker import free_port
@@ -30,25 +31,25 @@ BASE = load_profile("generic-x86")
 
 
 class Ammeter:
-    """Tells the mean power since its last sample, as an energy counter does."""
+    """Reports the mean power since its last sample, as an energy counter does."""
 
     name = "ammeter"
 
     def __init__(self) -> None:
-        self._worked_s, self._before = 0.0, (time.monotonic(), 0.0)
+        self._working_s, self._before = 0.0, (time.monotonic(), 0.0)
         self._began: float | None = None
 
     def work(self, on: bool) -> None:
         now = time.monotonic()
         if not on and self._began is not None:
-            self._worked_s += now - self._began
+            self._working_s += now - self._began
         self._began = now if on else None
 
     def sample(self) -> Sample:
         now = time.monotonic()
-        worked_s = self._worked_s + (now - self._began if self._began is not None else 0.0)
-        (then, before_s), self._before = self._before, (now, worked_s)
-        return Sample(power_w=IDLE_W + WORK_W * (worked_s - before_s) / max(1e-6, now - then))
+        working_s = self._working_s + (now - self._began if self._began is not None else 0.0)
+        (then, before_s), self._before = self._before, (now, working_s)
+        return Sample(power_w=IDLE_W + WORK_W * (working_s - before_s) / max(1e-6, now - then))
 
     def close(self) -> None:
         pass
@@ -56,7 +57,7 @@ class Ammeter:
 
 @asynccontextmanager
 async def server(ammeter: Ammeter, socket: Path, port: int) -> AsyncIterator[None]:
-    """Lists one model that takes two sizes, and is the board's server and a peer at once."""
+    """Serves one model at two resolutions, both as the board's server and as a peer."""
 
     async def models(_request: web.Request) -> web.Response:
         card = {"id": "m", "object": "model", "inarvl": {"resolutions": [64, 96]}}
@@ -92,13 +93,13 @@ async def server(ammeter: Ammeter, socket: Path, port: int) -> AsyncIterator[Non
 
 
 @pytest.mark.anyio
-async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
+async def test_power_models_and_network_paths_are_measured(tmp_path: Path) -> None:
     ammeter, port, reported = Ammeter(), free_port(), dict[str, tuple[int, int]]()
     base = BASE.model_copy(update={"rates": BASE.rates.model_copy(update={"power_s": 0.5})})
-    bench = Calibrator(
+    calibrator = Calibrator(
         base,
         Plan(idle_s=2, runs=2),
-        lambda what, done, total: reported.update({what: (done, total)}),
+        lambda step, done, total: reported.update({step: (done, total)}),
         [PolledSensor(ammeter, 0.5, resolution_s=0.05)],
     )
     peers = {
@@ -106,27 +107,27 @@ async def test_power_models_and_links_are_measured(tmp_path: Path) -> None:
         "gone": PeerRecord("gone", f"http://127.0.0.1:{free_port()}"),
     }
     async with server(ammeter, tmp_path / "s", port):
-        measured = await bench.measure(f"unix:{tmp_path}/s", peers, {})
-    assert measured.power_source == "ammeter"
-    assert measured.idle_w == pytest.approx(IDLE_W)
-    assert [(arm.tier, arm.resolution) for arm in measured.arms] == [
+        calibration = await calibrator.calibrate(f"unix:{tmp_path}/s", peers, {})
+    assert calibration.power_source == "ammeter"
+    assert calibration.idle_w == pytest.approx(IDLE_W)
+    assert [(arm.tier, arm.resolution) for arm in calibration.arms] == [
         ("local", 64),
         ("local", 96),
         ("cloud", 64),
         ("cloud", 96),
     ]
-    assert all(arm.latency_ms >= 100 for arm in measured.arms)
-    assert measured.power_w("local") == pytest.approx(WORK_W, rel=0.05)
-    (link,) = measured.links
-    assert link.rtt_ms is not None
-    assert link.uplink_mbps is not None
-    assert [reason.partition(":")[0] for reason in measured.skipped] == ["peer gone"]
-    assert measured.server_mb is not None
+    assert all(arm.latency_ms >= 100 for arm in calibration.arms)
+    assert calibration.power_w("local") == pytest.approx(WORK_W, rel=0.05)
+    (path,) = calibration.paths
+    assert path.rtt_ms is not None
+    assert path.uplink_mbps is not None
+    assert [reason.partition(":")[0] for reason in calibration.skipped] == ["peer gone"]
+    assert calibration.server_mb is not None
     assert all(done == total for done, total in reported.values())
-    assert {"power at rest", "board: m at 64 px", "near: link"} <= reported.keys()
+    assert {"idle power", "board: m at 64 px", "near: network path"} <= reported.keys()
 
 
-def measured(**changed: object) -> Calibration:
+def calibration(**changed: object) -> Calibration:
     arms = (
         ArmTimings("local", "inarvl-edge-swift", 96, (25.0, 31.0, 26.04), (0.2, 0.3, 0.25)),
         ArmTimings("local", "other", 448, (900.0,), (4.0,)),
@@ -137,7 +138,7 @@ def measured(**changed: object) -> Calibration:
         "power_source": "ina",
         "idle_w": 4.7123,
         "arms": arms,
-        "links": (PeerPath("far", 80.0, 5.0), PeerPath("near", 3.21, 94.2)),
+        "paths": (PeerPath("far", 80.0, 5.0), PeerPath("near", 3.21, 94.2)),
         "memory_available_mb": 5000.0,
         "server_mb": 812.0,
         "skipped": (),
@@ -145,9 +146,9 @@ def measured(**changed: object) -> Calibration:
     return Calibration(**(fields | changed))  # type: ignore[arg-type]
 
 
-def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Path) -> None:
+def test_the_written_profile_has_the_measured_values(tmp_path: Path) -> None:
     path = tmp_path / "gate.yaml"
-    path.write_text(written(measured(), load_profile("orin-nano-8gb"), name="gate", date="2026-01-02"))
+    path.write_text(to_yaml(calibration(), load_profile("orin-nano-8gb"), name="gate", date="2026-01-02"))
     profile = load_profile(str(path))
     assert (profile.name, profile.power.idle_w) == ("gate", 4.71)
     assert profile.power.local_w == pytest.approx(4.75 / 0.98204, rel=0.01)
@@ -161,34 +162,34 @@ def test_what_is_written_is_a_profile_that_holds_what_was_measured(tmp_path: Pat
     assert "measured by ina on 2026-01-02" in profile.sources[0]
 
 
-def test_what_was_not_measured_is_said_and_taken_from_the_base(tmp_path: Path) -> None:
+def test_values_that_were_not_measured_are_comments_and_come_from_the_base(tmp_path: Path) -> None:
     path = tmp_path / "box.yaml"
-    bare = measured(
+    nothing_measured = calibration(
         board=BoardIdentity("", 4, 8.0),
         power_source=None,
         idle_w=None,
         arms=(),
-        links=(),
+        paths=(),
         server_mb=None,
         skipped=("power: none",),
     )
-    path.write_text(written(bare, BASE, name="box: a\u00df", date="2026-01-02"))
+    path.write_text(to_yaml(nothing_measured, BASE, name="box: a\u00df", date="2026-01-02"))
     profile = load_profile(str(path))
     assert (profile.name, profile.power, profile.models) == ("box: a\u00df", BASE.power, BASE.models)
     assert "# Not measured: power: none" in path.read_text()
-    assert "# local_w: 15  # of generic-x86, not measured; watts" in path.read_text()
+    assert "# local_w: 15  # watts; not measured, from generic-x86" in path.read_text()
 
 
-def test_the_picture_is_the_same_each_time() -> None:
+def test_the_picture_is_always_the_same() -> None:
     assert picture() == picture()
 
 
-def test_memory_of_a_server_that_is_not_there_is_not_known(tmp_path: Path) -> None:
+def test_the_memory_of_a_missing_server_is_unknown(tmp_path: Path) -> None:
     assert server_memory_mb(f"unix:{tmp_path}/none") is None
     assert server_memory_mb("http://localhost:1") is None
 
 
-def test_a_profile_is_measured_from_the_command_line_and_not_written_over(tmp_path: Path) -> None:
+def test_the_command_measures_a_profile_and_replaces_no_existing_file(tmp_path: Path) -> None:
     site, output = tmp_path / "agent.yaml", tmp_path / "mine.yaml"
     site.write_text("device: mine\nlocal: null\ndiscovery: {zeroconf: false}\n")
     command = ["profile", "new", "--config", str(site), "--output", str(output), "--idle-s", "3"]
@@ -210,5 +211,5 @@ def test_profiles_are_listed_shown_and_checked(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("name: bad\nextends: thor\npower: {idle_w: 5000}\n")
     checked = run(inarvl, ["profile", "check", str(tmp_path / "whole.yaml"), str(tmp_path / "bad.yaml")])
     assert checked.exit_code == 1
-    assert "whole.yaml: good" in checked.output
+    assert "whole.yaml: valid" in checked.output
     assert "power.idle_w: 5000 W is over 500 W" in checked.output.replace("\n", "")

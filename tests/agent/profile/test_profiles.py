@@ -1,4 +1,4 @@
-"""Hardware profiles load, extend one another, say what is wrong with them, and are chosen by the board."""
+"""Hardware profiles are loaded, extend one another, have errors that say what to do, and fit boards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import yaml
 
 from agent.config.yaml_file import ConfigError
 from agent.profile import schema as profile_schema
-from agent.profile.loading import GENERIC, BoardIdentity, bundled, choose_profile, load_profile
+from agent.profile.choice import GENERIC, choose_profile, configured_profile
+from agent.profile.identity import BoardIdentity
+from agent.profile.loading import bundled, load_profile
 from agent.profile.profile import Profile
 from vlm.completion import ModelCard
 
@@ -24,23 +26,23 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def fault(path: str) -> str:
+def error_of(path: str) -> str:
     with pytest.raises(ConfigError) as raised:
         load_profile(path)
     return str(raised.value)
 
 
 @pytest.mark.parametrize("name", bundled())
-def test_a_bundled_profile_is_whole_and_says_where_its_figures_come_from(name: str) -> None:
+def test_a_bundled_profile_is_complete_and_names_the_sources_of_its_values(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
-    covered = " ".join(profile.sources)
-    assert all(f"{part}" in covered for part in ("power", "limits", "models"))
+    sources = " ".join(profile.sources)
+    assert all(f"{part}" in sources for part in ("power", "limits", "models"))
     for server, models in (("local", profile.models.local), ("cloud", profile.models.cloud)):
         assert models, f"no {server} model"
 
 
-def test_a_profile_lays_its_own_figures_over_those_it_extends(tmp_path: Path) -> None:
+def test_a_profile_overrides_values_of_the_profile_that_it_extends(tmp_path: Path) -> None:
     write(tmp_path / "base.yaml", f"name: base\n{POWER}\nweights: {{latency_per_s: 2}}\nresolutions: [64]")
     write(tmp_path / "middle.yaml", "name: middle\nextends: base.yaml\npower: {local_w: 9}")
     top = write(tmp_path / "top.yml", "name: top\nextends: middle.yaml\nresolutions: [96]")
@@ -55,21 +57,21 @@ def test_a_file_may_extend_a_bundled_profile(tmp_path: Path) -> None:
     assert load_profile(mine).power.local_w == load_profile(GENERIC).power.local_w
 
 
-def test_a_circle_is_refused(tmp_path: Path) -> None:
+def test_profiles_that_extend_each_other_are_rejected(tmp_path: Path) -> None:
     one = write(tmp_path / "one.yaml", "name: one\nextends: two.yaml")
     write(tmp_path / "two.yaml", "name: two\nextends: ./one.yaml")
-    assert "extends: goes in a circle" in fault(one)
+    assert "extends: the profiles extend each other in a circle" in error_of(one)
 
 
-def test_an_unknown_profile_is_answered_with_the_known_ones() -> None:
-    text = fault("orin-nana")
+def test_the_error_for_an_unknown_profile_lists_the_known_ones() -> None:
+    text = error_of("orin-nana")
     assert "there is no profile 'orin-nana'" in text
     assert all(name in text for name in bundled())
 
 
-def test_an_unknown_base_is_named_with_the_file_that_wants_it(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_base_names_the_file_that_extends_it(tmp_path: Path) -> None:
     mine = write(tmp_path / "mine.yaml", "name: mine\nextends: nothing")
-    assert fault(mine).startswith(f"{mine}: extends: there is no profile 'nothing'")
+    assert error_of(mine).startswith(f"{mine}: extends: there is no profile 'nothing'")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +103,9 @@ def test_an_unknown_base_is_named_with_the_file_that_wants_it(tmp_path: Path) ->
         (f"{POWER}\nlimits: {{temp: 90}}", "limits.temp", "did you mean temp_c?"),
     ],
 )
-def test_a_fault_names_its_place_and_the_remedy(tmp_path: Path, text: str, place: str, remedy: str) -> None:
+def test_an_error_names_its_place_and_the_remedy(tmp_path: Path, text: str, place: str, remedy: str) -> None:
     path = write(tmp_path / "p.yaml", f"name: p\n{text}")
-    (line,) = fault(path).splitlines()
+    (line,) = error_of(path).splitlines()
     assert line.startswith(f"{path}: {place}: ")
     assert remedy in line
 
@@ -135,37 +137,42 @@ def test_the_board_is_recognised_by_its_device_tree_and_memory(
 
 def test_a_board_without_a_device_tree_is_generic(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert choose_profile(BoardIdentity.here(tmp_path), tmp_path).name == GENERIC
-    assert "whose power is a guess" in caplog.text
+    assert "whose power is an estimate" in caplog.text
 
 
-def test_a_sites_own_profile_goes_before_the_bundled_ones(tmp_path: Path) -> None:
+def test_the_site_file_names_a_profile_or_leaves_the_choice_to_the_board() -> None:
+    assert configured_profile("thor") == load_profile("thor")
+    assert configured_profile("auto") == choose_profile()
+
+
+def test_a_profile_of_the_site_is_chosen_before_bundled_ones(tmp_path: Path) -> None:
     write(
         tmp_path / "gate.yaml", "name: gate\nextends: thor\nmatch: {model: AGX Thor, cores: 14, memory_gb: 8}"
     )
-    write(tmp_path / "notes.txt", "no profile")
+    write(tmp_path / "notes.txt", "not a profile")
     board = BoardIdentity("NVIDIA Jetson AGX Thor Developer Kit", 14, 131.0)
     assert choose_profile(board, tmp_path).name == "gate"
     assert choose_profile(replace(board, cores=12), tmp_path).name == "thor"
 
 
-def test_a_faulty_profile_of_the_site_is_not_passed_over(tmp_path: Path) -> None:
+def test_an_invalid_profile_of_the_site_is_not_skipped(tmp_path: Path) -> None:
     write(tmp_path / "gate.yaml", "name: gate\nextends: thor\nflor: 0.9")
     with pytest.raises(ConfigError, match="did you mean floor"):
         choose_profile(BoardIdentity("x", 1, 1.0), tmp_path)
 
 
-def test_a_profile_that_matches_nothing_in_particular_fits_no_board(tmp_path: Path) -> None:
+def test_a_profile_without_conditions_fits_no_board(tmp_path: Path) -> None:
     write(tmp_path / "any.yaml", "name: any\nextends: thor\nmatch: {model: null, memory_gb: 0}")
     assert choose_profile(BoardIdentity("x", 64, 500.0), tmp_path).name == GENERIC
 
 
-def test_the_shipped_schema_is_that_of_the_code() -> None:
+def test_the_shipped_schema_is_up_to_date() -> None:
     shipped = resources.files("profiles") / profile_schema.FILE
-    assert shipped.read_text() == profile_schema.text(), "write it anew: inarvl profile schema"
+    assert shipped.read_text() == profile_schema.schema_text(), "write it again with: inarvl profile schema"
 
 
 @pytest.mark.parametrize("name", bundled())
-def test_a_bundled_profile_fits_the_schema_that_editors_check_it_with(name: str) -> None:
+def test_a_bundled_profile_conforms_to_the_schema_that_it_names(name: str) -> None:
     text = (resources.files("profiles") / f"{name}.yaml").read_text()
     assert f"$schema={profile_schema.FILE}" in text.splitlines()[0]
     jsonschema.validate(yaml.safe_load(text), profile_schema.schema())
@@ -180,15 +187,15 @@ def test_a_bundled_profile_fits_the_schema_that_editors_check_it_with(name: str)
         "name: p\nextends: t\npower: {idle_w: x}",
     ],
 )
-def test_the_schema_refuses_what_the_code_refuses(text: str) -> None:
+def test_the_schema_rejects_what_the_code_rejects(text: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(text), profile_schema.schema())
 
 
-def some() -> Profile:
+def example() -> Profile:
     return Profile.model_validate(
         {
-            "name": "some",
+            "name": "example",
             "power": {"idle_w": 5, "local_w": 8, "wait_w": 0.5, "radio_w": 1.5, "radio_j_per_mb": 2},
             "limits": {"temp_c": None},
             "resolutions": [448, 896],
@@ -202,8 +209,8 @@ def some() -> Profile:
     )
 
 
-def test_the_controller_is_told_what_the_profile_says() -> None:
-    settings = some().controller_settings()
+def test_the_controller_settings_have_the_values_of_the_profile() -> None:
+    settings = example().controller_settings()
     assert settings.power.local_w == 8
     assert settings.power.radio_j_per_mb == 2
     assert settings.limits.temp_c is None
@@ -219,8 +226,8 @@ def test_the_controller_is_told_what_the_profile_says() -> None:
     assert settings.priors["cloud/big@448"].latency_ms == settings.cloud_prior.latency_ms
 
 
-def test_the_profile_knows_a_models_resolutions_better_than_its_server() -> None:
-    profile = some()
+def test_the_resolutions_of_a_model_come_from_the_profile_then_its_server_then_the_default() -> None:
+    profile = example()
     assert profile.resolutions_of("local", ModelCard("small", resolutions=(512,))) == (64, 96)
     assert profile.resolutions_of("cloud", ModelCard("big", resolutions=(512,))) == (512,)
     assert profile.resolutions_of("cloud", ModelCard("small")) == (448, 896)

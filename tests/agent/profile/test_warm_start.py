@@ -1,4 +1,4 @@
-"""What is known of models outlives the controller that learned it, in a file that a profile names."""
+"""A controller's knowledge of the models is written to a file, which a profile names as its warm start."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ import pytest
 
 from agent.config.yaml_file import ConfigError
 from agent.profile.loading import load_profile
-from agent.profile.warm_start import KnowledgeFailed, read_warm_start, write_warm_start
+from agent.profile.warm_start import WarmStartFailed, read_warm_start, write_warm_start
 from controller.controller import Controller
 from controller.settings import ControllerSettings
 
 
-def test_what_was_written_is_taken_over(tmp_path: Path) -> None:
-    known = Controller(ControllerSettings(), rng=np.random.default_rng(0)).knowledge()
+def test_a_controller_that_begins_with_a_warm_start_has_the_same_knowledge(tmp_path: Path) -> None:
+    knowledge = Controller(ControllerSettings(), rng=np.random.default_rng(0)).knowledge()
     path = tmp_path / "known.json.gz"
-    write_warm_start(path, known)
+    write_warm_start(path, knowledge)
     first = path.read_bytes()
-    write_warm_start(path, known)
+    write_warm_start(path, knowledge)
     assert path.read_bytes() == first
     other = Controller(ControllerSettings(), rng=np.random.default_rng(1))
     other.begin(read_warm_start(path))
@@ -30,11 +30,11 @@ def test_a_missing_or_damaged_file_says_what_to_do(tmp_path: Path, content: byte
     path = tmp_path / "known.json.gz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(KnowledgeFailed, match="warm-start"):
+    with pytest.raises(WarmStartFailed, match="warm-start"):
         read_warm_start(path)
 
 
-def test_a_profile_names_the_file_beside_it(tmp_path: Path) -> None:
+def test_the_path_of_the_warm_start_is_relative_to_the_profile_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "known.json.gz").write_bytes(b"")
     (tmp_path / "below").mkdir()
     base, own = tmp_path / "base.yaml", tmp_path / "below" / "own.yaml"
