@@ -1,1 +1,1 @@
-"""The command `inarvl`."""
+"""The command `inarvl`: `main.py` lists its commands; each has its own file."""

@@ -1,0 +1,47 @@
+"""`inarvl ask`."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from agent import client
+from agent.cli.options import Config
+from agent.config.settings import site_settings
+from agent.messages.query import Query
+from agent.messages.reply import Answer
+from inarvl.terminal import explained
+
+REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
+
+
+def ask(
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JPEG or PNG file.")],
+    question: Annotated[str, typer.Argument(help="The question about the image.")],
+    pin: Annotated[str | None, typer.Option(help="local or cloud: the only tier that may answer.")] = None,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Deadline of the answer in seconds.")] = 30.0,
+    config: Config = None,
+) -> None:
+    """Ask the running agent one question."""
+    with explained("inarvl"):
+        fields = {
+            "question": question,
+            "client": f"ask-{uuid.uuid4().hex[:12]}",
+            "deadline_ms": timeout_s * 1e3,
+        }
+        query = Query.from_fields(fields | ({"pin": pin} if pin else {}), image.read_bytes())
+        settings = site_settings(config)
+        reply = anyio.run(partial(client.ask, settings, query, timeout_s=timeout_s + REPLY_MARGIN_S))
+    if not isinstance(reply, Answer):
+        typer.secho(f"inarvl: {reply.code}: {reply.message}", err=True, fg="red")
+        raise typer.Exit(1)
+    typer.echo(reply.answer)
+    energy = "" if reply.energy_j is None else f", {reply.energy_j:.2f} J {reply.energy_source}"
+    typer.secho(
+        f"{reply.tier} {reply.model}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}", err=True, dim=True
+    )

@@ -1,0 +1,94 @@
+"""`inarvl profile new`."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from agent.calibration.calibrator import Calibrator, Plan
+from agent.calibration.profile_yaml import to_yaml
+from agent.calibration.result import Calibration
+from agent.cli.options import Config
+from agent.config.settings import Settings, site_settings
+from agent.config.yaml_file import ConfigError
+from agent.peers import mdns
+from agent.peers.site_file import site_records
+from agent.profile.choice import AUTO, choose_profile
+from agent.profile.loading import SITE_FOLDER, load_profile
+from agent.profile.profile import Profile
+from inarvl.terminal import explained
+
+LISTEN_S = 2.0
+
+
+def new(
+    name: Annotated[str | None, typer.Option(help="Name of the profile; default: the device's name.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help=f"File to write; default: NAME.yaml in {SITE_FOLDER}.")
+    ] = None,
+    extends: Annotated[
+        str | None, typer.Option(help="Profile to extend; default: the bundled one that fits this board.")
+    ] = None,
+    idle_s: Annotated[float, typer.Option(min=3, help="Seconds over which idle power is measured.")] = 15,
+    runs: Annotated[int, typer.Option(min=1, help="Answers of each model at each resolution.")] = 5,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    config: Config = None,
+) -> None:
+    """Measure this machine, its models and its network paths, and write a profile that the agent can use."""
+    with explained("inarvl"):
+        settings = site_settings(config)
+        name = name or settings.device
+        path = output or SITE_FOLDER / f"{name}.yaml"
+        if path.exists() and not force:
+            raise ConfigError(f"{path} exists already: replace it with --force, or use another --output")
+        base = load_profile(extends) if extends else _bundled_base()
+        plan = Plan(idle_s, runs, settings.intake.max_tokens)
+        calibration = anyio.run(_calibrate, settings, base, plan)
+        _write(path, to_yaml(calibration, base, name=name, date=datetime.date.today().isoformat()))
+        load_profile(str(path))
+    for reason in calibration.skipped:
+        typer.secho(f"not measured: {reason}", err=True, fg="yellow")
+    typer.echo(f"{path}: written and valid")
+    if path.parent == SITE_FOLDER and settings.profile == AUTO:
+        typer.echo("restart the agent to use it: systemctl restart inarvl-agent")
+    else:
+        typer.echo(f"to use it, write `profile: {path.absolute()}` in the site file and restart the agent")
+
+
+def _bundled_base() -> Profile:
+    """The bundled profile that fits: a measured profile does not extend an older measurement."""
+    return choose_profile(folder=Path("/nonexistent"))
+
+
+async def _calibrate(settings: Settings, base: Profile, plan: Plan) -> Calibration:
+    peers = site_records(settings)
+    if settings.discovery.zeroconf:
+        peers |= await mdns.listen(LISTEN_S)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
+    ) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done)
+
+        calibrator = Calibrator(base, plan, report)
+        return await calibrator.calibrate(settings.local, peers, settings.api_keys())
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): run as root, or write another file with --output"
+        ) from None

@@ -1,0 +1,35 @@
+"""`inarvl run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import numpy as np
+
+from agent.cli.options import Config, LogLevel
+from agent.config.settings import Settings, site_settings
+from agent.daemon import malloc
+from agent.daemon.daemon import Daemon
+from agent.profile.choice import configured_profile
+from inarvl import logs
+from inarvl.terminal import explained
+
+
+def run(config: Config = None, log_level: LogLevel = "info") -> None:
+    """Run the agent until it is stopped."""
+    logs.configure(log_level)
+    malloc.limit_arenas()
+    with explained("inarvl"):
+        settings = site_settings(config)
+        profile = configured_profile(settings.profile)
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        daemon = Daemon(settings, profile, rng=np.random.default_rng(), reread=lambda: _reread(config))
+        anyio.run(daemon.run)
+
+
+def _reread(config: Path | None) -> Settings:
+    """Reads the site file again, and checks that its secrets are readable."""
+    settings = site_settings(config)
+    settings.api_keys()
+    return settings

@@ -1,0 +1,52 @@
+"""`inarvl status`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import anyio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent import client
+from agent.cli.options import Config
+from agent.config.settings import site_settings
+from inarvl.terminal import explained
+
+
+def status(
+    config: Config = None,
+    wait_s: Annotated[float, typer.Option(help="Seconds to wait for the broker.")] = 3.0,
+) -> None:
+    """Show the agent's status; the exit status is 1 if it is not online."""
+    with explained("inarvl"):
+        settings = site_settings(config)
+        snapshot = anyio.run(partial(client.status, settings, wait_s=wait_s))
+    screen = Console()
+    screen.print(f"agent [b]{settings.device}[/b]: {snapshot.status or 'unknown to the broker'}")
+    if snapshot.telemetry is not None:
+        screen.print(f"mode: {snapshot.mode}")
+        screen.print(_servers(snapshot.telemetry["servers"]))
+        for part in ("controller", "device"):
+            values = ", ".join(f"{name} {value}" for name, value in snapshot.telemetry[part].items())
+            screen.print(f"{part}: {values}")
+    if snapshot.status != "online":
+        raise typer.Exit(1)
+
+
+def _servers(servers: list[dict[str, Any]]) -> Table:
+    table = Table("server", "tier", "healthy", "models", "rtt", "uplink")
+    for server in servers:
+        link = server["link"] or {}
+        rtt_ms, mbps = link.get("rtt_ms"), link.get("uplink_mbps")
+        table.add_row(
+            server["id"],
+            server["tier"],
+            "yes" if server["healthy"] else "no",
+            ", ".join(server["models"]),
+            "" if rtt_ms is None else f"{rtt_ms:.1f} ms",
+            "" if mbps is None else f"{mbps:.1f} Mbit/s",
+        )
+    return table
