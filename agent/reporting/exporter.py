@@ -1,4 +1,4 @@
-"""GET /metrics for Prometheus, where the site file asks for it."""
+"""Serves GET /metrics for Prometheus, if the site file has an address for it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ExporterFailed(InarvlError):
-    """The address that the site file names for metrics cannot be listened on."""
+    """The agent cannot listen on the address for metrics in the site file."""
 
     code = "exporter_failed"
 
 
 async def export(host: str, port: int, render: Callable[[], bytes]) -> None:
-    """Serve what `render` gives for ever.
+    """Serves the metrics for ever.
+
+    Args:
+        render: returns the metrics in the text exposition format.
 
     Raises:
-        ExporterFailed: the address is taken, or not of this machine.
+        ExporterFailed: another program uses the address, or it is not an address of this machine.
     """
 
     async def metrics(_request: web.Request) -> web.Response:
@@ -37,9 +40,9 @@ async def export(host: str, port: int, render: Callable[[], bytes]) -> None:
         await web.TCPSite(runner, host, port).start()
         await anyio.sleep_forever()
     except OSError as error:
-        why = os.strerror(error.errno or 0)
+        reason = os.strerror(error.errno or 0)
         raise ExporterFailed(
-            f"cannot listen on {host}:{port} ({why}): name another one as metrics in the site file"
+            f"cannot listen on {host}:{port} ({reason}): write another address as metrics in the site file"
         ) from None
     finally:
         await runner.cleanup()

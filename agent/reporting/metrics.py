@@ -1,7 +1,7 @@
-"""What the agent measures, under Prometheus names, in base units and with bounded labels.
+"""The agent's measurements as Prometheus metrics, in base units.
 
-Labels hold names of rails, zones, sensors and servers; of each at most MOST_LABELS are told, cut to LONGEST
-characters, since a network or a driver may invent as many as it likes.
+The values of labels are names of rails, zones, sensors and servers, whose number a network or a driver may
+increase without limit. So a metric has at most MAX_LABELS of them, each cut to MAX_LABEL_LENGTH characters.
 """
 
 from __future__ import annotations
@@ -18,35 +18,41 @@ from prometheus_client.registry import Collector
 from agent.sensing.sensing import Sensing
 from controller import Status
 
-MOST_LABELS = 32
-LONGEST = 64
+MAX_LABELS = 32
+MAX_LABEL_LENGTH = 64
 MIB = 2**20
-Labelled = Iterable[tuple[Sequence[str], float | None]]
+LabelledValues = Iterable[tuple[Sequence[str], float | None]]
 
-# Name, help, field of Sample, and the factor that makes base units of it.
-PLAIN = (
-    ("inarvl_board_power_watts", "What the board draws.", "power_w", 1.0),
+# Name, help, field of Sample, and the factor that converts it to base units.
+BOARD = (
+    ("inarvl_board_power_watts", "Power of the board.", "power_w", 1.0),
     ("inarvl_board_cpu_load_ratio", "Share of the CPU in use.", "cpu_load", 1.0),
     ("inarvl_board_gpu_load_ratio", "Share of the GPU in use.", "gpu_load", 1.0),
-    ("inarvl_board_memory_available_bytes", "Memory left.", "memory_available_mb", MIB),
+    ("inarvl_board_memory_available_bytes", "Available memory.", "memory_available_mb", MIB),
     ("inarvl_board_battery_ratio", "Charge of the battery.", "battery_pct", 0.01),
-    ("inarvl_board_clock_limit_ratio", "Allowed over highest CPU clock.", "clock_ratio", 1.0),
-    ("inarvl_board_gpu_clock_limit_ratio", "Allowed over highest GPU clock.", "gpu_clock_ratio", 1.0),
-    ("inarvl_board_throttled", "Whether heat or power holds the clocks down.", "throttled", 1.0),
-    ("inarvl_board_fan_ratio", "Fan speed over its highest.", "fan_ratio", 1.0),
+    ("inarvl_board_clock_limit_ratio", "Allowed share of the maximum CPU clock.", "clock_ratio", 1.0),
+    ("inarvl_board_gpu_clock_limit_ratio", "Allowed share of the maximum GPU clock.", "gpu_clock_ratio", 1.0),
+    ("inarvl_board_throttled", "Whether heat or a power limit lowers the clocks.", "throttled", 1.0),
+    ("inarvl_board_fan_ratio", "Fan speed, divided by its maximum.", "fan_ratio", 1.0),
 )
 PRESSURES = ("cpu_pressure", "memory_pressure", "io_pressure")
-# Name, help, key of a link's report, and the factor.
+# Name, help, key in the report of a link, and the factor that converts it to base units.
 LINKS = (
-    ("inarvl_link_round_trip_seconds", "Smoothed round trip.", "rtt_ms", 1e-3),
-    ("inarvl_link_jitter_seconds", "Mean deviation of the round trip.", "jitter_ms", 1e-3),
-    ("inarvl_link_uplink_bytes_per_second", "Rate to the peer.", "uplink_mbps", 125_000.0),
-    ("inarvl_link_loss_ratio", "Losses estimated from late round trips.", "loss", 1.0),
+    ("inarvl_link_round_trip_seconds", "Smoothed round trip time.", "rtt_ms", 1e-3),
+    ("inarvl_link_jitter_seconds", "Mean deviation of the round trip time.", "jitter_ms", 1e-3),
+    ("inarvl_link_uplink_bytes_per_second", "Upload rate to the peer.", "uplink_mbps", 125_000.0),
+    ("inarvl_link_loss_ratio", "Loss rate, estimated from late and missing round trips.", "loss", 1.0),
 )
 
 
 class Metrics:
-    """A registry of its own over what the agent holds now."""
+    """Collects the present values of all metrics.
+
+    Args:
+        sensing: readings and energy of the board.
+        servers: returns the reports of all model servers.
+        status: returns the status of the controller.
+    """
 
     def __init__(
         self,
@@ -58,11 +64,11 @@ class Metrics:
         self._registry.register(_Collector(sensing, servers, status))
 
     def render(self) -> bytes:
-        """In the text exposition format."""
+        """Returns the metrics in the text exposition format."""
         return generate_latest(self._registry)
 
     def samples(self) -> dict[str, float]:
-        """Each sample's value by its name with its labels, as a line of the text format begins."""
+        """Returns the value of each sample by its name and labels, as in the text format."""
         return {
             _line(sample.name, sample.labels): sample.value
             for metric in self._registry.collect()
@@ -86,63 +92,83 @@ class _Collector(Collector):
         yield from self._energy()
         yield from self._peers()
         status = self._status()
-        yield CounterMetricFamily("inarvl_questions", "Questions answered.", status.questions)
-        yield GaugeMetricFamily("inarvl_edge_share_ratio", "Share answered on board.", status.edge_share)
+        yield CounterMetricFamily("inarvl_questions", "Answered questions.", status.questions)
+        yield GaugeMetricFamily(
+            "inarvl_edge_share_ratio", "Share of questions that the board answered.", status.edge_share
+        )
 
     def _board(self) -> Iterator[Metric]:
         readings = self._sensing.readings()
         values = {name: reading.value for name, reading in readings.items()}
-        for name, text, field, factor in PLAIN:
+        for name, help_text, field, factor in BOARD:
             if field in values:
-                yield GaugeMetricFamily(name, text, values[field] * factor)
-        yield _gauge("inarvl_board_rail_power_watts", "By rail.", ["rail"], _table(values.get("rails_w")))
-        yield _gauge("inarvl_board_temperature_celsius", "By zone.", ["zone"], _table(values.get("temps_c")))
+                yield GaugeMetricFamily(name, help_text, values[field] * factor)
+        yield _gauge(
+            "inarvl_board_rail_power_watts", "Power by rail.", ["rail"], _table(values.get("rails_w"))
+        )
+        yield _gauge(
+            "inarvl_board_temperature_celsius",
+            "Temperature by zone.",
+            ["zone"],
+            _table(values.get("temps_c")),
+        )
         pressures = [((name.partition("_")[0],), values.get(name)) for name in PRESSURES]
-        yield _gauge("inarvl_board_pressure_ratio", "Share of time in want of it.", ["resource"], pressures)
+        yield _gauge(
+            "inarvl_board_pressure_ratio",
+            "Share of time in which a task waited for the resource.",
+            ["resource"],
+            pressures,
+        )
         mode = values.get("power_mode")
         modes = [] if mode is None else [((mode,), 1.0)]
-        yield _gauge("inarvl_board_power_mode_info", "The power mode.", ["mode"], modes)
+        yield _gauge("inarvl_board_power_mode_info", "Present power mode.", ["mode"], modes)
         faults = [((name,), 1.0) for name in self._sensing.faults]
-        yield _gauge("inarvl_sensor_fault", "Sensors that do not tell.", ["sensor"], faults)
+        yield _gauge("inarvl_sensor_fault", "Sensors that cannot be read.", ["sensor"], faults)
 
     def _energy(self) -> Iterator[Metric]:
         totals = self._sensing.energy_meter.totals
         energy = CounterMetricFamily(
-            "inarvl_board_energy_joules", "Measured, by what it went to.", labels=["part"]
+            "inarvl_board_energy_joules", "Measured energy of answers and idle time.", labels=["part"]
         )
         for part, joules in (("answers", totals.answers_j), ("idle", totals.idle_j)):
             energy.add_metric([part], joules)
         yield energy
-        yield GaugeMetricFamily("inarvl_board_other_energy_joules", "What else it went to.", totals.other_j)
         yield GaugeMetricFamily(
-            "inarvl_board_idle_power_watts", "Power that counts as idle.", self._sensing.energy_meter.idle_w
+            "inarvl_board_other_energy_joules", "Measured energy of everything else.", totals.other_j
+        )
+        yield GaugeMetricFamily(
+            "inarvl_board_idle_power_watts",
+            "Present estimate of the idle power.",
+            self._sensing.energy_meter.idle_w,
         )
 
     def _peers(self) -> Iterator[Metric]:
         servers = self._servers()
         healthy = [((server["tier"], server["id"]), float(server["healthy"])) for server in servers]
-        yield _gauge("inarvl_server_healthy", "Whether it can be asked.", ["tier", "server"], healthy)
-        for name, text, key, factor in LINKS:
-            known = [
+        yield _gauge("inarvl_server_healthy", "Whether the server can be used.", ["tier", "server"], healthy)
+        for name, help_text, key, factor in LINKS:
+            values = [
                 ((server["id"],), None if link[key] is None else link[key] * factor)
                 for server in servers
                 if (link := server["link"]) is not None
             ]
-            yield _gauge(name, text, ["peer"], known)
+            yield _gauge(name, help_text, ["peer"], values)
 
 
-def _gauge(name: str, text: str, labels: Sequence[str], values: Labelled) -> GaugeMetricFamily:
-    gauge = GaugeMetricFamily(name, text, labels=labels)
-    told = {tuple(label[:LONGEST] for label in held): value for held, value in values if value is not None}
-    for held, value in islice(told.items(), MOST_LABELS):
-        gauge.add_metric(held, value)
+def _gauge(name: str, help_text: str, labels: Sequence[str], values: LabelledValues) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, help_text, labels=labels)
+    known = {
+        tuple(label[:MAX_LABEL_LENGTH] for label in key): value for key, value in values if value is not None
+    }
+    for key, value in islice(known.items(), MAX_LABELS):
+        gauge.add_metric(key, value)
     return gauge
 
 
-def _table(values: Mapping[str, float] | None) -> Labelled:
+def _table(values: Mapping[str, float] | None) -> LabelledValues:
     return [((name,), value) for name, value in sorted((values or {}).items())]
 
 
 def _line(name: str, labels: Mapping[str, str]) -> str:
-    told = ",".join(f"{key}={json.dumps(value)}" for key, value in labels.items())
-    return f"{name}{{{told}}}" if labels else name
+    pairs = ",".join(f"{key}={json.dumps(value)}" for key, value in labels.items())
+    return f"{name}{{{pairs}}}" if labels else name

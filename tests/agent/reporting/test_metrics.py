@@ -1,4 +1,4 @@
-"""Every figure has a Prometheus name in base units, and no label grows without bound."""
+"""Every measurement has a Prometheus metric in base units, and the number of labels is limited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.reporting.exporter import ExporterFailed, export
-from agent.reporting.metrics import LONGEST, MOST_LABELS, Metrics
+from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS, Metrics
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.sample import PolledSensor, Sample, SensorFault
 from agent.sensing.sensing import Sensing
@@ -23,13 +23,13 @@ LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "ser
 
 
 class Scripted:
-    def __init__(self, name: str, tells: Sample | Exception) -> None:
-        self.name, self.tells = name, tells
+    def __init__(self, name: str, result: Sample | Exception) -> None:
+        self.name, self.result = name, result
 
     def sample(self) -> Sample:
-        if isinstance(self.tells, Exception):
-            raise self.tells
-        return self.tells
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
 
     def close(self) -> None:
         pass
@@ -37,12 +37,12 @@ class Scripted:
 
 async def metrics(sample: Sample, servers: list[dict[str, Any]]) -> Metrics:
     meter = EnergyMeter(idle_w=5.0, interval_s=1.0)
-    sources = [
-        PolledSensor(Scripted("good", sample), 1.0),
-        PolledSensor(Scripted("bad", SensorFault("mend it")), 1.0),
+    sensors = [
+        PolledSensor(Scripted("working", sample), 1.0),
+        PolledSensor(Scripted("faulty", SensorFault("replace it")), 1.0),
     ]
-    sensing = Sensing(sources, smoothing_s=0.0, meter=meter, clock=lambda: 10.0)
-    for polled in sources:
+    sensing = Sensing(sensors, smoothing_s=0.0, meter=meter, clock=lambda: 10.0)
+    for polled in sensors:
         await sensing.sample(polled)
     meter.observe(11.0, 7.0)
     controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
@@ -50,7 +50,7 @@ async def metrics(sample: Sample, servers: list[dict[str, Any]]) -> Metrics:
 
 
 @pytest.mark.anyio
-async def test_figures_come_in_base_units_under_their_names() -> None:
+async def test_metrics_have_base_units() -> None:
     sample = Sample(
         power_w=7.0,
         rails_w={"VDD_IN": 7.0},
@@ -62,8 +62,8 @@ async def test_figures_come_in_base_units_under_their_names() -> None:
         memory_pressure=0.25,
     )
     server = {"tier": "cloud", "id": "gpu-1", "healthy": True, "link": LINK}
-    told = await metrics(sample, [server])
-    assert told.samples() == {
+    values = (await metrics(sample, [server])).samples()
+    assert values == {
         "inarvl_board_power_watts": 7.0,
         'inarvl_board_rail_power_watts{rail="VDD_IN"}': 7.0,
         'inarvl_board_temperature_celsius{zone="cpu"}': 48.5,
@@ -72,7 +72,7 @@ async def test_figures_come_in_base_units_under_their_names() -> None:
         "inarvl_board_throttled": 1.0,
         'inarvl_board_power_mode_info{mode="15W"}': 1.0,
         'inarvl_board_pressure_ratio{resource="memory"}': 0.25,
-        'inarvl_sensor_fault{sensor="bad"}': 1.0,
+        'inarvl_sensor_fault{sensor="faulty"}': 1.0,
         'inarvl_board_energy_joules_total{part="answers"}': 0.0,
         'inarvl_board_energy_joules_total{part="idle"}': 5.0,
         "inarvl_board_other_energy_joules": 2.0,
@@ -88,22 +88,22 @@ async def test_figures_come_in_base_units_under_their_names() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_text_is_what_prometheus_reads_and_its_labels_are_bounded() -> None:
+async def test_prometheus_can_parse_the_text_and_its_labels_are_limited() -> None:
     zones = {f"zone-{number}-{'x' * 200}": 40.0 for number in range(500)}
     servers = [
         {"tier": "cloud", "id": f"peer\n{number}", "healthy": False, "link": LINK} for number in range(500)
     ]
-    told = await metrics(Sample(temps_c=zones), servers)
-    families = list(text_string_to_metric_families(told.render().decode()))
+    rendered = (await metrics(Sample(temps_c=zones), servers)).render()
+    families = list(text_string_to_metric_families(rendered.decode()))
     assert families
     for family in families:
-        assert len(family.samples) <= MOST_LABELS
+        assert len(family.samples) <= MAX_LABELS
         for sample in family.samples:
-            assert all(len(value) <= LONGEST for value in sample.labels.values())
+            assert all(len(value) <= MAX_LABEL_LENGTH for value in sample.labels.values())
 
 
 @pytest.mark.anyio
-async def test_they_are_served_where_the_site_wants_them() -> None:
+async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
     port = free_port()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(export, "127.0.0.1", port, lambda: b"inarvl_questions_total 1.0\n")
@@ -116,6 +116,6 @@ async def test_they_are_served_where_the_site_wants_them() -> None:
                             break
                     except OSError:
                         await anyio.sleep(0.01)
-        with pytest.raises(ExporterFailed, match="name another one"):
+        with pytest.raises(ExporterFailed, match="write another address"):
             await export("127.0.0.1", port, bytes)
         tasks.cancel_scope.cancel()
