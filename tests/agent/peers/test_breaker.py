@@ -1,4 +1,4 @@
-"""A server that does not answer is left alone, probed, and let back carefully; extra calls have a budget."""
+"""A server that does not answer gets no calls until it passes a probe, then a few calls until it answers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def call(breaker: Breaker, how: Ended) -> bool:
     return breaker.ended(how)
 
 
-def test_one_unreachable_call_opens_it() -> None:
+def test_one_call_to_an_unreachable_server_opens_the_breaker() -> None:
     breaker = Breaker()
     assert call(breaker, "unreachable")
     assert not breaker.allows()
 
 
-def test_late_calls_open_it_only_in_a_row() -> None:
+def test_only_consecutive_late_calls_open_the_breaker() -> None:
     breaker = Breaker()
     for _ in range(LATE_IN_A_ROW - 1):
         assert not call(breaker, "late")
@@ -30,14 +30,14 @@ def test_late_calls_open_it_only_in_a_row() -> None:
     assert not breaker.allows()
 
 
-def test_calls_that_we_dropped_count_for_nothing() -> None:
+def test_dropped_calls_are_not_counted() -> None:
     breaker = Breaker()
     for _ in range(10):
         assert not call(breaker, "dropped")
     assert breaker.allows()
 
 
-def test_after_a_probe_a_few_calls_are_let_through_and_an_answer_closes_it() -> None:
+def test_after_a_probe_a_few_calls_are_allowed_and_an_answer_closes_the_breaker() -> None:
     breaker = Breaker()
     call(breaker, "unreachable")
     breaker.probed()
@@ -51,16 +51,16 @@ def test_after_a_probe_a_few_calls_are_let_through_and_an_answer_closes_it() -> 
 
 
 @pytest.mark.parametrize("how", ["late", "unreachable"])
-def test_a_trial_that_fails_opens_it_again(how: Ended) -> None:
+def test_a_failed_trial_opens_the_breaker_again(how: Ended) -> None:
     breaker = Breaker()
     call(breaker, "unreachable")
     breaker.probed()
     assert call(breaker, how)
     assert not breaker.allows()
-    assert breaker.opened == 2, "its owner probes less often"
+    assert breaker.opened == 2, "so that its owner probes less often"
 
 
-def test_calls_that_end_while_it_is_open_change_nothing() -> None:
+def test_calls_that_end_while_the_breaker_is_open_change_nothing() -> None:
     breaker = Breaker()
     breaker.began()
     call(breaker, "unreachable")

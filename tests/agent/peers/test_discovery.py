@@ -1,4 +1,4 @@
-"""Peers are found where they announce themselves: real zeroconf, and records retained on a real broker."""
+"""Peers are discovered by real zeroconf, and by records that a real broker retains."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def announced() -> PeerRecord:
     return PeerRecord(f"peer-{uuid.uuid4().hex[:12]}", "http://127.0.0.1:8020", ("small", "large"))
 
 
-async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_heard() -> None:
+async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_received() -> None:
     record = announced()
     found, gone = anyio.Event(), anyio.Event()
 
-    def on_found(seen: PeerRecord) -> None:
-        if seen.id == record.id:
-            assert seen == record
+    def on_found(other: PeerRecord) -> None:
+        if other.id == record.id:
+            assert other == record
             found.set()
 
     def on_gone(peer_id: str) -> None:
@@ -51,13 +51,13 @@ async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_heard() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_peer_not_heard_of_for_too_long_has_lapsed_and_is_not_gone() -> None:
+async def test_a_peer_whose_announcement_expired_has_lapsed_and_is_not_gone() -> None:
     record = announced()
     found, lapsed = anyio.Event(), anyio.Event()
     network = AsyncZeroconf()
 
-    def on_found(seen: PeerRecord) -> None:
-        if seen.id == record.id:
+    def on_found(other: PeerRecord) -> None:
+        if other.id == record.id:
             found.set()
 
     def on_gone(peer_id: str) -> None:
@@ -71,32 +71,34 @@ async def test_a_peer_not_heard_of_for_too_long_has_lapsed_and_is_not_gone() -> 
         tasks.start_soon(partial(mdns.browse, on_found, on_gone, on_lapsed, network=network))
         with anyio.fail_after(30):
             await found.wait()
-            run_out(network)
+            expire_all(network)
             await lapsed.wait()
         tasks.cancel_scope.cancel()
 
 
-def run_out(network: AsyncZeroconf) -> None:
-    """Let all that was heard be too old, as zeroconf's own cleanup does when the time has come."""
-    late_ms = current_time_millis() + 1e3 * 100_000
+def expire_all(network: AsyncZeroconf) -> None:
+    """Expires all announcements, as zeroconf's own cleanup does later."""
+    future_ms = current_time_millis() + 1e3 * 100_000
     records, cache = network.zeroconf.record_manager, network.zeroconf.cache
-    records.async_updates(late_ms, [RecordUpdate(old, old) for old in cache.async_expire(late_ms)])
+    records.async_updates(future_ms, [RecordUpdate(old, old) for old in cache.async_expire(future_ms)])
     records.async_updates_complete(False)
 
 
-async def test_a_peer_whose_details_got_lost_is_asked_for_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    record, asked, resolve = announced(), 0, mdns._resolve
+async def test_the_details_of_a_peer_are_requested_again_if_they_are_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record, requests, resolve = announced(), 0, mdns._resolve
     found = anyio.Event()
 
     async def lossy(network: AsyncZeroconf, name: str) -> PeerRecord | None:
-        nonlocal asked
+        nonlocal requests
         if not name.startswith(record.id):
             return None
-        asked += 1
-        return None if asked < 3 else await resolve(network, name)
+        requests += 1
+        return None if requests < 3 else await resolve(network, name)
 
-    def on_found(seen: PeerRecord) -> None:
-        assert seen == record
+    def on_found(other: PeerRecord) -> None:
+        assert other == record
         found.set()
 
     monkeypatch.setattr(mdns, "_resolve", lossy)
@@ -106,15 +108,15 @@ async def test_a_peer_whose_details_got_lost_is_asked_for_them_again(monkeypatch
         with anyio.fail_after(30):
             await found.wait()
         tasks.cancel_scope.cancel()
-    assert asked >= 3
+    assert requests >= 3
 
 
-async def test_a_service_that_changes_while_it_is_asked_is_told_once_and_as_it_is_last(
+async def test_a_service_that_changes_while_it_is_resolved_is_reported_once_with_its_last_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever asked first has an answer already when the change comes."""
+    """The first request is answered already when the service changes."""
     answers = [PeerRecord("p", "http://127.0.0.1:1"), PeerRecord("p", "http://127.0.0.1:2")]
-    told: list[PeerRecord] = []
+    reported: list[PeerRecord] = []
 
     async def resolve(_network: object, _name: str) -> PeerRecord:
         record = answers.pop(0)
@@ -124,12 +126,12 @@ async def test_a_service_that_changes_while_it_is_asked_is_told_once_and_as_it_i
 
     monkeypatch.setattr(mdns, "_resolve", resolve)
     async with anyio.create_task_group() as tasks:
-        services = mdns._Services(None, tasks, told.append, lambda _id: None)  # type: ignore[arg-type]
+        services = mdns._Services(None, tasks, reported.append, lambda _id: None)  # type: ignore[arg-type]
         services.follow("service")
-    assert [record.url for record in told] == ["http://127.0.0.1:2"]
+    assert [record.url for record in reported] == ["http://127.0.0.1:2"]
 
 
-async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: Path) -> None:
+async def test_a_record_on_the_broker_is_found_and_removed_when_the_peer_leaves(tmp_path: Path) -> None:
     record = announced()
     with broker(tmp_path) as (_, port):
         peers = PeerRegistry(rng=np.random.default_rng(0))
@@ -147,7 +149,7 @@ async def test_a_record_on_the_broker_is_found_and_cleared_on_leaving(tmp_path: 
 
 
 @pytest.mark.parametrize("payload", [b"{", b"{}", PeerRecord("other", "http://a:1").to_bytes()])
-def test_a_bad_record_is_ignored(payload: bytes) -> None:
+def test_an_invalid_record_is_ignored(payload: bytes) -> None:
     peers = PeerRegistry(rng=np.random.default_rng(0))
     receive_record(peers, f"{PEERS}/p", payload)
     assert not peers.known()

@@ -1,7 +1,6 @@
-"""Estimates of the path follow it when it changes, through real probes over an emulated link.
+"""Estimates follow a path that changes, with real probes over an emulated link (lab.rig.wan.relay).
 
-The link is an emulated one (lab.rig.wan.relay); the peer a stand-in with the probes and the Server-Timing
-header of ours.
+The peer is a fake that answers probes with a Server-Timing header, as the product's own server does.
 """
 
 from __future__ import annotations
@@ -32,7 +31,11 @@ PROBES = 3
 
 @dataclass
 class Far:
-    """A peer behind a path that can be changed; `after` holds the estimate after each probe, by its kind."""
+    """A peer behind a path that can change.
+
+    Attributes:
+        after: the estimate after each probe, by the kind of probe.
+    """
 
     wan: Wan
     paths: Paths = field(default_factory=Paths)
@@ -47,12 +50,12 @@ class Far:
         return unsure
 
     async def after_change(self, kind: str, path: Path) -> list[LinkState]:
-        """Estimates after each of the next PROBES probes of that kind over a path that is now `path`."""
+        """Changes the path; returns the estimates after each of the next PROBES probes of that kind."""
         self.wan.path = path
-        await self._next(kind, 1)  # it may have been on its way
-        seen = len(self.after[kind])
+        await self._next(kind, 1)  # it may have started before the change
+        before = len(self.after[kind])
         await self._next(kind, PROBES)
-        return self.after[kind][seen : seen + PROBES]
+        return self.after[kind][before : before + PROBES]
 
     async def settled(self, kind: str, probes: int = 12) -> LinkState:
         await self._next(kind, probes)
@@ -63,9 +66,9 @@ class Far:
         await until(lambda: len(self.after[kind]) >= wanted)
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(60):
-        while not holds():  # noqa: ASYNC110 # what is awaited has no event
+        while not condition():  # noqa: ASYNC110 # the condition has no event
             await anyio.sleep(0.01)
 
 
@@ -103,17 +106,17 @@ async def probed(
     await runner.cleanup()
 
 
-async def test_the_round_trip_is_followed_within_three_probes() -> None:
-    """The emulator takes at least the time it is set to; what a busy machine adds is bounded generously."""
+async def test_the_estimate_follows_the_round_trip_within_three_probes() -> None:
+    """The emulator adds at least the configured delay; the upper bounds allow for a busy machine."""
     async with probed(Path(40, 50)) as (far, _):
         await far.settled("ping")
-        for rtt_ms, most_ms in ((500, 1000), (40, 250)):
+        for rtt_ms, max_ms in ((500, 1000), (40, 250)):
             *_, last = await far.after_change("ping", Path(rtt_ms, 50))
             assert last.rtt_ms is not None
-            assert 0.95 * rtt_ms <= last.rtt_ms < most_ms
+            assert 0.95 * rtt_ms <= last.rtt_ms < max_ms
 
 
-async def test_the_rate_is_followed_within_three_uploads() -> None:
+async def test_the_estimate_follows_the_rate_within_three_uploads() -> None:
     async with probed(Path(40, 10)) as (far, _):
         before = await far.settled("upload")
         *_, last = await far.after_change("upload", Path(40, 0.5))
@@ -122,7 +125,7 @@ async def test_the_rate_is_followed_within_three_uploads() -> None:
         assert last.uplink_mbps < 1 < before.uplink_mbps
 
 
-async def test_a_slow_peer_does_not_look_like_a_slow_path() -> None:
+async def test_a_slow_peer_does_not_change_the_estimate_of_the_path() -> None:
     async with probed(Path(40, 50)) as (far, _):
         before = await far.settled("ping")
         far.server_ms = 1000
@@ -132,7 +135,7 @@ async def test_a_slow_peer_does_not_look_like_a_slow_path() -> None:
         assert after.rtt_ms < before.rtt_ms + 500
 
 
-async def test_lost_segments_are_told_as_losses() -> None:
+async def test_lost_segments_are_counted_as_losses() -> None:
     async with probed(Path(20, 50)) as (far, _):
         before = await far.settled("ping")
         far.wan.path = Path(20, 50, loss=0.1)
@@ -140,8 +143,8 @@ async def test_lost_segments_are_told_as_losses() -> None:
         await until(lambda: (far.after["ping"][-1].loss or 0.0) > before.loss + 0.02)
 
 
-async def test_a_change_is_looked_at_again_before_the_next_check_is_due() -> None:
-    """With an hour between checks, one wake after a late answer is enough to know the new round trip."""
+async def test_a_changed_path_is_probed_again_before_the_next_check() -> None:
+    """With an hour between checks, one call of probe_soon is enough to measure the new round trip."""
     async with probed(Path(20, 50), check_s=3600) as (far, peers):
         await until(lambda: len(far.after["upload"]) == 1)
         far.wan.path = Path(300, 50)
@@ -149,7 +152,7 @@ async def test_a_change_is_looked_at_again_before_the_next_check_is_due() -> Non
         await until(lambda: (far.after["ping"][-1].rtt_ms or 0.0) > 200)
 
 
-async def test_probes_are_few_however_often_answers_are_late() -> None:
+async def test_the_number_of_probes_is_limited_if_many_answers_are_late() -> None:
     async with probed(Path(1, 50), check_s=3600) as (far, peers):
         await until(lambda: bool(far.after["upload"]))
         for _ in range(100):
@@ -158,13 +161,13 @@ async def test_probes_are_few_however_often_answers_are_late() -> None:
         assert len(far.after["ping"]) <= 1 + CONFIRMATIONS
 
 
-async def test_nothing_is_sent_over_a_metered_link_to_a_peer_that_is_well() -> None:
+async def test_a_healthy_peer_is_not_probed_over_a_metered_link() -> None:
     async with probed(Path(1, 50), metered=True) as (far, peers):
         await until(lambda: bool(peers.healthy()))
-        asked = far.requests
-        await anyio.sleep(0.3)  # six checks' time
-        assert far.requests == asked
+        requests = far.requests
+        await anyio.sleep(0.3)  # the time of six checks
+        assert far.requests == requests
         assert far.after == {"ping": [], "upload": []}
         peers.began(PEER)
         peers.ended(PEER, "unreachable")
-        await until(lambda: far.requests > asked and bool(peers.healthy()))
+        await until(lambda: far.requests > requests and bool(peers.healthy()))

@@ -1,4 +1,4 @@
-"""The registry knows which peers there are and which are well, against a stand-in OpenAI server."""
+"""The registry knows the peers and which of them are healthy; the server is a fake OpenAI server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, max_retry_s=0.1, checks_
 
 @asynccontextmanager
 async def endpoint(port: int, model: str = "m") -> AsyncIterator[None]:
-    """Lists one model, as any OpenAI-compatible server does; it has none of our probes."""
+    """Lists one model, as any OpenAI-compatible server does; it has no endpoints for probes."""
 
     async def models(_request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": model, "object": "model"}]})
@@ -45,9 +45,9 @@ async def running(peers: PeerRegistry) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(20):
-        while not holds():  # noqa: ASYNC110 # what is awaited has no event
+        while not condition():  # noqa: ASYNC110 # the condition has no event
             await anyio.sleep(0.01)
 
 
@@ -59,7 +59,7 @@ def record(port: int, peer_id: str = "p") -> PeerRecord:
     return PeerRecord(peer_id, f"http://127.0.0.1:{port}")
 
 
-async def test_a_peer_is_healthy_while_its_server_runs_and_comes_back_by_itself() -> None:
+async def test_a_peer_is_healthy_while_its_server_runs_and_recovers_when_it_runs_again() -> None:
     port, pings, changes = free_port(), list[Ping](), list[str]()
     peers = registry(
         observe=lambda _id, ping: bool(pings.append(ping)), changed=lambda _id, w: changes.append(w)
@@ -72,12 +72,12 @@ async def test_a_peer_is_healthy_while_its_server_runs_and_comes_back_by_itself(
         await until(lambda: not peers.healthy())
         async with endpoint(port, model="n"):
             await until(lambda: bool(peers.healthy()))
-            assert [card.id for card in peers.healthy()[0].cards] == ["n"], "its models are asked for again"
+            assert [card.id for card in peers.healthy()[0].cards] == ["n"], "its models are read again"
     assert changes[:4] == ["found", "healthy", "unhealthy", "healthy"]
     assert all(ping.rtt_ms > 0 for ping in pings)
 
 
-async def test_a_reported_failure_counts_at_once_and_heals() -> None:
+async def test_a_peer_is_unhealthy_after_a_failed_call_until_it_passes_a_check() -> None:
     port = free_port()
     peers = registry()
     async with endpoint(port), running(peers):
@@ -101,7 +101,7 @@ async def test_a_peer_stays_while_any_source_names_it() -> None:
         peers.withdraw("p", source="mqtt")
 
 
-async def test_a_peer_not_heard_of_any_more_stays_while_it_answers() -> None:
+async def test_a_peer_whose_announcement_expired_stays_while_it_answers() -> None:
     port, changes = free_port(), list[str]()
     peers = registry(changed=lambda _id, word: changes.append(word))
     async with running(peers):
@@ -113,15 +113,15 @@ async def test_a_peer_not_heard_of_any_more_stays_while_it_answers() -> None:
             assert peers.healthy()
         await until(lambda: not peers.known())
         peers.offer(record(port), source="zeroconf")
-        assert peers.known(), "heard of again, it is taken in again"
+        assert peers.known(), "a new announcement adds it again"
     assert changes[:4] == ["found", "healthy", "unhealthy", "gone"]
 
 
-async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
+async def test_a_lapsed_peer_is_kept_if_it_is_silent_for_a_short_time() -> None:
     port, changes = free_port(), list[str]()
-    patient = CheckSchedule(check_s=0.05, first_retry_s=0.5)
+    slow_retries = CheckSchedule(check_s=0.05, first_retry_s=0.5)
     rng = np.random.default_rng(0)
-    peers = PeerRegistry(rng=rng, schedule=patient, changed=lambda _id, word: changes.append(word))
+    peers = PeerRegistry(rng=rng, schedule=slow_retries, changed=lambda _id, word: changes.append(word))
     async with running(peers):
         async with endpoint(port):
             peers.offer(record(port), source="zeroconf")
@@ -133,7 +133,7 @@ async def test_a_peer_that_lapsed_is_kept_over_a_moment_of_silence() -> None:
     assert "gone" not in changes
 
 
-async def test_a_peer_that_moved_is_asked_at_its_new_place() -> None:
+async def test_a_peer_with_a_new_url_is_called_at_the_new_url() -> None:
     port = free_port()
     peers = registry()
     async with endpoint(port), running(peers):
@@ -143,7 +143,7 @@ async def test_a_peer_that_moved_is_asked_at_its_new_place() -> None:
         assert [peer.record for peer in peers.known()] == [record(port)]
 
 
-async def test_a_network_cannot_fill_the_memory_with_peers() -> None:
+async def test_the_number_of_known_peers_is_limited() -> None:
     peers = registry()
     async with running(peers):
         for n in range(MAX_PEERS + 10):
