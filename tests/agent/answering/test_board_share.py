@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.profile.loading import BoardIdentity, choose_profile
+from agent.profile.choice import choose_profile
+from agent.profile.identity import BoardIdentity
 from agent.sensing.sensing import Sensing
 from agent.sensing.sensors import all_sensors
 from controller.arm import Arm
