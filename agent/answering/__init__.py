@@ -1,1 +1,1 @@
-"""From a question to its answer: the workers, the calls to model servers, and what is learned."""
+"""Answers questions: the workers, the calls to model servers, and learning from the results."""

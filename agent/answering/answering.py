@@ -1,10 +1,10 @@
-"""From a question to its answer: decide, ask, ask again if needed, learn.
+"""Answers one question: decides, asks, asks again if needed, and learns.
 
 1. The policy picks an arm; `HedgedCalls` gets an answer from it or from another one.
-2. If every arm failed in a way that may pass, the policy decides again after a jittered, growing pause, as
-   long as the deadline and the bucket of retries allow. Just after the start it waits for the first check of
-   the servers.
-3. The first answer is kept, escalated to a better arm, or kept and audited, as the policy says.
+2. If every arm failed in a way that may be temporary, the policy decides again after a jittered, growing
+   pause, as long as the deadline and the retries' token bucket allow. Just after the start it waits for the
+   first check of the servers.
+3. The policy keeps the first answer, escalates it to a better arm, or keeps it and has it audited.
 4. If an escalation fails, or needs more than PATIENCE times its 95th percentile, the first answer is kept. An
    audit runs after the reply was sent.
 5. The policy learns once from everything that ran.
@@ -53,7 +53,7 @@ class Answered:
 
     Attributes:
         attempts: in order; `attempts[chosen]` has the answer.
-        audit: what is still to run, after the reply.
+        audit: what runs after the reply; None if nothing does.
     """
 
     question: Question
@@ -70,13 +70,13 @@ class Answered:
 
     @property
     def energy_j(self) -> float | None:
-        """Energy the board spent on all attempts, in joules; None when that of one is unknown."""
+        """Energy that the board spent on all attempts, in joules; None if it is unknown for any of them."""
         parts = [attempt.execution.energy_j for attempt in self.attempts]
         return None if None in parts else sum(part for part in parts if part is not None)
 
     @property
     def energy_source(self) -> EnergySource | None:
-        """`modelled` if the energy of any attempt is, else `measured`; None when one is unknown."""
+        """`modelled` if the energy of any attempt is, else `measured`; None if any is unknown."""
         sources = {attempt.energy_source for attempt in self.attempts}
         if None in sources:
             return None
@@ -86,13 +86,13 @@ class Answered:
 class Answering:
     """Answers questions with one policy and the arms that can be asked now.
 
-    Args:
-        policy: anything with the five verbs of `controller.Policy`.
-        device: the board's readings now.
-        settings: the section `intake` has the token limit.
-
     Attributes:
         mode: whether the board, the cloud or both may answer.
+
+    Args:
+        policy: anything with the five methods of `controller.Policy`.
+        device: returns the board's present readings.
+        settings: its section `intake` has the token limit.
     """
 
     def __init__(
@@ -115,15 +115,16 @@ class Answering:
         self._retries = TokenBucket(RETRY_SHARE, RETRY_BURST)
 
     def apply(self, settings: Settings) -> None:
-        """Use a new token limit for the questions asked from now on."""
+        """Applies the new token limit to the questions asked from now on."""
         self._calls.apply(settings)
 
     async def answer(self, question: Question, *, expires_at: float) -> Answered:
-        """Answer `question` before the clock reaches `expires_at`.
+        """Answers `question` before the clock reaches `expires_at`.
 
         Raises:
             NoArm: no arm can or may answer it now.
-            DeadlineExpired, Unanswered: no arm did.
+            DeadlineExpired: the deadline passed before there was an answer.
+            Unanswered: every arm failed.
         """
         self._retries.fill()
         pause_s = FIRST_PAUSE_S
@@ -152,7 +153,11 @@ class Answering:
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     async def finish(self, answered: Answered) -> tuple[DriftEvent, ...]:
-        """Run the audit of `answered`, if there is one, and learn from everything that ran."""
+        """Runs the audit of `answered`, if there is one, and learns from everything that ran.
+
+        Returns:
+            The drift alarms that learning raised.
+        """
         attempts, audited = answered.attempts, False
         if answered.audit is not None and answered.audit.arm is not None:
             until = self._clock() + AUDIT_TIMEOUT_S
@@ -185,8 +190,8 @@ class Answering:
         audited: bool = False,
     ) -> tuple[DriftEvent, ...]:
         kept = [attempt for attempt in attempts if attempt.execution.failure != CANCELLED]
-        place = None if chosen is None else kept.index(chosen)
-        outcome = Outcome(tuple(attempt.execution for attempt in kept), place, audited)
+        chosen_index = None if chosen is None else kept.index(chosen)
+        outcome = Outcome(tuple(attempt.execution for attempt in kept), chosen_index, audited)
         return self._policy.learn(decision, outcome, now=self._clock())
 
     async def _follow_up(

@@ -24,10 +24,11 @@ Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One arm's try at a question.
+    """One call of an arm with a question, successful or not.
 
     Attributes:
-        text: the answer in the model's own words, or what went wrong in ours.
+        text: the answer as the model wrote it, or what went wrong.
+        energy_source: whether the energy was measured or modelled; None if it is unknown.
     """
 
     execution: Execution
@@ -39,7 +40,7 @@ class Arms:
     """Lists the arms and asks them, counting the calls in flight per server.
 
     Args:
-        resolutions: those to try for a model of a tier, in pixels.
+        resolutions: returns the resolutions to use for a model of a tier, in pixels of the longest side.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Arms:
         self._in_flight: Counter[str] = Counter()
 
     def available(self) -> tuple[Arm, ...]:
-        """Every model of every healthy server at each of its resolutions."""
+        """Returns every model of every healthy server at each of its resolutions."""
         return tuple(
             Arm(tier, card.id, resolution, peer.record.id)
             for tier in TIERS
@@ -61,15 +62,15 @@ class Arms:
         )
 
     def resolutions(self) -> set[int]:
-        """The resolutions of all arms that can be asked now."""
+        """Returns the resolutions of all arms that can be asked now."""
         return {arm.resolution for arm in self.available()}
 
     def settled(self, tiers: Iterable[Tier] = TIERS) -> bool:
-        """Whether it is known which servers of `tiers` can be asked; it is not just after the start."""
+        """Returns whether the servers of `tiers` that can be asked are known; not so just after the start."""
         return all(self._servers.registry(tier).settled() for tier in tiers)
 
     def option(self, arm: Arm, question: Question) -> Option:
-        """What asking `arm` about `question` would meet now: its payload, queue and link."""
+        """Returns `arm` with what a call with `question` would meet now: payload, queue and link."""
         return Option(
             arm,
             payload_bytes=question.payload_bytes(arm.resolution),
@@ -78,12 +79,12 @@ class Arms:
         )
 
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
-        """Ask `arm`; a failure is an Attempt too, since the policy learns from it as well."""
+        """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well."""
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy:
             return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
-        ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if it is cancelled: it lost a race
+        ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if cancelled: a hedge lost
         registry.began(arm.server)
         self._in_flight[arm.server] += 1
         try:

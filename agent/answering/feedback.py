@@ -1,4 +1,4 @@
-"""Feedback: whether an earlier answer was right, from users or programs that know."""
+"""Receives feedback: whether an earlier answer was correct, from users or programs that know."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from controller.memory import CAPACITY
 
 log = logging.getLogger(__name__)
 
-MAX_REMEMBERED = CAPACITY  # the controller has forgotten the decisions of older answers
+MAX_REMEMBERED = CAPACITY  # the controller no longer remembers older decisions
 
 
 class Feedback:
-    """Passes feedback on to the policy, by decision id or by the id of the query."""
+    """Passes feedback to the policy, by decision id or by query id."""
 
     def __init__(self, policy: Policy[Any], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
@@ -26,13 +26,17 @@ class Feedback:
         self._decisions: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, query_id: str, decision_id: str) -> None:
-        """Note which decision answered a query; beyond MAX_REMEMBERED the oldest are forgotten."""
+        """Records which decision answered a query; beyond MAX_REMEMBERED forgets the oldest."""
         self._decisions[query_id] = decision_id
         if len(self._decisions) > MAX_REMEMBERED:
             self._decisions.popitem(last=False)
 
     def receive(self, payload: bytes) -> bool:
-        """Learn from `{"id" or "decision_id", "correct": bool}`; False, with a warning, if it is unusable."""
+        """Learns from a message `{"id" or "decision_id", "correct": bool}`.
+
+        Returns:
+            Whether the policy could learn from it. An invalid message is logged and ignored.
+        """
         try:
             content = json.loads(payload)
             correct = content["correct"]

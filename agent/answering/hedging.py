@@ -1,10 +1,9 @@
 """Gets a first answer to a question, with fallback and hedged calls.
 
-1. If an arm fails, the policy's next arm is asked, until none is left.
-2. If a cloud call needs longer than its 95th percentile, or if only the time is left that the board needs,
-   the board is asked too. The first valid answer wins, and the other call is cancelled.
-3. Hedges of the first kind are limited by a token bucket; those of the second are not, because they keep the
-   deadline.
+1. If an arm fails, the policy's next arm is asked, until no arm remains.
+2. If a cloud call exceeds its predicted 95th percentile, or if the remaining time is only just enough for the
+   board, the board is asked too. The first valid answer is used, and the other call is cancelled.
+3. A token bucket limits the hedges of the first kind. It does not limit the second, which meet the deadline.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from agent.config.settings import Settings
 from controller import Arm, DecisionLike, Execution, Policy
 from inarvl.errors import InarvlError
 
-BOARD_RESERVE = 1.5  # times the board's predicted latency, since predictions err
+BOARD_RESERVE = 1.5  # times the board's predicted latency, because predictions are not exact
 HEDGE_SHARE, HEDGE_BURST = 0.1, 5.0
 CANCELLED = "cancelled"  # nothing is learned from such an execution
-PASSING = ("vlm_unavailable", "busy", "gone")
+TEMPORARY = ("vlm_unavailable", "busy", "gone")
 
 
 class Unanswered(InarvlError):
     """No arm gave an answer; the message says why each one failed.
 
     Attributes:
-        may_pass: every failure is of a kind that may be over in a moment.
+        may_pass: whether every failure is of a temporary kind, so that a retry may succeed.
     """
 
     code = "unanswered"
 
     def __init__(self, attempts: list[Attempt]) -> None:
         super().__init__("; ".join(f"{attempt.execution.arm.id}: {attempt.text}" for attempt in attempts))
-        self.may_pass = all(attempt.execution.failure in PASSING for attempt in attempts)
+        self.may_pass = all(attempt.execution.failure in TEMPORARY for attempt in attempts)
 
 
 class DeadlineExpired(InarvlError):
@@ -67,23 +66,27 @@ class HedgedCalls:
         self._hedges = TokenBucket(HEDGE_SHARE, HEDGE_BURST)
 
     def apply(self, settings: Settings) -> None:
-        """Use a new token limit."""
+        """Applies the new token limit."""
         self._max_tokens = settings.intake.max_tokens
 
     async def first_answer(
         self, decision: DecisionLike, question: Question, attempts: list[Attempt], *, expires_at: float
     ) -> DecisionLike:
-        """Append every attempt to `attempts`, the one that answered last.
+        """Asks arms until one answers. Appends every attempt to `attempts`, the successful one last.
+
+        Args:
+            expires_at: seconds on the clock.
 
         Returns:
-            The decision that the answer follows from: `decision`, or a fallback of it.
+            The decision whose arm answered: `decision`, or a fallback of it.
 
         Raises:
-            DeadlineExpired, Unanswered: there is no answer.
+            DeadlineExpired: the deadline passed before there was an answer.
+            Unanswered: every arm failed.
         """
         while True:
             if self._clock() >= expires_at:
-                raise DeadlineExpired("its time was over before there was an answer: allow more deadline_ms")
+                raise DeadlineExpired("no answer was ready before the deadline: allow more deadline_ms")
             backup = self._board_fallback(decision)
             if backup is None:
                 attempts.append(await self.ask(decision.arm, question, expires_at=expires_at))
@@ -97,7 +100,7 @@ class HedgedCalls:
             decision = following
 
     async def ask(self, arm: Arm, question: Question, *, expires_at: float) -> Attempt:
-        """Ask one arm; a failure is an Attempt too."""
+        """Asks one arm; returns an Attempt also for a failure."""
         left_s = expires_at - self._clock()
         if left_s <= 0:
             return Attempt(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
@@ -105,7 +108,7 @@ class HedgedCalls:
         return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s)
 
     def _board_fallback(self, decision: DecisionLike) -> DecisionLike | None:
-        """The fallback of a cloud decision that the board answers; None when there is none."""
+        """Returns the first fallback of a cloud decision that asks the board; None if there is none."""
         following: DecisionLike | None = decision
         while following is not None and following.arm.tier == "cloud":
             late = Execution(following.arm, latency_ms=None, failure="late")
@@ -154,7 +157,7 @@ class HedgedCalls:
 
 
 def p95_s(decision: DecisionLike, arm: Arm) -> float:
-    """Seconds that 19 in 20 calls of `arm` stay below; infinite where the policy predicts none."""
+    """Returns the predicted 95th percentile of the latency of `arm`, in seconds; infinite if unknown."""
     predicted = decision.predictions.get(arm.id)
     return math.inf if predicted is None else predicted.latency_p95_ms / 1e3
 
@@ -167,12 +170,12 @@ def _settle(
     *,
     hedged: bool,
 ) -> DecisionLike:
-    """Append what ran in a race to `attempts`, the attempt that counts last."""
+    """Appends the calls of a race to `attempts`, the deciding one last, and returns its decision."""
     first, second = finished.get(cloud.arm.id), finished.get(board.arm.id)
     if first is not None and first.execution.failure is None:
         if hedged:
-            lost = Execution(board.arm, latency_ms=None, failure=CANCELLED)
-            attempts.append(second or Attempt(lost, "the cloud was faster"))
+            cancelled = Execution(board.arm, latency_ms=None, failure=CANCELLED)
+            attempts.append(second or Attempt(cancelled, "the cloud was faster"))
         attempts.append(first)
         return cloud
     if second is None:
@@ -180,5 +183,5 @@ def _settle(
         attempts.append(first)
         return cloud
     late = Execution(cloud.arm, latency_ms=None, failure="late")
-    attempts += [first or Attempt(late, "it needed too long"), second]
+    attempts += [first or Attempt(late, "it was too slow"), second]
     return board

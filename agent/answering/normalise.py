@@ -1,4 +1,4 @@
-"""Normalises answers, so that equal ones are recognised."""
+"""Normalises answers, so that equal answers can be recognised."""
 
 from __future__ import annotations
 

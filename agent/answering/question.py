@@ -1,4 +1,4 @@
-"""A query with everything that answering it needs: its image, decoded once, and its signals."""
+"""A query with everything that is needed to answer it: its image, decoded once, and its signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from controller import Signals, SignalsError, image_signals, text_signals
 
 
 class Question:
-    """A query with its signals, and its image at every resolution that an arm may need."""
+    """A query with its signals, and its image at every resolution that an arm may need.
+
+    Args:
+        image: the encoded image at full resolution.
+    """
 
     def __init__(self, query: Query, signals: Signals, image: bytes) -> None:
         self.query = query
@@ -20,21 +24,21 @@ class Question:
         self._resized: dict[int, bytes] = {}
 
     def image(self, resolution: int) -> bytes:
-        """The encoded image with at most `resolution` pixels on its longest side."""
+        """Returns the encoded image with at most `resolution` pixels on its longest side."""
         if resolution not in self._resized:
             self._resized[resolution] = images.fit(self._image, resolution)
         return self._resized[resolution]
 
     def payload_bytes(self, resolution: int) -> int:
-        """Size of that image in bytes."""
+        """Returns the size of `image(resolution)` in bytes."""
         return len(self.image(resolution))
 
 
 class QuestionReader:
-    """Makes questions of queries.
+    """Reads the question of a query.
 
     Args:
-        resolutions: the resolutions that arms may need now, in pixels.
+        resolutions: returns the resolutions that arms may need now, in pixels.
     """
 
     def __init__(self, resolutions: Callable[[], Iterable[int]], settings: Settings) -> None:
@@ -42,11 +46,11 @@ class QuestionReader:
         self._settings = settings
 
     def apply(self, settings: Settings) -> None:
-        """Use new `image_roots` and a new size limit for the queries read from now on."""
+        """Applies the new `image_roots` and size limit to the queries read from now on."""
         self._settings = settings
 
     def read(self, query: Query) -> Question:
-        """Read and decode the image, compute the signals, and resize it for every resolution.
+        """Reads and decodes the image, computes the signals, and resizes the image for every resolution.
 
         Needs tens of milliseconds for a large image: call it in a thread.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 
 class TokenBucket:
-    """A token bucket that every ordinary call fills by `share`, up to `burst` tokens; an extra call costs
-    one.
+    """A token bucket: an ordinary call adds a fraction of a token, an extra call uses one.
 
-    Hedges and retries each have a bucket of their own. When everything is slow or failing at once, extra
-    calls stay at `share` of the load instead of doubling it.
+    Hedges and retries have separate buckets. When all servers are slow or failing, extra calls stay at
+    `share` of the load instead of doubling it.
+
+    Args:
+        share: tokens that an ordinary call adds.
+        burst: maximum number of tokens, and their number at the start.
     """
 
     def __init__(self, share: float, burst: float) -> None:
@@ -17,11 +20,11 @@ class TokenBucket:
         self._tokens = burst
 
     def fill(self) -> None:
-        """Count an ordinary call."""
+        """Counts an ordinary call."""
         self._tokens = min(self._burst, self._tokens + self._share)
 
     def spend(self) -> bool:
-        """Use one token for an extra call; False when there is none."""
+        """Uses one token for an extra call; returns False if there is none."""
         if self._tokens < 1.0:
             return False
         self._tokens -= 1.0

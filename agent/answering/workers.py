@@ -1,4 +1,4 @@
-"""The loop that turns requests into replies."""
+"""Gets requests from the queue, answers them and replies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPIRY_CHECK_S = 0.05
 
 
 def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
-    """The reply to `request`."""
+    """Returns the reply to `request`."""
     execution = answered.attempt.execution
     return Answer(
         id=request.query.id,
@@ -45,14 +45,14 @@ def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
 
 
 def mean_probability(confidence: Confidence | None) -> float | None:
-    """The geometric mean of the answer's token probabilities; None where the server reports none."""
+    """Returns the geometric mean of the answer's token probabilities; None if the server reports none."""
     if confidence is None or confidence.mean_logprob is None:
         return None
     return round(math.exp(confidence.mean_logprob), 4)
 
 
 class InternalError(InarvlError):
-    """A fault of the agent's own. It must not end the process: after a restart the spool would repeat it."""
+    """A fault in the agent. It must not end the process: after a restart the spool would repeat the query."""
 
     code = "internal"
 
@@ -61,12 +61,12 @@ class Workers:
     """Answers requests, several at a time, and learns from each after its reply was sent.
 
     Attributes:
-        busy_since: when each request that is being worked on was started, by its key.
+        busy_since: start of the work on each request in progress, in seconds on the clock, by request key.
 
     Args:
-        questions: reads the question of a request; slow, so it runs in a thread.
-        settled: whether it is known which servers can be asked. While it is not, a request waits for that,
-            which says nothing about the service time.
+        questions: reads the question of a request; it is slow, so it runs in a thread.
+        settled: returns whether the servers that can be asked are known. Until they are, a request waits for
+            them, and its time does not count as service time.
         answered: called with each answer and the drift alarms that learning from it raised.
     """
 
@@ -89,7 +89,7 @@ class Workers:
         self._clock = clock
 
     async def run(self, queue: RequestQueue) -> None:
-        """Work until the queue is closed and empty."""
+        """Answers requests until the queue is closed and empty; one worker is one call."""
         while (request := await queue.get()) is not None:
             self.busy_since[request.key] = started_at = self._clock()
             settled = self._settled()
@@ -104,7 +104,7 @@ class Workers:
                 queue.done(self._clock() - started_at, counts=settled and shed is None)
 
     async def refuse_expired(self, queue: RequestQueue) -> None:
-        """Refuse the requests whose time ended while they waited, until cancelled."""
+        """Refuses the requests whose time ended while they waited, until cancelled."""
         while True:
             for request, reason in queue.expired():
                 await request.refuse(reason)

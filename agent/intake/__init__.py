@@ -1,1 +1,1 @@
-"""The way of a query in and of its reply out: front door, queue, outbox."""
+"""Receives queries, queues them, and sends their replies."""

@@ -1,7 +1,8 @@
 """Puts requests into the queue, from any front door.
 
-A front door receives a query by its own protocol, reads it, and submits it as a `Request` whose `reply` sends
-the answer back the same way. What the queue sheds is refused at once: every request gets exactly one reply.
+A front door receives queries over one protocol and submits each as a `Request`, whose `reply` sends the
+answer back over the same protocol. A request that the queue sheds is refused immediately: every request gets
+exactly one reply.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from agent.messages.query import Query
 
 
 class Intake:
-    """The one way into the queue.
+    """Checks requests against the queue's limits and queues or refuses them.
 
     Args:
-        settings: the section `intake` has the limits.
+        settings: its section `intake` has the limits.
     """
 
     def __init__(self, queue: RequestQueue, settings: Settings) -> None:
@@ -25,26 +26,26 @@ class Intake:
 
     @property
     def max_payload_bytes(self) -> int:
-        """The largest query that a front door may accept."""
+        """Size of the largest query that a front door may accept."""
         return self._limits.max_payload_bytes
 
     def apply(self, settings: Settings) -> None:
-        """Use new limits for the queries that arrive from now on."""
+        """Applies the new limits to the queries that arrive from now on."""
         self._limits = settings.intake
 
     def allowed_ms(self, query: Query | None, expiry_s: float | None = None) -> float:
-        """Time that a query has from its arrival, in milliseconds.
+        """Returns the time from a query's arrival to its deadline, in milliseconds.
 
         Args:
-            query: None when it could not be read.
-            expiry_s: an additional limit that its message carried.
+            query: None if it could not be read.
+            expiry_s: expiry interval of its message, which limits the time too.
         """
-        asked_ms = None if query is None else query.deadline_ms
-        allowed_ms = asked_ms or self._limits.default_deadline_ms
+        requested_ms = None if query is None else query.deadline_ms
+        allowed_ms = requested_ms or self._limits.default_deadline_ms
         return allowed_ms if expiry_s is None else min(allowed_ms, expiry_s * 1e3)
 
     async def submit(self, request: Request) -> None:
-        """Queue a request; refuse it, or the one that it displaces, when not all can be answered in time."""
+        """Queues `request`; if not all can be answered in time, refuses it or the one that it displaces."""
         shed = self._queue.offer(request)
         if shed is not None:
             refused, reason = shed

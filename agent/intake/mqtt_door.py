@@ -1,14 +1,13 @@
-"""The MQTT front door: queries are spooled, acknowledged to the broker, and submitted.
+"""Receives queries over MQTT: spools them, acknowledges them to the broker, and submits them.
 
 1. Each message becomes an entry of the spool, malformed ones too: every acknowledged query gets a reply.
-2. Only then it is acknowledged, so that after a crash before this point the broker sends it again.
-3. A second message with the same sender and id is acknowledged and dropped. A query without an id is a
+2. A message is acknowledged only after that. If the agent crashes before, the broker sends it again.
+3. A second message with the same reply topic and id is acknowledged and dropped. A query without an id is a
    duplicate if the broker marks it as redelivered and the spool knows its content and packet number. A marked
-   message
-   that the spool does not know is new: its first delivery may have been lost.
-4. Time that passed while the agent was stopped is measured since boot, which no clock change affects. Across
-   a reboot the wall clock measures it, and a query never has more time than it came with.
-5. A full or failing spool is answered with an error at once.
+   message that the spool does not know is new: its first delivery may have been lost.
+4. Time that passed while the agent was stopped is measured since boot, which no clock change affects. After
+   a reboot the wall clock measures it, and a query never gets more time than it arrived with.
+5. If the spool is full or failing, the query is answered with an error immediately.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class MqttDoor:
         self._uptime = uptime
 
     async def receive(self, message: Message) -> None:
-        """Spool one message, acknowledge it, and submit or refuse it; its time runs from now."""
+        """Spools `message`, acknowledges it, and submits or refuses it. Its time runs from this call."""
         arrived_at = self._clock()
         fields, query = self._read(message)
         address = Address.of(
@@ -83,18 +82,20 @@ class MqttDoor:
             await self._submit(entry.key, address, query, arrived_at, allowed_ms / 1e3, resent=False)
 
     async def resume(self, unanswered: list[SpoolEntry]) -> None:
-        """Submit what an earlier run acknowledged and did not answer, marked as resent.
+        """Submits the queries that an earlier run acknowledged but did not answer, marked as resent.
 
-        `unanswered` is emptied on the way, so that its images are not kept in memory for the whole run.
+        Empties `unanswered`, so that its images are not kept in memory for the whole run.
         """
         while unanswered:
             entry, spooled_at = unanswered.pop(0), None
             try:
-                known = json.loads(entry.attributes)
-                spooled_at = Uptime.from_json(known.get("uptime"))
-                address = Address(entry.reply_topic, known["query_id"], entry.correlation, known["mirror"])
-                fault = known["fault"]
-                query = BadQuery(*fault) if fault else _query(entry.payload, known["user"])[1]
+                attributes = json.loads(entry.attributes)
+                spooled_at = Uptime.from_json(attributes.get("uptime"))
+                address = Address(
+                    entry.reply_topic, attributes["query_id"], entry.correlation, attributes["mirror"]
+                )
+                fault = attributes["fault"]
+                query = BadQuery(*fault) if fault else _query(entry.payload, attributes["user"])[1]
             except (ValueError, TypeError, KeyError, AttributeError):
                 address = Address(entry.reply_topic, correlation=entry.correlation)
                 query = BadQuery("spool_failed", "the disk damaged this query: send it again")
@@ -165,7 +166,7 @@ class MqttDoor:
 
 
 def _query(payload: bytes, user: Mapping[str, str]) -> tuple[Mapping[str, Any], Query | BadQuery]:
-    """The fields of a payload as far as they can be read, with the query or what is wrong with it."""
+    """Returns the fields of a payload that can be read, and the query or what is wrong with it."""
     fields: Mapping[str, Any] = user
     try:
         fields, image = read_payload(payload, user)
@@ -175,7 +176,7 @@ def _query(payload: bytes, user: Mapping[str, str]) -> tuple[Mapping[str, Any], 
 
 
 def _key(address: Address, message: Message) -> str:
-    """The sender's own id, else content and packet number, by which a redelivery is recognised."""
+    """Returns a key that a redelivery shares: from the sender's id, else from content and packet number."""
     if address.query_id is not None:
         return f"{address.topic}\n{address.query_id}"
     parts = (address.topic.encode(), address.correlation or b"", message.payload)

@@ -1,10 +1,10 @@
-"""Replies on their way out over MQTT.
+"""Publishes replies over MQTT.
 
 1. A reply is written to the spool before it is published, and removed when the broker has acknowledged it.
-2. If the disk cannot store it, the reply is published all the same. Its key is remembered in memory, because
+2. If the disk cannot store a reply, it is published without being stored. Its key is kept in memory, because
    the broker may deliver the query again.
-3. Replies that an earlier run left behind are published again, marked as resent: the broker may have them
-   already.
+3. Replies of an earlier run that the broker did not acknowledge are published again, marked as resent: the
+   broker may have received them.
 4. The time from reply to PUBACK is estimated, to be subtracted from deadlines.
 """
 
@@ -44,13 +44,13 @@ class Outbox:
         self._spool = spool
         self._mqtt = mqtt
         self._clock = clock
-        self._ready: list[tuple[SpooledReply, float]] = []  # each with the time at which it was ready
+        self._ready: list[tuple[SpooledReply, float]] = []  # each with the time at which it became ready
         self._open = 0
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
     async def send(self, key: str, address: Address, reply: Reply) -> None:
-        """Answer the spooled query `key`; returns when the reply is safe. A second reply is dropped."""
+        """Stores the reply to the spooled query `key` and queues it; drops a second reply."""
         payload, ready_at = reply.to_bytes(), self._clock()
         try:
             kept = await self._spool.answer(key, payload)
@@ -62,7 +62,7 @@ class Outbox:
         self._queue(SpooledReply(key, address.topic, address.correlation, payload), ready_at)
 
     async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
-        """Refuse a query that the spool has no room for; returns when the broker has the refusal.
+        """Refuses a query that the spool has no space for; returns when the broker has the refusal.
 
         Waiting for the broker bounds the open refusals by the number of queries that it delivers at a time.
         """
@@ -80,7 +80,7 @@ class Outbox:
             await self._record_delivery(entry.key)
 
     async def answered_unrecorded(self, key: str) -> bool:
-        """Whether `key` has a reply that the disk does not know; returns when the broker has that reply."""
+        """Returns whether `key` has a reply that is not on disk; if so, waits until it is published."""
         published = self._unrecorded.get(key)
         if published is None:
             return False
@@ -88,13 +88,13 @@ class Outbox:
         return True
 
     def resume(self, undelivered: list[SpooledReply]) -> None:
-        """Publish the replies of an earlier run that the broker did not acknowledge."""
+        """Publishes the replies of an earlier run that the broker did not acknowledge."""
         for entry in undelivered:
             again = SpooledReply(entry.key, entry.reply_topic, entry.correlation, _resent(entry.reply))
             self._queue(again, self._clock())
 
     async def run(self) -> None:
-        """Publish until cancelled, everything that is ready at once: the spool bounds the number."""
+        """Publishes replies until cancelled, all at the same time: the spool limits their number."""
         async with anyio.create_task_group() as tasks:
             while True:
                 while not self._ready:
@@ -104,7 +104,7 @@ class Outbox:
                 self._ready.clear()
 
     async def emptied(self) -> None:
-        """Return when no reply is waiting or being published."""
+        """Returns when no reply is waiting or being published."""
         while self._open:
             await self._changed.wait()
 

@@ -1,14 +1,14 @@
-"""The queue of requests, and which of them are refused when there is more work than time.
+"""Queues requests, and refuses those that cannot be answered in time.
 
 1. A higher priority is served first; within a priority, the earlier deadline.
-2. If the queue is too long to meet a new request's deadline at the present service time, it is refused at
-   once.
-3. When `capacity` requests wait already, the one that would be served last is refused: the new one or
-   another.
-4. A request whose remaining time is too short is refused when a worker gets it, or when its time is over:
-   more important requests may keep it from ever being served. The time that its reply needs does not count.
-Nothing is refused while nothing waits: whether an idle agent can meet a deadline is the controller's
-    decision.
+2. If the queue is too long to meet a new request's deadline at the present service time, the request is
+   refused immediately.
+3. If `capacity` requests wait already, the one that would be served last is refused: the new one or another.
+4. A request whose remaining time is too short is refused when a worker gets it, or when its time ends: more
+   important requests may prevent it from ever being served. The time that its reply needs does not count as
+   remaining.
+5. A new request is not refused while a worker is idle and no request waits: whether an idle agent can meet a
+   deadline is the controller's decision.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ GAIN = 0.2
 
 
 class Shed(InarvlError):
-    """There are more queries than can be answered in time."""
+    """A request was refused because not all can be answered in time."""
 
     code = "busy"
 
 
 class ServiceTime:
-    """How long a worker spends on one request: smoothed mean and deviation, in seconds."""
+    """Estimates how long a worker spends on one request: smoothed mean and deviation, in seconds."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._time_s = Smoothed(gain=GAIN, deviation_gain=GAIN, first_deviation=0.0)
 
     def observe(self, seconds: float) -> None:
-        """Learn from one request that a worker spent `seconds` on."""
+        """Records that a worker spent `seconds` on a request."""
         self._time_s.observe(seconds)
 
     def wait_s(self, ahead: int) -> float:
-        """How long `ahead` requests keep all workers busy."""
+        """Returns the seconds that all workers together need for `ahead` requests."""
         return ahead * (self._time_s.mean or 0.0) / self._workers
 
     def short_s(self) -> float:
-        """Service time of a request that is served quickly: one deviation below the mean."""
+        """Returns the service time of a quickly served request, in seconds: one deviation below the mean."""
         return max(0.0, (self._time_s.mean or 0.0) - self._time_s.deviation)
 
 
@@ -57,11 +57,11 @@ class RequestQueue:
 
     Attributes:
         service_time: learned from the requests that were served.
-        served: how many requests workers have received.
+        served: number of requests that workers have received.
 
     Args:
-        capacity: how many requests may wait.
-        workers: how many requests are worked on at the same time.
+        capacity: maximum number of waiting requests.
+        workers: number of requests that are answered at the same time.
     """
 
     def __init__(self, capacity: int, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,10 +78,10 @@ class RequestQueue:
         return len(self._requests)
 
     def offer(self, request: Request) -> tuple[Request, Shed] | None:
-        """Queue `request`.
+        """Queues `request`.
 
         Returns:
-            The request to refuse for it, itself or another, with the reason; None when all may stay.
+            The request to refuse, `request` or another, with the reason; None if all may stay.
         """
         ahead = bisect(self._requests, _turn(request), key=_turn)
         if self._requests or not self._idle:
@@ -101,7 +101,7 @@ class RequestQueue:
         )
 
     async def get(self) -> Request | None:
-        """The next request; None when the queue is closed and empty."""
+        """Waits for the next request and removes it; returns None if the queue is closed and empty."""
         while not self._requests:
             if self._closed:
                 return None
@@ -111,17 +111,17 @@ class RequestQueue:
         return self._requests.pop(0)
 
     def done(self, seconds: float, *, counts: bool = True) -> None:
-        """The worker that got a request is idle again after `seconds`.
+        """Records that the worker of a request is idle again after `seconds`.
 
         Args:
-            counts: whether the service time learns from it; refused requests say nothing about it.
+            counts: whether the service time learns from it; it does not from refused requests.
         """
         self._idle += 1
         if counts:
             self.service_time.observe(seconds)
 
     def too_late(self, request: Request) -> Shed | None:
-        """Why a request that a worker just got should be refused; None when it can still be answered."""
+        """Returns why the request that a worker just got should be refused; None if there is time for it."""
         now = self._clock()
         waited_s, left_s = now - request.arrived_at, request.due_at - now
         if waited_s <= left_s or left_s >= self.service_time.short_s():
@@ -129,14 +129,14 @@ class RequestQueue:
         return _waited(waited_s)
 
     def expired(self) -> list[tuple[Request, Shed]]:
-        """Remove and return the requests whose time is over."""
+        """Removes and returns the requests whose time is over, with the reason."""
         now = self._clock()
         expired = [request for request in self._requests if request.due_at <= now]
         self._requests = [request for request in self._requests if request.due_at > now]
         return [(request, _waited(now - request.arrived_at)) for request in expired]
 
     def close(self) -> None:
-        """Accept no more requests; those that wait are still served."""
+        """Ends the queue: when no request waits any more, `get` returns None."""
         self._closed = True
         self._wake()
 

@@ -1,4 +1,4 @@
-"""A query on its way through the agent, whichever front door it came through."""
+"""A valid query, independent of the protocol that it arrived over."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Request:
     """A valid query that waits for its reply.
 
     Attributes:
-        key: names it in the log, and in the spool where its front door keeps one.
-        reply: sends the reply, exactly one per request; returns when the front door has it safe.
+        key: its name in the log, and in the spool if its front door uses one.
+        reply: sends the reply, exactly one per request; returns when it is queued for sending.
         arrived_at, expires_at: seconds on the monotonic clock.
         reserve_s: seconds before `expires_at` that sending the reply needs.
-        query_id: the id that the sender chose; None when it chose none.
-        correlation: text of the sender's to be returned inside the reply.
+        query_id: the id that the sender chose; None if it chose none.
+        correlation: text from the sender, returned inside the reply.
         resent: an earlier run of the agent may have replied too.
     """
 
@@ -36,11 +36,11 @@ class Request:
 
     @property
     def due_at(self) -> float:
-        """When its answer must be known."""
+        """The time on the monotonic clock when its answer must be known, in seconds."""
         return self.expires_at - self.reserve_s
 
     async def refuse(self, error: InarvlError) -> None:
-        """Reply with an error."""
+        """Replies with an error."""
         await self.reply(
             Refusal.of(error, query_id=self.query_id, resent=self.resent, correlation=self.correlation)
         )
