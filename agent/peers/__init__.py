@@ -1,1 +1,1 @@
-"""The model servers that are known: how they are found, checked and reached."""
+"""The known model servers: finds them, checks them, and estimates the network paths to them."""

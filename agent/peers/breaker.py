@@ -1,8 +1,10 @@
-"""A circuit breaker: keeps calls away from a server that does not answer.
+"""A circuit breaker: stops calls to a server that does not answer.
 
-1. Closed: calls are made. An unreachable server opens it at once, LATE_IN_A_ROW late calls do too.
-2. Open: no calls. Its owner probes the server, less often each time it opens again.
-3. Half open, after a passed probe: a few calls at a time. An answer closes it, anything else opens it again.
+1. Closed: calls are made. A call that cannot reach the server opens it, and so do LATE_IN_A_ROW late calls
+   in a row.
+2. Open: no calls. The registry probes the server, less often each time the breaker opens again.
+3. Half open, after a passed probe: a few calls at a time. An answered call closes it; a late or unreachable
+   one opens it again.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ class Breaker:
     """Counts how calls to one server end.
 
     Attributes:
-        opened: how many times it opened since the last answer.
+        state: closed, open or half open.
+        opened: number of times that it opened since the last answered call.
 
     Args:
-        trials: calls at a time while it is half open.
+        trials: maximum number of calls in flight while it is half open.
     """
 
     def __init__(self, trials: int = TRIALS) -> None:
@@ -33,17 +36,17 @@ class Breaker:
         self._open_calls = 0
 
     def allows(self) -> bool:
-        """Whether a call may be made now."""
+        """Returns whether a call may be made now."""
         return self.state == "closed" or (self.state == "half open" and self._open_calls < self._trials)
 
     def began(self) -> None:
-        """A call has begun."""
+        """Records that a call has begun."""
         self._open_calls += 1
 
     def ended(self, how: Ended) -> bool:
-        """Record how a call ended; returns True if that opened the breaker."""
+        """Records how a call ended; returns whether that opened the breaker."""
         self._open_calls -= 1
-        if how == "dropped":  # by the agent, through no fault of the server
+        if how == "dropped":  # by the agent; says nothing about the server
             return False
         if how == "answered":
             self._late = self.opened = 0
@@ -58,6 +61,6 @@ class Breaker:
         return True
 
     def probed(self) -> None:
-        """The server passed a probe."""
+        """Records that the server passed a probe."""
         if self.state == "open":
             self.state = "half open"

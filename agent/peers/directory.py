@@ -1,4 +1,4 @@
-"""Every model server that is known, on both tiers, with the network path to each."""
+"""Keeps all known model servers of both tiers, with the network path to each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from controller import Tier
 log = logging.getLogger(__name__)
 
 BOARD_MAX_RETRY_S = 3.0
-NAMING_S = 3.0  # within which zeroconf and the broker name the peers that exist already
+NAMING_S = 3.0  # for zeroconf and the broker to name the peers that exist already
 
 
 class ServerDirectory:
@@ -62,19 +62,19 @@ class ServerDirectory:
         self._site = SiteServers(self._registries["local"], self._registries["cloud"])
 
     def registry(self, tier: Tier) -> PeerRegistry:
-        """The servers of one tier."""
+        """Returns the servers of one tier."""
         return self._registries[tier]
 
     def apply(self, settings: Settings) -> None:
-        """Use the servers that the site file names now."""
+        """Applies the servers that the new settings name."""
         self._site.apply(settings)
 
     def receive_record(self, topic: str, payload: bytes) -> None:
-        """Use a peer record from MQTT."""
+        """Adds, updates or withdraws a peer by its record from MQTT."""
         mqtt_records.receive_record(self._registries["cloud"], topic, payload)
 
     def report(self) -> list[dict[str, Any]]:
-        """What is known of each server, for telemetry."""
+        """Returns the state of each server, for telemetry."""
         return [
             {
                 "tier": tier,
@@ -89,7 +89,7 @@ class ServerDirectory:
         ]
 
     async def run(self) -> None:
-        """Check the servers, and listen for new ones, until cancelled."""
+        """Checks the servers, and finds new ones, until cancelled."""
         cloud = self._registries["cloud"]
         async with anyio.create_task_group() as tasks:
             for registry in self._registries.values():

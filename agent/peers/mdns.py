@@ -1,10 +1,9 @@
-"""Peers that announce themselves on the local network by zeroconf (mDNS).
+"""Finds peers that announce themselves on the local network by zeroconf (mDNS).
 
-1. A goodbye packet withdraws a peer at once. An announcement that only expired, as happens where multicast
-   stops
-   working, lets it lapse: a peer that still answers stays.
-2. If a service's details cannot be resolved, they are requested again, less often each time: packets get
-   lost.
+1. A goodbye packet withdraws a peer immediately. An announcement that expires, as happens if multicast stops
+   working, lets the peer lapse: it stays as long as it still answers.
+2. If a service's details cannot be resolved, they are requested again after a growing pause, because packets
+   can be lost.
 3. The number of services that are followed is limited.
 """
 
@@ -41,27 +40,28 @@ Gone = Callable[[str], None]
 async def browse(
     found: Found, gone: Gone, lapsed: Gone | None = None, *, network: AsyncZeroconf | None = None
 ) -> None:
-    """Report every peer that appears, changes or leaves, until cancelled.
+    """Reports every peer that appears, changes or leaves, until cancelled.
 
     Args:
         found: called with the record of a new or changed peer.
         gone: called with the peer's id after a goodbye packet.
-        lapsed: called with the peer's id when its announcement expired; `gone` if left out.
+        lapsed: called with the peer's id when its announcement expired; `gone` if omitted.
+        network: the zeroconf instance, which is closed at the end; created if omitted.
     """
     changes, changed = anyio.create_memory_object_stream[tuple[str, ServiceStateChange]](1024)
 
-    def note(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+    def enqueue(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         try:
             changes.send_nowait((name, state_change))
         except anyio.WouldBlock:
-            log.warning("too many zeroconf announcements at once: dropped that of %s", name[:80])
+            log.warning("too many zeroconf announcements at once: dropped %s", name[:80])
 
     network = network or AsyncZeroconf()
     goodbyes = _Goodbyes()
     network.zeroconf.add_listener(goodbyes, None)
     async with (
         network,
-        AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[note]),
+        AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[enqueue]),
         anyio.create_task_group() as tasks,
     ):
         services = _Services(network, tasks, found, gone)
@@ -73,7 +73,7 @@ async def browse(
 
 
 async def listen(seconds: float) -> dict[str, PeerRecord]:
-    """The peers that announce themselves within `seconds`, by id."""
+    """Returns the peers found within `seconds`, by id."""
     records: dict[str, PeerRecord] = {}
     with anyio.move_on_after(seconds):
         await browse(lambda record: records.update({record.id: record}), lambda _id: None)
@@ -81,7 +81,7 @@ async def listen(seconds: float) -> dict[str, PeerRecord]:
 
 
 class _Services:
-    """The announced services, and the peer behind each."""
+    """Follows the announced services, and the peer of each."""
 
     def __init__(self, network: AsyncZeroconf, tasks: TaskGroup, found: Found, gone: Gone) -> None:
         self._network = network
@@ -92,7 +92,7 @@ class _Services:
         self._resolving: dict[str, anyio.CancelScope] = {}
 
     def follow(self, name: str) -> None:
-        """Resolve a service that is new or has changed, and report its peer."""
+        """Resolves a service that is new or has changed, and reports its peer."""
         if (previous := self._resolving.pop(name, None)) is not None:
             previous.cancel()
         if name not in self._known and len(self._known) + len(self._resolving) >= MAX_FOLLOWED:
@@ -102,7 +102,7 @@ class _Services:
         self._tasks.start_soon(self._resolve, name, scope)
 
     def removed(self, name: str, report: Gone) -> None:
-        """A service is no longer announced."""
+        """Stops following a service; reports its peer if no other service announces that peer."""
         if (scope := self._resolving.pop(name, None)) is not None:
             scope.cancel()
         peer_id = self._known.pop(name, None)
@@ -116,7 +116,7 @@ class _Services:
                 record = await self._resolved(name)
             except BadPeerRecord as error:
                 log.warning("ignoring %s on the local network: %s", name[:80], error)
-        if self._resolving.get(name) is not scope:  # a newer task resolves it, or it is gone
+        if self._resolving.get(name) is not scope:  # a newer task resolves it, or it was removed
             return
         del self._resolving[name]
         if record is None or self._known.get(name) != record.id:
@@ -134,7 +134,7 @@ class _Services:
 
 
 class _Goodbyes(RecordUpdateListener):
-    """Notes which services sent a goodbye: a pointer record with a time to live of zero."""
+    """Records which services sent a goodbye: a pointer record with a time to live of zero."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -145,14 +145,14 @@ class _Goodbyes(RecordUpdateListener):
                 (self._names.discard if record.ttl else self._names.add)(record.alias)
 
     def pop(self, name: str) -> bool:
-        """Whether `name` sent a goodbye, which is then forgotten."""
+        """Returns whether `name` sent a goodbye, and forgets it."""
         goodbye = name in self._names
         self._names.discard(name)
         return goodbye
 
 
 async def _resolve(network: AsyncZeroconf, name: str) -> PeerRecord | None:
-    """The peer behind a service; None when no details can be had.
+    """Returns the peer of a service; None if its details did not arrive in time or lack an address.
 
     Raises:
         BadPeerRecord: the details are invalid.

@@ -1,4 +1,4 @@
-"""Peer records retained on the MQTT broker, for peers that multicast does not reach."""
+"""Reads peer records retained on the MQTT broker, for peers that multicast does not reach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ SOURCE = "mqtt"
 
 
 def receive_record(peers: PeerRegistry, topic: str, payload: bytes) -> None:
-    """Offer the record of a message on `inarvl/peers/<peer>`; an empty payload withdraws the peer."""
+    """Offers the record on `topic`, inarvl/peers/<peer>, to `peers`.
+
+    An empty payload withdraws the peer. An invalid record is logged and ignored.
+    """
     peer_id = topic.removeprefix(f"{TOPIC}/")
     if not payload:
         peers.withdraw(peer_id, source=SOURCE)

@@ -1,15 +1,15 @@
 """Estimates the network path to one server from pings and from every real transfer.
 
-1. Round trip and upload time are smoothed as TCP smooths its round trip (RFC 6298).
-2. A sample is suspicious when it is off by more than JUMP deviations and a quarter of the mean, or late
-   enough to be a TCP retransmission. It is set aside and the path is probed again soon. If the next sample is
-   suspicious too, it replaces the estimate: a changed path is accepted within two probes. If not, the first
-   one was an outlier. An outlier is smoothed in late, unless it was later than expected by at least TCP's
-   minimum retransmission time: then it was a lost segment, which counts as a loss and says nothing about
-   delay.
-3. Time that the server reports as its own is subtracted first and estimated apart, so that a slow server is
-   not mistaken for a slow path. Each is called slow in comparison with its mean over the last hundred
-   samples.
+1. Round-trip time and upload time per kB are smoothed as TCP smooths its round-trip time (RFC 6298).
+2. A sample is suspicious if it differs from the mean by more than JUMP deviations and by more than a quarter
+   of the mean, or if a round trip is long enough to include a TCP retransmission. It is not used yet, and the
+   path is probed again soon. If the next sample is suspicious too, that one replaces the estimate: a changed
+   path is accepted within two probes. If not, the first sample was an outlier.
+3. An outlier is added to the mean after the next sample. But if it exceeds the mean round trip by at least
+   TCP's minimum retransmission time, it is counted as a lost segment and not added to the mean.
+4. The time that the server reports is subtracted first and estimated separately, so that a slow server is not
+   mistaken for a slow path. Path and server are each slow in comparison with their own mean over about the
+   last hundred samples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vlm.client import Ping
 USUAL_GAIN = 1 / 100
 SLOW = 2.0  # times the usual mean
 JUMP = 4.0
-MIN_PROBE_BYTES = 8_192  # with fewer bytes the round trip hides the rate
+MIN_PROBE_BYTES = 8_192  # with fewer bytes the round trip dominates the upload time
 MIN_UPLOAD_SHARE = 0.1  # of a transfer's time; a shorter upload is within the noise of the round trip
 LOSS_GAIN = 1 / 16
 MIN_RETRANSMISSION_MS = 200.0  # of TCP on Linux
@@ -34,28 +34,28 @@ SEGMENTS_OF_A_PING = 2.0
 
 @dataclass
 class _Robust:
-    """A smoothed mean that one outlier does not move.
+    """A smoothed mean that a single outlier does not move.
 
     Attributes:
         usual: mean over about the last hundred samples.
-        suspect: a sample that was far off, until the next one decides about it.
-        max_later: a sample that exceeds the mean by this much is always suspicious.
+        suspect: a suspicious sample, until the next one shows whether it was an outlier.
+        max_excess: a sample that exceeds the mean by this much is always suspicious.
     """
 
     smoothed: Smoothed = field(default_factory=Smoothed)
     usual: float | None = None
     suspect: float | None = None
-    max_later: float = math.inf
+    max_excess: float = math.inf
 
     @property
     def mean(self) -> float | None:
         return self.smoothed.mean
 
     def observe(self, sample: float) -> float | None:
-        """Learn from a sample.
+        """Learns from a sample.
 
         Returns:
-            The sample before it, if this one shows that it was an outlier.
+            The sample before it, if this one shows that the one before was an outlier.
         """
         mean = self.mean
         if mean is None:
@@ -63,11 +63,11 @@ class _Robust:
             self.usual = sample
             return None
         error = sample - mean
-        far = abs(error) > max(JUMP * self.smoothed.deviation, mean / 4) or error >= self.max_later
-        if far and self.suspect is None:
+        suspicious = abs(error) > max(JUMP * self.smoothed.deviation, mean / 4) or error >= self.max_excess
+        if suspicious and self.suspect is None:
             self.suspect = sample
             return None
-        if far:
+        if suspicious:
             self.smoothed.mean, self.smoothed.deviation, self.suspect = sample, sample / 16, None
         else:
             self.smoothed.observe(sample)
@@ -75,7 +75,7 @@ class _Robust:
         return outlier
 
     def update_usual(self) -> None:
-        """Move the usual mean towards the present one."""
+        """Moves the usual mean towards the present one."""
         if self.mean is not None and self.usual is not None:
             self.usual += USUAL_GAIN * (self.mean - self.usual)
 
@@ -86,14 +86,14 @@ class _Robust:
 
 
 class PathEstimator:
-    """The estimate of the path to one server, and of the server's own time.
+    """Estimates the path to one server, and the server's own time.
 
     Args:
-        probed: whether pings measure the round trip; if not, real requests do.
+        probed: whether pings measure the round trip; if not, small requests do.
     """
 
     def __init__(self, *, probed: bool = True) -> None:
-        self._rtt_ms = _Robust(max_later=MIN_RETRANSMISSION_MS)
+        self._rtt_ms = _Robust(max_excess=MIN_RETRANSMISSION_MS)
         self._ms_per_kb = _Robust()
         self._server_ms = _Robust()
         self._loss = 0.0
@@ -106,7 +106,7 @@ class PathEstimator:
 
     @property
     def slow(self) -> Literal["link", "peer", "both"] | None:
-        """Which part needs more than SLOW times its usual time."""
+        """The part that needs more than SLOW times its usual time; None if neither does."""
         link = self._rtt_ms.slow or self._ms_per_kb.slow
         if self._server_ms.slow:
             return "both" if link else "peer"
@@ -114,11 +114,11 @@ class PathEstimator:
 
     @property
     def server_ms(self) -> float | None:
-        """The server's time for a real request, including its queue."""
+        """The server's time for a real request, including its queue, in milliseconds; None if unknown."""
         return self._server_ms.mean
 
     def observe_ping(self, ping: Ping) -> None:
-        """Learn from a probe: of the round trip, or of the rate when it carried enough bytes."""
+        """Learns the round trip from a ping without bytes, or the rate from one with bytes."""
         network_ms = max(0.0, ping.rtt_ms - (ping.server_ms or 0.0))
         if ping.sent_bytes:
             self.observe_transfer(ping.sent_bytes, network_ms)
@@ -127,7 +127,7 @@ class PathEstimator:
         self._observe_round_trip(network_ms)
 
     def observe_transfer(self, sent_bytes: int, network_ms: float, server_ms: float | None = None) -> None:
-        """Learn from a request that carried `sent_bytes` and spent `network_ms` outside the server."""
+        """Learns from a request that carried `sent_bytes` and spent `network_ms` outside the server."""
         if server_ms is not None:
             _observe(self._server_ms, server_ms)
         if sent_bytes < MIN_PROBE_BYTES:
@@ -140,11 +140,11 @@ class PathEstimator:
         _observe(self._ms_per_kb, upload_ms / (sent_bytes / 1e3))
 
     def observe_loss(self, share: float = 1.0) -> None:
-        """Learn from a probe that got no answer, or that lost a `share` of its segments."""
+        """Learns from a probe that got no answer, or that lost a `share` of its segments."""
         self._loss += LOSS_GAIN * share * (1.0 - self._loss)
 
     def state(self) -> LinkState:
-        """The estimate now."""
+        """Returns the present estimate."""
         per_kb = self._ms_per_kb.mean
         return LinkState(
             rtt_ms=self._rtt_ms.mean,
@@ -164,7 +164,7 @@ class PathEstimator:
 
 
 def is_late(network_ms: float, link: LinkState, sent_bytes: int) -> bool:
-    """Whether a request spent far more time outside its server than the estimate predicts."""
+    """Returns whether a request spent far more time outside its server than the estimate predicts."""
     if link.rtt_ms is None:
         return False
     upload_ms = 8e-3 * sent_bytes / link.uplink_mbps if link.uplink_mbps else 0.0
@@ -179,26 +179,26 @@ def _observe(estimate: _Robust, sample: float) -> None:
 
 
 class Paths:
-    """The estimates of all paths in use; `probed` as in PathEstimator."""
+    """Keeps the estimator of every path in use; `probed` as in PathEstimator."""
 
     def __init__(self, *, probed: bool = True) -> None:
         self._probed = probed
         self._estimators: dict[str, PathEstimator] = {}
 
     def to(self, server: str) -> PathEstimator:
-        """The estimator of the path to `server`, a new one for a new server."""
+        """Returns the estimator of the path to `server`, a new one for a new server."""
         return self._estimators.setdefault(server, PathEstimator(probed=self._probed))
 
     def observe(self, server: str, ping: Ping) -> bool:
-        """Learn from a probe of the path to `server`; returns whether another should come soon."""
+        """Learns from a probe of the path to `server`; returns whether another should follow soon."""
         estimator = self.to(server)
         estimator.observe_ping(ping)
         return estimator.unsure
 
     def lost(self, server: str) -> None:
-        """Learn from a probe of the path to `server` that got no answer in time."""
+        """Learns from a probe of the path to `server` that got no answer in time."""
         self.to(server).observe_loss()
 
     def forget(self, server: str) -> None:
-        """Drop the estimate of a path that no longer exists."""
+        """Removes the estimate of a path that no longer exists."""
         self._estimators.pop(server, None)

@@ -1,18 +1,18 @@
-"""The known peers, and which of them are healthy.
+"""Keeps the known peers, and checks which of them are healthy.
 
-1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it. One whose announcement
+1. A peer is known as long as one source (zeroconf, MQTT, the site file) names it. A peer whose announcement
    expired is dropped only after it has also failed LAST_TRIES checks in a row.
-2. A known peer is checked regularly: whether it is ready, and which models it serves. One that passes is
+2. A check of an unhealthy peer asks whether it is ready, and which models it serves. A peer that passes is
    healthy.
-3. A failed check makes a peer unhealthy at once; failed calls do when its breaker opens. It is then checked
-   again after a jittered delay that doubles with each failure. After a passed check the breaker lets a few
-   calls through, after an answered call all.
+3. A failed check makes a peer unhealthy. So do failed calls that open its breaker. It is then checked again
+   after a jittered delay that doubles with each failure. After a passed check the breaker allows a few calls,
+   and after an answered call all.
 4. The number of known peers is limited: announcements from the network must not fill the memory.
-5. A check of a healthy peer pings it, and from time to time uploads some bytes, to measure the path. If the
-   estimate is unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary
-   check. On a metered link a healthy peer is not probed.
-6. The registry is settled when every known peer has been checked once, and `naming_s` have passed since the
-   start, in which the sources name their peers.
+5. A check also pings the peer, and at intervals uploads some bytes, to measure the path. If the estimate is
+   unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary check. On a
+   metered link there are no pings or uploads, and a healthy peer is not checked.
+6. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+   since the start, in which the sources name their peers.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class CheckSchedule:
     Attributes:
         check_s: seconds between checks of a healthy peer.
         first_retry_s, max_retry_s: seconds between checks of an unhealthy peer, at first and at most.
-        checks_per_upload: checks from one upload to the next.
+        checks_per_upload: number of checks from one upload to the next.
         upload_bytes: size of an upload, 0 for none.
-        metered: healthy peers are not probed.
-        trials: calls at a time to a peer whose breaker is half open.
+        metered: whether the link is metered: no pings or uploads, and healthy peers are not checked.
+        trials: maximum number of calls in flight to a peer whose breaker is half open.
         naming_s: seconds after the start in which the sources name the peers that exist already.
     """
 
@@ -66,7 +66,17 @@ class CheckSchedule:
 
 @dataclass
 class Peer:
-    """A known peer, with the client that calls it and the models that it reported."""
+    """A known peer.
+
+    Attributes:
+        sources: the sources that name it now; empty after its announcement expired.
+        cards: the models that it reported.
+        healthy: whether it passed its last check and its breaker has not opened since.
+        checked: whether it has been checked at least once.
+        failures: failed checks in a row, or openings of its breaker if more; each doubles the delay.
+        confirmations: probes since the last ordinary check that were made early.
+        wake: set to check it before the next check is due.
+    """
 
     record: PeerRecord
     client: VlmClient
@@ -82,10 +92,10 @@ class Peer:
 
 
 class PeerRegistry:
-    """Knows the peers of one tier and keeps checking them.
+    """Keeps the peers of one tier, and checks them.
 
     Args:
-        observe: called with the peer's id and each ping; returns whether another should come soon.
+        observe: called with the peer's id and each ping; returns whether another should follow soon.
         lost: called with the peer's id when a ping got no answer in time.
         changed: called with the peer's id and its new state (found, healthy, unhealthy, gone).
         keys: API keys by peer id, for peers of the site file only.
@@ -97,7 +107,7 @@ class PeerRegistry:
         rng: np.random.Generator,
         observe: Callable[[str, Ping], bool] = lambda _id, _ping: False,
         lost: Callable[[str], None] = lambda _id: None,
-        changed: Callable[[str, str], None] = lambda _id, _word: None,
+        changed: Callable[[str, str], None] = lambda _id, _state: None,
         keys: Mapping[str, str] | None = None,
         schedule: CheckSchedule | None = None,
     ) -> None:
@@ -113,25 +123,25 @@ class PeerRegistry:
         self._settled = False
 
     def known(self) -> tuple[Peer, ...]:
-        """Every peer that some source names."""
+        """Returns the known peers, healthy or not."""
         return tuple(self._known.values())
 
     def get(self, peer_id: str) -> Peer | None:
-        """The known peer with that id."""
+        """Returns the known peer with that id; None if there is none."""
         return self._known.get(peer_id)
 
     def healthy(self) -> tuple[Peer, ...]:
-        """The peers that can be asked now."""
+        """Returns the peers that can be asked now."""
         return tuple(peer for peer in self._known.values() if peer.healthy and peer.breaker.allows())
 
     def settled(self) -> bool:
-        """Whether it is known who can be asked: not just after the start, and from then on always."""
+        """Returns whether the peers that can be asked are known; does not become false again."""
         if not self._settled and self._named_at <= anyio.current_time():
             self._settled = all(peer.checked for peer in self._known.values())
         return self._settled
 
     def offer(self, record: PeerRecord, *, source: str) -> None:
-        """`source` names a peer; a record with another url replaces the known one."""
+        """Adds a peer that `source` names; a record with another URL replaces the known peer."""
         known = self._known.get(record.id)
         if known is not None and known.record.url == record.url:
             known.sources.add(source)
@@ -149,7 +159,7 @@ class PeerRegistry:
             self._tasks.start_soon(self._watch, peer)
 
     def withdraw(self, peer_id: str, *, source: str) -> None:
-        """`source` no longer names the peer; it is dropped when no other source does."""
+        """Records that `source` no longer names the peer; drops it if no other source does."""
         peer = self._known.get(peer_id)
         if peer is None:
             return
@@ -158,19 +168,19 @@ class PeerRegistry:
             self._drop(peer)
 
     def lapse(self, peer_id: str, *, source: str) -> None:
-        """The announcement by `source` expired; the peer stays while it answers."""
+        """Records that the announcement by `source` expired; the peer stays while it answers."""
         peer = self._known.get(peer_id)
         if peer is not None:
             peer.sources.discard(source)
             self._drop_if_lapsed(peer)
 
     def began(self, peer_id: str) -> None:
-        """A call to the peer has begun."""
+        """Records that a call to the peer has begun."""
         if (peer := self._known.get(peer_id)) is not None:
             peer.breaker.began()
 
     def ended(self, peer_id: str, how: Ended) -> None:
-        """A call to the peer has ended; if its breaker opens, the next calls wait for a passed check."""
+        """Records how a call ended; if that opens the breaker, the peer is unhealthy until a passed check."""
         peer = self._known.get(peer_id)
         if peer is None:
             return
@@ -182,14 +192,14 @@ class PeerRegistry:
             self.probe_soon(peer_id)
 
     def probe_soon(self, peer_id: str) -> None:
-        """Probe the path to the peer before the next check: a real call was far from the estimate."""
+        """Probes the path before the next check is due, because a real call was far from the estimate."""
         peer = self._known.get(peer_id)
         if peer is not None and peer.healthy and peer.confirmations < CONFIRMATIONS:
             peer.confirmations += 1
             peer.wake.set()
 
     async def run(self) -> None:
-        """Check peers until cancelled."""
+        """Checks peers until cancelled."""
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
@@ -236,7 +246,7 @@ class PeerRegistry:
                 await peer.client.aclose()
 
     async def _check(self, peer: Peer, *, upload: bool) -> bool:
-        """Check and probe a peer; returns whether the path should be probed again soon."""
+        """Checks and probes a peer; returns whether the path should be probed again soon."""
         unsure = False
         try:
             if not peer.healthy:

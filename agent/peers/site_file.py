@@ -1,4 +1,4 @@
-"""The servers that the site file names."""
+"""Registers the servers that the site file names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SiteServers:
         self._applied: Settings | None = None
 
     def apply(self, settings: Settings) -> None:
-        """Offer the servers that are named, and withdraw those that no longer are or that changed."""
+        """Offers the servers in `settings`, and withdraws those that were removed or changed."""
         before = self._applied
         if before is not None:
             if before.local != settings.local and before.local is not None:
@@ -35,5 +35,5 @@ class SiteServers:
 
 
 def site_records(settings: Settings) -> dict[str, PeerRecord]:
-    """The cloud peers of the site file, by id."""
+    """Returns the cloud peers in the site file, by id."""
     return {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}
