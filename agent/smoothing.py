@@ -1,4 +1,4 @@
-"""A smoothed mean with its mean deviation, as TCP estimates its round trip (RFC 6298, section 2)."""
+"""A smoothed mean and mean deviation, as TCP estimates its round-trip time (RFC 6298, section 2)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Smoothed:
     """Exponentially weighted mean and mean absolute deviation, in the unit of the samples.
 
     Attributes:
-        mean: None before the first sample, unless it was given.
-        deviation: mean absolute deviation from the mean.
-        gain, deviation_gain: weight of each new sample.
-        first_deviation: deviation after the first sample, as a share of it.
+        mean: the smoothed mean; None before the first sample, unless an initial value is given.
+        deviation: the smoothed absolute deviation from the mean.
+        gain, deviation_gain: weight of each new sample in the mean and in the deviation, 0 to 1.
+        first_deviation: deviation after the first sample, as a fraction of that sample.
     """
 
     mean: float | None = None
@@ -25,7 +25,7 @@ class Smoothed:
     first_deviation: float = 0.5
 
     def observe(self, sample: float) -> None:
-        """Move the mean and the deviation towards a sample; the first one becomes the mean."""
+        """Moves the mean and the deviation towards `sample`; the first sample becomes the mean."""
         if self.mean is None:
             self.mean, self.deviation = sample, self.first_deviation * sample
             return

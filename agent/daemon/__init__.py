@@ -1,1 +1,1 @@
-"""The running agent: its parts put together, its start, its loops and its stop."""
+"""The running agent: connects its parts, and runs its start, loops and stop."""

@@ -1,11 +1,12 @@
 """The agent as a whole: its parts, its start and its stop.
 
-1. Start: open the spool, restore what was learned, connect, and resume what an earlier run left unfinished.
-2. Run: the MQTT door, the workers and the outbox, with sensing, servers, telemetry and saves beside them.
-   SIGHUP reads the site file again.
-3. Stop (SIGTERM or SIGINT): receive no more queries, finish the received ones within DRAIN_S, save, go
-offline. An expected error is handled inside its loop. Any other ends the process, and systemd starts it
-again.
+1. Start: restore the learned state and the mode, open the spool, connect, and resume the unfinished queries
+   and replies of an earlier run.
+2. Run: receive, answer and reply; read sensors, check servers, publish telemetry and save, all at the same
+   time. SIGHUP reads the site file again.
+3. Stop (SIGTERM or SIGINT): receive no more queries, finish the received ones within DRAIN_S, save, and
+   publish "offline".
+4. An expected error is handled inside its loop. Any other ends the process, and systemd starts it again.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ from inarvl import systemd
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
-OPEN_PER_QUERY = 2  # open spool entries per query that may wait: unacknowledged replies are open too
+OPEN_PER_QUERY = 2  # spool entries per query that may wait: undelivered replies need entries too
 
 
 class Daemon:
     """One run of the agent; nothing starts before `run`.
 
     Args:
-        reread: reads the settings again; called on SIGHUP.
+        reread: returns the settings, read again; called on SIGHUP.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT.
+        """Runs until SIGTERM or SIGINT.
 
         Raises:
             SpoolFailed: the state directory cannot be used.

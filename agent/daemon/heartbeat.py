@@ -1,4 +1,4 @@
-"""What the agent does at regular intervals."""
+"""Actions at regular intervals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ KEEP_KEYS = 10_000
 
 
 async def repeat(every_s: float, action: Callable[[], None]) -> None:
-    """Call `action` at this interval until cancelled."""
+    """Calls `action` every `every_s` seconds until cancelled."""
     while True:
         await anyio.sleep(every_s)
         action()
 
 
 async def prune(spool: Spool) -> None:
-    """Delete the keys of replies delivered over KEEP_MS ago, except the newest KEEP_KEYS, at intervals."""
+    """Deletes every PRUNE_S the keys of replies delivered over KEEP_MS ago, except the newest KEEP_KEYS."""
     while True:
         try:
             await spool.prune(int(time.time() * 1e3) - KEEP_MS, keep=KEEP_KEYS)

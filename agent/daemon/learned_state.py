@@ -1,7 +1,7 @@
-"""What the controller has learned, kept across restarts.
+"""Keeps the learned state of the controller across restarts.
 
-1. A start begins with the profile's warm start, which knows the models, then restores the last save of this
-   board.
+1. At the start, the controller begins with the profile's warm start, which has estimates for its models.
+   Then the last saved state of this board is restored.
 2. The state is saved at regular intervals and at the stop.
 """
 
@@ -31,7 +31,7 @@ class LearnedState:
         self._events = events
 
     def restore(self, warm_start: Path | None) -> None:
-        """Begin with `warm_start`, if given, then restore the last save; report what cannot be used."""
+        """Begins with `warm_start`, if given, then restores the last saved state; reports unusable files."""
         if warm_start is not None:
             try:
                 self._controller.begin(read_warm_start(warm_start))
@@ -42,7 +42,7 @@ class LearnedState:
             self._events.error("learned_damaged", message)
 
     async def save(self) -> None:
-        """Save now; a disk that cannot store it is reported in the log."""
+        """Saves the state now; a failure is logged."""
         snapshot = self._controller.snapshot()
         try:
             await to_thread.run_sync(self._store.save, snapshot)
@@ -50,7 +50,7 @@ class LearnedState:
             log.error("%s", error)
 
     async def save_every(self, seconds: float) -> None:
-        """Save at this interval until cancelled."""
+        """Saves the state every `seconds` until cancelled."""
         while True:
             await anyio.sleep(seconds)
             await self.save()

@@ -1,6 +1,7 @@
 """The mode: whether the board, the cloud or both may answer.
 
-It is kept on disk: if a site tells its agent to send no image away, a restart must not undo that.
+It is stored on disk: if the mode is set to `local`, so that no image leaves the board, a restart must not
+change that.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class BadMode(InarvlError):
-    """A word that names no mode."""
+    """A message names a mode that does not exist."""
 
     code = "bad_mode"
 
 
 class ModeSwitch:
-    """Sets the mode of an `Answering`, and publishes it."""
+    """Sets, stores and publishes the mode of an `Answering`."""
 
     def __init__(
         self, answering: Answering, store: Store, mqtt: MqttConnection, topics: Topics, events: Events
@@ -42,7 +43,7 @@ class ModeSwitch:
         self._saving = anyio.Lock()
 
     def restore(self) -> None:
-        """Set the mode of the last run; report damaged files."""
+        """Sets the mode of the last run; reports damaged files."""
 
         def accept(content: dict[str, Any]) -> None:
             self._answering.mode = _mode(str(content["mode"]))
@@ -52,11 +53,11 @@ class ModeSwitch:
             self._events.error("mode_damaged", message)
 
     def publish(self) -> None:
-        """Publish the mode, retained."""
+        """Publishes the mode, retained."""
         self._mqtt.post(self._topics.mode_state, self._answering.mode, retain=True)
 
     async def receive(self, payload: bytes) -> None:
-        """Set the mode that a message names, at once; returns when it is on disk, or cannot be."""
+        """Sets the mode that `payload` names, then stores it; reports an unknown mode or a failed write."""
         try:
             self._answering.mode = _mode(payload.decode(errors="replace").strip())
         except BadMode as error:

@@ -15,13 +15,17 @@ LIVE_INTAKE = {"max_payload_bytes", "default_deadline_ms", "max_tokens"}
 
 
 def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, str]:
-    """Read the site file again.
+    """Reads the site file again.
 
-    A file that cannot be used changes nothing. Settings that cannot change while the agent runs are named,
-    and stay as they are until the next start.
+    An invalid file changes nothing. Settings that cannot change while the agent runs keep their values until
+    the next start; the summary names them.
+
+    Args:
+        current: the settings in use.
+        read: returns the settings, read from the site file.
 
     Returns:
-        The settings to use from now on, and in words what changed.
+        The settings to use from now on, and a summary of what changed.
     """
     try:
         new = read()

@@ -1,7 +1,7 @@
 """Routes incoming MQTT messages by topic.
 
-Queries are received in parallel, so that they share the spool's commits. Their number is limited by the
-broker's receive maximum for QoS 1, and by MAX_PARALLEL for the rest.
+Queries are received in parallel, so that they share the spool's commits. At most MAX_PARALLEL are received at
+the same time; queries with QoS 1 are also limited by the receive maximum.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_PARALLEL = 64
 
 
 class Router:
-    """Gives each message to the part that its topic is for."""
+    """Passes each message to the part that handles its topic."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Router:
         self._servers = servers
 
     async def run(self) -> None:
-        """Route messages until cancelled."""
-        room = anyio.Semaphore(MAX_PARALLEL)
+        """Routes messages until cancelled."""
+        receiving = anyio.Semaphore(MAX_PARALLEL)
 
         async def receive_query(message: Message) -> None:
             try:
                 await self._door.receive(message)
             finally:
-                room.release()
+                receiving.release()
 
         async def receive_mode(message: Message) -> None:
             await self._mode.receive(message.payload)
@@ -57,7 +57,7 @@ class Router:
         async with anyio.create_task_group() as tasks:
             async for message in self._mqtt.messages():
                 if message.topic == self._topics.query:
-                    await room.acquire()
+                    await receiving.acquire()
                     tasks.start_soon(receive_query, message)
                 elif message.topic == self._topics.mode_set:
                     tasks.start_soon(receive_mode, message)

@@ -1,11 +1,11 @@
-"""Feeds systemd's watchdog while the agent makes progress, not merely while a timer fires.
+"""Notifies systemd's watchdog while the agent makes progress, not merely while a timer fires.
 
-The agent makes progress if, between one check and the next,
-1. its event loop runs (or there would be no check);
-2. the spool's thread answers through the database;
+The agent makes progress if
+1. its event loop runs, without which there is no check;
+2. the spool's thread answers a check of the database;
 3. the MQTT client's thread is alive;
-4. no worker has spent more than STUCK_S on one query;
-5. a query left the queue, if any waited all the time.
+4. no worker has spent STUCK_S or longer on one query;
+5. the queue was empty, or a query left it, within the last STUCK_S.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Watchdog:
         self._served, self._moved_at = 0, clock()
 
     async def run(self, summary: Callable[[], str]) -> None:
-        """Check until cancelled; `summary` becomes the status that systemd shows."""
+        """Checks until cancelled; `summary` returns the status that systemd shows."""
         interval_s = systemd.watchdog_interval_s() or CHECK_S
         while True:
             stuck = await self.stuck(interval_s)
@@ -60,7 +60,11 @@ class Watchdog:
             await anyio.sleep(interval_s)
 
     async def stuck(self, patience_s: float) -> str | None:
-        """What makes no progress, in words; None when everything does."""
+        """Returns a text about what makes no progress; None if everything does.
+
+        Args:
+            patience_s: time for the spool's thread to answer.
+        """
         with anyio.move_on_after(patience_s) as checked:
             try:
                 await self._spool.check()

@@ -1,1 +1,1 @@
-"""What the agent publishes about itself: telemetry, decision records, events, metrics."""
+"""Publishes telemetry, decision records and events, and serves metrics."""

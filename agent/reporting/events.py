@@ -1,4 +1,4 @@
-"""Events: what happens to the agent, published as it happens."""
+"""Publishes events: changes in the agent and its surroundings, when they happen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_UNPUBLISHED = 32
 
 
 class Events:
-    """Publishes events; without a connection, the newest MAX_UNPUBLISHED wait for the next one."""
+    """Publishes events; without a connection, the newest MAX_UNPUBLISHED wait for the next connection."""
 
     def __init__(self, mqtt: MqttConnection, topic: str) -> None:
         self._mqtt = mqtt
@@ -18,15 +18,15 @@ class Events:
         self._unpublished: deque[dict[str, str]] = deque(maxlen=MAX_UNPUBLISHED)
 
     def publish(self, event: str, **details: str) -> None:
-        """Publish an event by its name."""
+        """Publishes the event `event`."""
         self._unpublished.append({"event": event, **details})
         self.catch_up()
 
     def error(self, code: str, message: str) -> None:
-        """Publish that something went wrong, and what to do."""
+        """Publishes an error; `message` says what to do."""
         self.publish("error", code=code, message=message)
 
     def catch_up(self) -> None:
-        """Publish the events that wait, if there is a connection."""
+        """Publishes the waiting events, if there is a connection."""
         while self._unpublished and self._mqtt.connected.is_set():
             self._mqtt.post(self._topic, self._unpublished.popleft())

@@ -1,4 +1,4 @@
-"""Publishes what the agent knows of itself."""
+"""Publishes the agent's state and its decisions."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Reporter:
         self._metrics = Metrics(sensing, servers.report, controller.status)
 
     def publish_telemetry(self) -> None:
-        """Publish everything that is known now, retained."""
+        """Publishes the present state, retained."""
         content = telemetry(
             self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
         )
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(self, request: Request, answered: Answered) -> None:
-        """Publish the record of one answer."""
+        """Publishes the record of one answer."""
         self._mqtt.post(self._topics.decision, decision_record(request, answered))
 
     async def serve_metrics(self, address: tuple[str, int] | None) -> None:
-        """Serve `GET /metrics` at a host and port until cancelled; None serves nothing.
+        """Serves `GET /metrics` at a host and port until cancelled; does nothing if `address` is None.
 
         Raises:
             ExporterFailed: the address cannot be used.

@@ -1,4 +1,4 @@
-"""The contents of telemetry messages and decision records."""
+"""Composes telemetry messages and decision records."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ATTEMPT_FIELDS = ("latency_ms", "compute_ms", "queue_ms", "energy_j", "failure")
 def telemetry(
     sensing: Sensing, servers: ServerDirectory, controller: Controller, mode: str, metrics: Metrics
 ) -> dict[str, Any]:
-    """Readings, servers, links and the controller's status, as one JSON object.
+    """Returns the readings, servers, links and the controller's status as one JSON object.
 
-    `device` has the readings that the controller gets, `readings` all of them with source and age, and
-    `metrics` the same figures under their Prometheus names.
+    `device` has the readings that the controller uses, `readings` has all of them with source and age, and
+    `metrics` has the values under their Prometheus names.
     """
     return {
         "time": time.time(),
@@ -44,7 +44,7 @@ def telemetry(
 
 
 def decision_record(request: Request, answered: Answered) -> dict[str, Any]:
-    """Everything that led to an answer, and everything that ran for it."""
+    """Returns a JSON object with the decision behind an answer and every attempt."""
     decision = answered.decision
     return {
         "decision_id": decision.id,
