@@ -1,12 +1,13 @@
-"""The daemon on the board: it takes questions over MQTT, decides who answers, and replies.
+"""The daemon on the board: receives questions over MQTT, decides which model answers, and replies.
 
-The way of a question through the rooms: `messages` (what is on the wire), `intake` with `spool` (received, on
-disk, queued), `answering` (asked and learned from) with `peers` (the model servers) and `sensing` (the
-board's readings), `reporting` (published). `daemon` puts them together, `config` and `profile` are the two
-YAML files it is built from.
-Beside it: `client` (talks to a running agent), `doctor`, `calibration` (`inarvl profile new`) and `cli`.
+A question passes through these packages: `messages` (MQTT and its message formats), `intake` with `spool`
+(receives, stores and queues queries), `answering` (asks models and learns) with `peers` (the model servers)
+and `sensing` (the board's readings), and `reporting` (publishes decisions). `daemon` runs them all. `config`
+reads the site file and `profile` the hardware profile.
+The others are `client` (talks to a running agent), `doctor`, `calibration` (`inarvl profile new`), `cli` and
+`smoothing`.
 
-This module hands out what another Python program needs to exchange messages with an agent.
+This module exports the messages that another Python program needs to talk to an agent.
 """
 
 from agent.messages.query import BadQuery, Query

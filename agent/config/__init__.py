@@ -1,1 +1,1 @@
-"""The site file, and YAML files that are checked against a schema."""
+"""Reads the site file, and other YAML files, and checks them against a schema."""

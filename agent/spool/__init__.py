@@ -1,1 +1,1 @@
-"""The spool: stores queries and replies on disk, so that none is lost in a crash or power cut."""
+"""The spool: stores queries and replies on disk, so that none is lost in a crash or power failure."""
