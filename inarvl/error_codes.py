@@ -1,4 +1,4 @@
-"""Every error code of the product, with its meaning: a new one is added here.
+"""Lists every error code of the product with its meaning; new codes are added here.
 
 `python -m inarvl.error_codes` prints docs/error-codes.md; a test compares both with the code.
 """
@@ -79,7 +79,7 @@ ERROR_CODES: Final = (
 
 
 def as_markdown() -> str:
-    """The page docs/error-codes.md."""
+    """Returns the text of docs/error-codes.md."""
     lines = [
         "# Error codes",
         "",
@@ -93,4 +93,4 @@ def as_markdown() -> str:
 
 
 if __name__ == "__main__":
-    print(as_markdown(), end="")  # noqa: T201 # this is what the command is for
+    print(as_markdown(), end="")  # noqa: T201 # the purpose of this command
