@@ -44,7 +44,7 @@ ERROR_CODES: Final = (
     ErrorCode("no_arm", "No model can or may answer now; the message has the reason for each.", ("reply",)),
     ErrorCode("unanswered", "Every model was asked and failed.", ("reply",)),
     ErrorCode("spool_failed", "The device's disk cannot store the query.", ("reply",)),
-    ErrorCode("internal", "A fault of the agent or the server itself; its log has more.", ("reply", "http")),
+    ErrorCode("internal", "A fault of the agent or the server itself; see its log.", ("reply", "http")),
     ErrorCode("bad_mode", "A message on `mode/set` names no mode.", ("event",)),
     ErrorCode("store_failed", "The disk cannot store the mode.", ("event",)),
     ErrorCode("spool_damaged", "The spool's file was damaged and has been replaced.", ("event",)),
@@ -67,7 +67,7 @@ ERROR_CODES: Final = (
     ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
     ErrorCode("exporter_failed", "The address for metrics cannot be used.", ("message",)),
     ErrorCode("publish_refused", "The broker rejected a message.", ("message",)),
-    ErrorCode("bad_reply", "A message is no reply of an agent.", ("message",)),
+    ErrorCode("bad_reply", "A message is not a reply of an agent.", ("message",)),
     ErrorCode("bad_snapshot", "Saved state has another version or is damaged.", ("message",)),
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
@@ -83,7 +83,7 @@ def as_markdown() -> str:
     lines = [
         "# Error codes",
         "",
-        "Codes are stable; messages are for people and may change. Each message says what to do.",
+        "Codes are stable; messages may change. Each message says what to do.",
         "Written by `python -m inarvl.error_codes`.",
     ]
     for seen, where in SEEN.items():

@@ -43,4 +43,4 @@ def test_an_invalid_file_changes_nothing() -> None:
 
 @pytest.mark.parametrize("same", [settings()])
 def test_a_file_without_changes_is_reported(same: Settings) -> None:
-    assert reload(settings(), lambda: same) == (same, "no setting that can change now has changed")
+    assert reload(settings(), lambda: same) == (same, "no setting changed that applies without a restart")
