@@ -44,7 +44,9 @@ def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, s
     applied = sorted(changed & LIVE) + sorted(f"intake.{name}" for name in intake & LIVE_INTAKE)
     live_intake = current.intake.model_copy(update={name: getattr(new.intake, name) for name in LIVE_INTAKE})
     update = {name: getattr(new, name) for name in LIVE} | {"intake": live_intake}
-    summary = f"applied {', '.join(applied)}" if applied else "no setting changed that applies without a restart"
+    summary = (
+        f"applied {', '.join(applied)}" if applied else "no setting changed that applies without a restart"
+    )
     if at_restart:
         summary += f"; restart for {', '.join(at_restart)}"
         log.warning("changes in the site file that need a restart: %s", ", ".join(at_restart))
