@@ -19,12 +19,12 @@ from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from inarvl.errors import InarvlError
-from lab.demo.board import Board
-from lab.demo.broker import broker, free_port
+from lab.demo.answer_table import Board
 from lab.demo.camera import Camera
-from lab.rig.service import Service
-from lab.rig.wan.relay import Path as Way
-from lab.rig.wan.relay import Wan
+from lab.rig.broker import broker, free_port
+from lab.rig.service_process import Service
+from lab.rig.wan_emulator import Path as Way
+from lab.rig.wan_emulator import Wan
 
 DEVICE = "demo"
 EDGES = ("bundled:inarvl-edge-swift", "bundled:inarvl-edge-reader")

@@ -12,15 +12,15 @@ import typer
 from rich.progress import track
 
 from inarvl import logs
-from lab.training.card import Trained, write_card
-from lab.training.compute import flops
 from lab.training.curves import draw_curves
 from lab.training.dataset import TRAIN, render_split
+from lab.training.decoder_trainer import Reasoning
 from lab.training.evaluate import grade
 from lab.training.export import export as write_checkpoint
-from lab.training.reasoning import Reasoning
+from lab.training.flops import flops
+from lab.training.model_card import Trained, write_card
 from lab.training.recipes import RECIPES
-from lab.training.seeing import Seeing
+from lab.training.vlm_trainer import Seeing
 from vlm.checkpoint import Quantization
 
 CHUNK = 500

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lab.training.model import build_processor
-from lab.training.run import Run
+from lab.training.trainer import Run
 
 
 def export(run: Run, folder: Path) -> None:

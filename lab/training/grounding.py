@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lab.scenes.question import STEPS, Question
 from lab.scenes.scene import COLOURS, GRID, SHAPES, Scene, Thing
-from lab.training.symbols import spread
+from lab.training.scene_embedding import spread
 
 CELLS = GRID * GRID
 WEIGHT = 4.0

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab.rig.load.site import mosquitto
+from lab.rig.deployment import mosquitto
 
 SECONDS = float(os.environ.get("INARVL_SOAK_S", "20"))
 TELLING_S = 450.0  # in which it asks enough to tell whether the agent grows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from lab.rig.faults.scene import Scene
+from lab.rig.faults.injector import Scene
 
 SILENCE_S = 150.0  # over the two minutes that an announced address lives
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from inarvl.terminal import explained
 from lab.errors import BenchError
 from lab.rig.faults.catalogue import Fault, catalogue
-from lab.rig.faults.harness import Account, try_fault
+from lab.rig.faults.runner import Account, try_fault
 
 NOTE = (
     "Real broker and agent; the link is emulated (two TUN devices), model servers are paced stand-ins except "

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from inarvl.terminal import explained
-from lab.rig.load import run
-from lab.rig.load.caller import Sent, Shape
-from lab.rig.load.growth import Growth
+from lab.rig.deployment import Pacing, Site
+from lab.rig.load import load_tests as run
+from lab.rig.load.generator import Sent, Shape
 from lab.rig.load.plot import plot_soak
-from lab.rig.load.site import Pacing, Site
-from lab.rig.load.tally import Tally
+from lab.rig.load.resource_growth import Growth
+from lab.rig.load.statistics import Tally
 
 NOTE = "Model servers are paced stand-ins: what is measured is the agent, broker and spool, not a model."
 EdgeMs = Annotated[float, typer.Option(min=1, help="Median answer time of the board's stand-in.")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.rig.load.growth import Growth
+from lab.rig.load.resource_growth import Growth
 from soaking import OVER_S, SECONDS, TELLING_S, Soaking
 
 MOST_KB = 0.6  # an answer; of the agent -0.1 to 0.3 were told, where 1.0 leaked it would be as much more

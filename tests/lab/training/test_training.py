@@ -11,16 +11,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="the vlm extra is not installed")
 
 from lab.scenes.question import TYPES, ask  # noqa: E402
+from lab.training.cell_classifier import FACETS, needed, truth  # noqa: E402
 from lab.training.dataset import TRAIN, render_split, scene  # noqa: E402
+from lab.training.decoder_trainer import Reasoning  # noqa: E402
 from lab.training.evaluate import accuracy, chance, grade, held_out  # noqa: E402
 from lab.training.export import export  # noqa: E402
-from lab.training.grid import FACETS, needed, truth  # noqa: E402
 from lab.training.grounding import evidence  # noqa: E402
 from lab.training.model import ANSWER, END, build_tokenizer  # noqa: E402
 from lab.training.packing import IGNORED, pack  # noqa: E402
-from lab.training.reasoning import Reasoning  # noqa: E402
 from lab.training.recipes import Recipe  # noqa: E402
-from lab.training.seeing import Seeing  # noqa: E402
+from lab.training.vlm_trainer import Seeing  # noqa: E402
 
 TINY = Recipe(
     "tiny", (16, 32), patch=4, width=64, tower_layers=1, decoder_layers=2, batch=8, rate=3e-3, fine=(1.0, 1.0)

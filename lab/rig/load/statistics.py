@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lab.rig.load.caller import Sent
+from lab.rig.load.generator import Sent
 
 
 @dataclass

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lab.scenes.question import TYPES
 from lab.scenes.scene import Scene
+from lab.training.cell_classifier import truth
 from lab.training.dataset import TRAIN, scene
-from lab.training.grid import truth
 from lab.training.recipes import Recipe
-from lab.training.run import Look, Run
-from lab.training.symbols import Symbols, spread
+from lab.training.scene_embedding import Symbols, spread
+from lab.training.trainer import Look, Run
 
 FIRST = ("existence", "colour", "shape")
 FIRST_SHARE = 0.12

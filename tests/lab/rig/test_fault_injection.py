@@ -9,10 +9,10 @@ import os
 
 import pytest
 
+from lab.rig.deployment import mosquitto
 from lab.rig.faults.catalogue import Fault, agent_killed, outage
-from lab.rig.faults.harness import try_fault
-from lab.rig.faults.network import why_not
-from lab.rig.load.site import mosquitto
+from lab.rig.faults.network_namespace import why_not
+from lab.rig.faults.runner import try_fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 KILLS = int(os.environ.get("INARVL_KILLS", "3"))

@@ -64,7 +64,7 @@ def emulated_link(seed: int) -> Iterator[Link]:
     here, board = (f"{NETWORK}.{1 + os.getpid() % 254}.{end}" for end in (1, 2))
     _ip("netns", "add", namespace)
     wire = subprocess.Popen(
-        [sys.executable, "-m", "lab.rig.faults.wire", near, far, f"{seed}"],
+        [sys.executable, "-m", "lab.rig.faults.link_emulator", near, far, f"{seed}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from lab.scenes.scene import COLOURS, GRID, TEXTURES
-from lab.training.grid import CHARACTERS, FACETS, KINDS, LONGEST_PLATE
+from lab.training.cell_classifier import CHARACTERS, FACETS, KINDS, LONGEST_PLATE
 from lab.training.model import WORD_STD
 
 OWN_STD = 0.3 * WORD_STD

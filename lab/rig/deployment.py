@@ -17,7 +17,7 @@ import yaml
 
 from agent.messages.topics import Topics
 from lab.errors import BenchError
-from lab.rig.service import Service
+from lab.rig.service_process import Service
 
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)
@@ -206,4 +206,5 @@ class Site:
 
 
 def _standin(model: str, listen: str) -> list[str]:
-    return [sys.executable, "-m", "lab.rig.load.standin", "--model", f"stand-in-{model}", "--listen", listen]
+    program = [sys.executable, "-m", "lab.rig.mock_model_server"]
+    return [*program, "--model", f"stand-in-{model}", "--listen", listen]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lab.errors import BenchError
-from lab.rig.load.growth import FILLING, LEAST_ANSWERS, Growth
-from lab.rig.load.watch import COLUMNS
+from lab.rig.load.resource_growth import FILLING, LEAST_ANSWERS, Growth
+from lab.rig.load.resource_log import COLUMNS
 
 RATE = 16
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from lab.scenes.question import TYPES
 from lab.scenes.scene import GRID, Scene
+from lab.training.cell_classifier import GridHead, needed, truth
 from lab.training.dataset import TRAIN, picture_file, scene
-from lab.training.grid import GridHead, needed, truth
-from lab.training.reasoning import Reasoning
+from lab.training.decoder_trainer import Reasoning
 from lab.training.recipes import Recipe
-from lab.training.run import Look, Run
-from lab.training.symbols import Symbols, spread
+from lab.training.scene_embedding import Symbols, spread
+from lab.training.trainer import Look, Run
 
 ALONE_SHARE = 0.5  # of the run: the time in which the tower learns to see before anything is asked
 MORE = 3  # times as many images in a batch then

@@ -15,14 +15,14 @@ import anyio
 import numpy as np
 
 from inarvl.errors import InarvlError
+from lab.rig.deployment import Layout, Pacing, Site
 from lab.rig.faults.catalogue import Fault
-from lab.rig.faults.names import Names
-from lab.rig.faults.network import Link, emulated_link
-from lab.rig.faults.scene import Scene, clock_words, small_disk
-from lab.rig.load.caller import Caller, Sent, Shape
-from lab.rig.load.run import caller_of
-from lab.rig.load.site import Layout, Pacing, Site
-from lab.rig.load.tally import Tally
+from lab.rig.faults.dns_server import Names
+from lab.rig.faults.injector import Scene, clock_words, small_disk
+from lab.rig.faults.network_namespace import Link, emulated_link
+from lab.rig.load.generator import Caller, Sent, Shape
+from lab.rig.load.load_tests import caller_of
+from lab.rig.load.statistics import Tally
 
 DEADLINE_MS = 30_000.0
 PATIENCE_S = 90.0

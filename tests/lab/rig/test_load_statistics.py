@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from agent.messages.reply import Answer, Refusal
-from lab.rig.faults.harness import longest_gap_s
-from lab.rig.faults.wire import _flow, _to_group
-from lab.rig.load.caller import Sent
-from lab.rig.load.tally import Tally
+from lab.rig.faults.link_emulator import _flow, _to_group
+from lab.rig.faults.runner import longest_gap_s
+from lab.rig.load.generator import Sent
+from lab.rig.load.statistics import Tally
 
 ANSWER = Answer("q", "yes", "local", "m", None, 5.0, None, None, "d", "because")
 

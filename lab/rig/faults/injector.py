@@ -22,9 +22,9 @@ from anyio import to_thread
 from agent.messages.mqtt import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from lab.errors import BenchError
-from lab.rig.faults.names import Names
-from lab.rig.faults.network import Link
-from lab.rig.load.site import CLOUD, TOPICS, Site
+from lab.rig.deployment import CLOUD, TOPICS, Site
+from lab.rig.faults.dns_server import Names
+from lab.rig.faults.network_namespace import Link
 
 DISK_MB = 12
 COMPUTES_S, LOOK_S, POLL_S, SAYS_SO_S = 60.0, 0.1, 0.005, 90.0

@@ -10,10 +10,10 @@ import anyio
 import numpy as np
 import psutil
 
-from lab.rig.load.caller import Caller, Sent, Shape
-from lab.rig.load.site import TOPICS, Site
-from lab.rig.load.tally import Tally
-from lab.rig.load.watch import watching
+from lab.rig.deployment import TOPICS, Site
+from lab.rig.load.generator import Caller, Sent, Shape
+from lab.rig.load.resource_log import watching
+from lab.rig.load.statistics import Tally
 
 AFTER_S = 60.0  # after the last deadline, in which replies still count: a stalled machine is late, not lossy
 SATURATING = 3.0  # times what the stand-ins could do
