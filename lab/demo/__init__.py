@@ -1,1 +1,1 @@
-"""The whole product on one machine: broker, models, peer, agent and a camera, with a live table."""
+"""The whole product on one machine: broker, models, cloud peer, agent and a camera, with a live table."""

@@ -1,4 +1,4 @@
-"""Start everything on loopback, ask questions, and show where each is answered and why."""
+"""Starts everything on loopback, asks questions, and shows where each is answered and for what reason."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from inarvl.errors import InarvlError
-from lab.demo.answer_table import Board
+from lab.demo.answer_table import AnswerTable
 from lab.demo.camera import Camera
 from lab.rig.broker import broker, free_port
-from lab.rig.service_process import Service
-from lab.rig.wan_emulator import Path as Way
-from lab.rig.wan_emulator import Wan
+from lab.rig.service_process import ServiceProcess
+from lab.rig.wan_emulator import WanConditions, WanEmulator
 
 DEVICE = "demo"
 EDGES = ("bundled:inarvl-edge-swift", "bundled:inarvl-edge-reader")
@@ -38,51 +37,57 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def main(
-    once: Annotated[int | None, typer.Option(min=1, help="Stop after so many questions.")] = None,
+    once: Annotated[
+        int | None, typer.Option(min=1, help="Number of questions, after which the demo stops.")
+    ] = None,
     every_s: Annotated[float, typer.Option(min=0.01, help="Seconds between questions.")] = 0.3,
-    rtt_ms: Annotated[float, typer.Option(min=0, help="Round trip to the cloud that is emulated.")] = 60.0,
-    mbps: Annotated[float, typer.Option(min=0.1, help="Rate to the cloud that is emulated.")] = 20.0,
+    rtt_ms: Annotated[float, typer.Option(min=0, help="Emulated round trip time to the cloud.")] = 60.0,
+    mbps: Annotated[float, typer.Option(min=0.1, help="Emulated rate to the cloud in Mbit/s.")] = 20.0,
     seed: int = 0,
 ) -> None:
-    """Show inarvl at work until Ctrl-C, or for `--once` questions."""
-    screen = Console()
-    if not screen.is_terminal:
-        screen.width = PRINTED_WIDTH
+    """Run the demo until Ctrl-C, or for `--once` questions."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = PRINTED_WIDTH
     try:
         with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
-            port = _start(stack, Path(folder), screen, Wan(Way(rtt_ms, mbps)))
-            board = Board()
+            port = _start(stack, Path(folder), console, WanEmulator(WanConditions(rtt_ms, mbps)))
+            table = AnswerTable()
             camera = Camera(port, DEVICE, rng=np.random.default_rng(seed))
-            anyio.run(_watch, camera, board, screen, every_s, once)
+            anyio.run(_show, camera, table, console, every_s, once)
     except InarvlError as error:
-        screen.print(f"[red]demo: {error}")
+        console.print(f"[red]demo: {error}")
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    if once is not None and board.tally.answered < once:
+    if once is not None and table.totals.answered < once:
         raise typer.Exit(1)
 
 
-async def _watch(camera: Camera, board: Board, screen: Console, every_s: float, once: int | None) -> None:
-    with Live(board, console=screen, refresh_per_second=4) as live:
-        with anyio.move_on_after(SILENCE_S) as patience:
-            async for seen in camera.ask(every_s, once):
-                board.add(seen)
-                patience.deadline = anyio.current_time() + SILENCE_S
-        live.update(board)
+async def _show(
+    camera: Camera, table: AnswerTable, console: Console, every_s: float, once: int | None
+) -> None:
+    with Live(table, console=console, refresh_per_second=4) as live:
+        with anyio.move_on_after(SILENCE_S) as silence:
+            async for exchange in camera.ask(every_s, once):
+                table.add(exchange)
+                silence.deadline = anyio.current_time() + SILENCE_S
+        live.update(table)
 
 
-def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
-    """Start broker, models, peer and agent, in this order; gives the broker's port."""
+def _start(stack: ExitStack, folder: Path, console: Console, wan: WanEmulator) -> int:
+    """Starts broker, models, peer and agent, in this order, and returns the broker's port."""
     name, port = stack.enter_context(broker(folder))
-    screen.print(f"broker: {name} on 127.0.0.1:{port}")
+    console.print(f"broker: {name} on 127.0.0.1:{port}")
     peer_port = free_port()
     portal = stack.enter_context(start_blocking_portal())
     wan_port = stack.enter_context(portal.wrap_async_context_manager(wan.to(peer_port)))
-    screen.print(f"cloud: behind an emulated link of {wan.path.rtt_ms:g} ms and {wan.path.mbps:g} Mbit/s")
+    console.print(
+        f"cloud: behind an emulated link, {wan.path.rtt_ms:g} ms round trip and {wan.path.mbps:g} Mbit/s"
+    )
     socket = f"unix:{folder}/vlm.sock"
-    site = folder / "agent.yaml"
-    site.write_text(
+    config = folder / "agent.yaml"
+    config.write_text(
         yaml.safe_dump(
             {
                 "device": DEVICE,
@@ -96,18 +101,18 @@ def _start(stack: ExitStack, folder: Path, screen: Console, wan: Wan) -> int:
     vlm = ["inarvl-vlm", "serve", *_models(EDGES), "--quantization", "nf4", "--listen", socket]
     peer = ["inarvl-cloud", "serve", *_models(CLOUDS), "--id", "demo-cloud"]
     peer += ["--listen", f"127.0.0.1:{peer_port}", "--advertise", f"127.0.0.1:{wan_port}"]
-    agent = ["inarvl", "run", "--config", str(site)]
+    agent = ["inarvl", "run", "--config", str(config)]
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
     ) as progress:
         models = [
-            (_begin(stack, name, [*command, "--threads", "1"], folder), progress.add_task(name))
+            (_start_service(stack, name, [*command, "--threads", "1"], folder), progress.add_task(name))
             for name, command in (("board model", vlm), ("cloud peer", peer))
         ]
         for service, task in models:
-            _await_ready(service, progress, task)
-        service = _begin(stack, "agent", agent, folder)
-        _await_ready(service, progress, progress.add_task("agent"))
+            _wait_ready(service, progress, task)
+        service = _start_service(stack, "agent", agent, folder)
+        _wait_ready(service, progress, progress.add_task("agent"))
     return port
 
 
@@ -115,14 +120,14 @@ def _models(sources: Sequence[str]) -> list[str]:
     return [word for source in sources for word in ("--model", source)]
 
 
-def _begin(stack: ExitStack, name: str, command: list[str], folder: Path) -> Service:
+def _start_service(stack: ExitStack, name: str, command: list[str], folder: Path) -> ServiceProcess:
     tool = Path(sys.executable).with_name(command[0])
-    service = Service(name, [str(tool), *command[1:]], folder)
+    service = ServiceProcess(name, [str(tool), *command[1:]], folder)
     stack.callback(service.stop)
     return service
 
 
-def _await_ready(service: Service, progress: Progress, task: TaskID) -> None:
+def _wait_ready(service: ServiceProcess, progress: Progress, task: TaskID) -> None:
     service.wait_ready(START_S, lambda status: progress.update(task, description=f"{service.name}: {status}"))
     progress.update(task, description=f"{service.name}: ready", total=1, completed=1)
 

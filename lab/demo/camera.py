@@ -1,4 +1,4 @@
-"""A camera that asks about drawn scenes, and knows the truth."""
+"""A camera that asks questions about drawn scenes, whose correct answers are known."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DEADLINE_MS = 20_000
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One question as it was asked, with the camera's fault."""
+class AskedQuestion:
+    """A question that was sent, and the camera's fault in its image."""
 
     id: str
     question: Question
@@ -34,79 +34,85 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A shot with the reply to it."""
+class Exchange:
+    """A question and its reply."""
 
-    shot: Shot
+    asked: AskedQuestion
     reply: Reply
 
     @property
-    def right(self) -> bool:
-        """Whether the answer is the truth."""
+    def correct(self) -> bool:
+        """Whether the reply is the correct answer."""
         return isinstance(self.reply, Answer) and normalise(self.reply.answer) == normalise(
-            self.shot.question.answer
+            self.asked.question.answer
         )
 
 
 class Camera:
-    """Publishes questions in both payload forms, one after another, and collects the replies."""
+    """Sends queries over MQTT, alternately as JSON and as raw JPEG, and receives their replies."""
 
     def __init__(self, port: int, device: str, *, rng: np.random.Generator) -> None:
         self._topics = Topics(device)
         self._name = f"camera-{uuid.uuid4().hex[:8]}"
-        self._answers = f"demo/{self._name}/answers"
-        self._link = MqttConnection(
-            MqttOptions("127.0.0.1", port, client_id=self._name), subscriptions=(self._answers,)
+        self._reply_topic = f"demo/{self._name}/answers"
+        self._mqtt = MqttConnection(
+            MqttOptions("127.0.0.1", port, client_id=self._name),
+            subscriptions=(self._reply_topic, self._topics.status),
         )
+        self._agent_online = anyio.Event()
         self._rng = rng
-        self._asked: dict[str, Shot] = {}
+        self._open: dict[str, AskedQuestion] = {}
 
-    async def ask(self, every_s: float, count: int | None) -> AsyncIterator[Seen]:
-        """Ask `count` questions (for ever when None) and give each reply as it comes."""
-        async with self._link, anyio.create_task_group() as tasks:
-            await self._link.connected.wait()
-            tasks.start_soon(self._shoot, every_s, count)
-            answered = 0
-            async for message in self._link.messages():
+    async def ask(self, every_s: float, count: int | None) -> AsyncIterator[Exchange]:
+        """Asks `count` questions, or without end if None, and yields each with its reply."""
+        async with self._mqtt, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._send, every_s, count)
+            received = 0
+            async for message in self._mqtt.messages():
                 message.ack()
-                reply = reply_from_bytes(message.payload)
-                shot = self._asked.pop(reply.id or "", None)
-                if shot is None:
+                if message.topic == self._topics.status:
+                    if message.payload == b"online":
+                        self._agent_online.set()
                     continue
-                seen = Seen(shot, reply)
-                self._tell_truth(seen)
-                yield seen
-                answered += 1
-                if answered == count:
+                reply = reply_from_bytes(message.payload)
+                asked = self._open.pop(reply.id or "", None)
+                if asked is None:
+                    continue
+                exchange = Exchange(asked, reply)
+                self._send_feedback(exchange)
+                yield exchange
+                received += 1
+                if received == count:
                     break
             tasks.cancel_scope.cancel()
 
-    def _tell_truth(self, seen: Seen) -> None:
-        if isinstance(seen.reply, Answer):
-            truth = {"decision_id": seen.reply.decision_id, "correct": seen.right}
-            self._link.post(self._topics.feedback, truth)
+    def _send_feedback(self, exchange: Exchange) -> None:
+        if isinstance(exchange.reply, Answer):
+            feedback = {"decision_id": exchange.reply.decision_id, "correct": exchange.correct}
+            self._mqtt.post(self._topics.feedback, feedback)
 
-    async def _shoot(self, every_s: float, count: int | None) -> None:
-        taken = 0
-        while count is None or taken < count:
+    async def _send(self, every_s: float, count: int | None) -> None:
+        await self._agent_online.wait()  # until the agent has subscribed, the broker drops queries
+        sent = 0
+        while count is None or sent < count:
             scene = draw(self._rng)
             (question,) = ask(scene, self._rng, 1)
-            shot = Shot(f"q{taken}", question, scene.fault)
-            self._asked[shot.id] = shot
+            asked = AskedQuestion(f"q{sent}", question, scene.fault)
+            self._open[asked.id] = asked
             jpeg = io.BytesIO()
             render(scene).save(jpeg, "JPEG", quality=JPEG_QUALITY)
-            await self._publish(shot, jpeg.getvalue(), raw=taken % 2 == 1)
-            taken += 1
+            await self._publish(asked, jpeg.getvalue(), raw=sent % 2 == 1)
+            sent += 1
             await anyio.sleep(every_s)
 
-    async def _publish(self, shot: Shot, jpeg: bytes, *, raw: bool) -> None:
-        fields = {"id": shot.id, "question": shot.question.text, "deadline_ms": str(DEADLINE_MS)}
+    async def _publish(self, asked: AskedQuestion, jpeg: bytes, *, raw: bool) -> None:
+        fields = {"id": asked.id, "question": asked.question.text, "deadline_ms": str(DEADLINE_MS)}
         if raw:
-            await self._link.publish(
-                self._topics.query, jpeg, qos=1, response_topic=self._answers, user=fields
+            await self._mqtt.publish(
+                self._topics.query, jpeg, qos=1, response_topic=self._reply_topic, user=fields
             )
             return
         query = Query(
-            shot.id, shot.question.text, jpeg, deadline_ms=DEADLINE_MS, response_topic=self._answers
+            asked.id, asked.question.text, jpeg, deadline_ms=DEADLINE_MS, response_topic=self._reply_topic
         )
-        await self._link.publish(self._topics.query, query.to_bytes(), qos=1)
+        await self._mqtt.publish(self._topics.query, query.to_bytes(), qos=1)

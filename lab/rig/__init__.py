@@ -1,1 +1,1 @@
-"""The rig: load, faults and emulated networks around a real agent."""
+"""A local deployment of the whole product, for load tests, fault injection and emulated networks."""

@@ -1,8 +1,9 @@
-"""A real MQTT broker on loopback for as long as the demo runs."""
+"""A real MQTT broker on this machine."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,12 @@ from pathlib import Path
 
 from inarvl.errors import InarvlError
 
-SBIN = ("/usr/sbin", "/usr/local/sbin")  # where Debian puts mosquitto, off a user's PATH
+SBIN = ("/usr/sbin", "/usr/local/sbin")  # where Debian installs mosquitto, outside a user's PATH
+FIRST_PORT, LAST_PORT = 20_000, 32_767  # Linux takes source ports from 32768 upwards by default
+START_S = 60.0
+STOP_S = 10.0
+POLL_S = 0.05
+DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
 
 
 class BrokerFailed(InarvlError):
@@ -23,46 +29,116 @@ class BrokerFailed(InarvlError):
 
 
 def free_port() -> int:
-    """A TCP port that nothing on loopback listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Returns a TCP port that is free on loopback.
+
+    The port is below the range of source ports. An outgoing connection of another process can therefore not
+    take it before the server binds it, and a client that polls it cannot connect to itself.
+
+    Raises:
+        BrokerFailed: No free port was found.
+    """
+    for _ in range(1000):
+        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT + 1)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise BrokerFailed(f"no free TCP port from {FIRST_PORT} to {LAST_PORT}: stop other servers")
+
+
+def find_mosquitto() -> str | None:
+    """Returns the path of the mosquitto program, or None if it is not installed."""
+    return shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
+
+
+class Mosquitto:
+    """A mosquitto process that can be killed and started again.
+
+    Args:
+        folder: For its configuration, its log and, if `durable`, its database.
+        durable: Write every change to the disk immediately, so that a killed broker loses nothing.
+    """
+
+    def __init__(self, folder: Path, port: int, *, address: str = "127.0.0.1", durable: bool = False) -> None:
+        self.address = address
+        self.port = port
+        self._folder = folder
+        self._durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None, "start the broker first"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Starts the broker and returns when it accepts connections.
+
+        Raises:
+            BrokerFailed: mosquitto is not installed, or does not accept connections within START_S.
+        """
+        program = find_mosquitto()
+        if program is None:
+            raise BrokerFailed("mosquitto is not installed: apt-get install mosquitto")
+        self._folder.mkdir(exist_ok=True)
+        config, log = self._folder / "mosquitto.conf", self._folder / "mosquitto.log"
+        config.write_text(
+            f"listener {self.port} {self.address}\nallow_anonymous true\n"
+            "set_tcp_nodelay true\nmax_queued_messages 0\nuser root\n"
+            + (f"persistence_location {self._folder}/\n{DURABLE}" if self._durable else "")
+        )
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [program, "-c", str(config)], stdout=output, stderr=subprocess.STDOUT
+            )
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self._process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex((self.address, self.port)) == 0:
+                    return
+            time.sleep(POLL_S)
+        raise BrokerFailed(f"mosquitto did not start: {log.read_text(errors='replace')[-500:]}")
+
+    def stop(self) -> None:
+        """Stops the broker with SIGTERM, and with SIGKILL after STOP_S."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """Kills the broker, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 @contextmanager
 def broker(folder: Path) -> Iterator[tuple[str, int]]:
-    """Run mosquitto where it is installed, else the broker in the iotcore wheel; give its name and port.
+    """Runs a broker on loopback: mosquitto if it is installed, otherwise the broker in the iotcore wheel.
+
+    Yields:
+        The broker's name and port.
 
     Raises:
-        BrokerFailed: it does not take connections within ten seconds.
+        BrokerFailed: The broker did not start.
     """
     port = free_port()
-    mosquitto = shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
-    if mosquitto is None:
+    if find_mosquitto() is None:
         with _iotcore(folder, port):
             yield "iotcore", port
         return
-    log = folder / "mosquitto.log"
-    conf = folder / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
-    with log.open("wb") as output:
-        process = subprocess.Popen([mosquitto, "-c", str(conf)], stdout=output, stderr=subprocess.STDOUT)
+    mosquitto = Mosquitto(folder, port)
     try:
-        _wait_until_open(port, process, log)
+        mosquitto.start()
         yield "mosquitto", port
     finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise BrokerFailed(f"mosquitto did not start: {log.read_text(errors='replace')[-500:]}")
+        mosquitto.stop()
 
 
 @contextmanager
@@ -71,10 +147,10 @@ def _iotcore(folder: Path, port: int) -> Iterator[None]:
         from iotcore import Broker
     except ImportError:
         raise BrokerFailed("no MQTT broker: install mosquitto, or pip install iotcore") from None
-    conf = folder / "iotcore.toml"
-    conf.write_text(_IOTCORE.format(port=port))
+    config = folder / "iotcore.toml"
+    config.write_text(_IOTCORE.format(port=port))
     try:
-        with Broker(config_path=str(conf)):
+        with Broker(config_path=str(config)):
             yield
     except (RuntimeError, OSError) as error:
         raise BrokerFailed(f"iotcore did not start: {error}") from error

@@ -1,14 +1,9 @@
-"""A whole site on this machine: a real broker and agent, and model servers, each of which can be ended."""
+"""A complete deployment on this machine: a real broker and agent, and model servers that can be killed."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,31 +11,23 @@ from typing import Any
 import yaml
 
 from agent.messages.topics import Topics
-from lab.errors import BenchError
-from lab.rig.service_process import Service
+from lab.rig.broker import Mosquitto, free_port
+from lab.rig.service_process import ServiceProcess
 
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)
 START_S = 120.0
 CLOUD = "cloud"
-DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def mosquitto() -> str | None:
-    """Where the broker's program is; None when it is not installed."""
-    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where the parts stand: the board may be in a network namespace, which sees the rest at `address`."""
+class NetworkLayout:
+    """Addresses and ports of the parts.
+
+    Attributes:
+        address: Of the broker and the cloud peer, as the board sees them.
+        board_prefix: Words before a command that run it on the board, such as in a network namespace.
+    """
 
     address: str = "127.0.0.1"
     board_prefix: tuple[str, ...] = ()
@@ -49,56 +36,71 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Pacing:
-    """How the stand-ins for the models behave: median ms of an answer, and answers at the same time."""
+class MockTimes:
+    """Response times of the mock model servers.
+
+    Attributes:
+        edge_ms, cloud_ms: Medians.
+        cloud_slots: Requests that the cloud answers at the same time.
+    """
 
     edge_ms: float = 60.0
     cloud_ms: float = 80.0
     cloud_slots: int = 2
 
     @property
-    def nominal_rate(self) -> float:
-        """Answers per second if no stand-in ever waited for a question."""
+    def capacity(self) -> float:
+        """Answers per second if no server ever waits for a request."""
         return 1e3 / self.edge_ms + self.cloud_slots * 1e3 / self.cloud_ms
 
 
 @dataclass
-class Site:
-    """Parts are called broker, edge, cloud and agent; everything they write is in `folder`.
+class Deployment:
+    """A broker, and the services "edge", "cloud", "agent" and, if `announced`, "announcer".
 
-    A `durable` broker writes all it holds to the disk at every change, so that it can be killed. When the
-    cloud is `announced`, a part called announcer tells of it by zeroconf on the layout's address alone, and
-    the site file does not name it.
+    Attributes:
+        folder: All that the parts write.
+        settings: Added to the agent's configuration.
+        edge_command, cloud_command: Replace the mock model servers.
+        durable: The broker writes every change to the disk immediately, so that it can be killed.
+        announced: The agent finds the cloud peer by zeroconf, on the layout's address alone, and not in its
+            configuration.
+        services: The services that were started.
     """
 
     folder: Path
-    layout: Layout = field(default_factory=Layout)
-    pacing: Pacing = Pacing()
+    layout: NetworkLayout = field(default_factory=NetworkLayout)
+    mock_times: MockTimes = MockTimes()
     settings: Mapping[str, Any] = field(default_factory=dict)
     edge_command: tuple[str, ...] | None = None
     cloud_command: tuple[str, ...] | None = None
     durable: bool = False
     announced: bool = False
-    running: dict[str, Service] = field(default_factory=dict)
-    _broker: subprocess.Popen[bytes] | None = None
+    services: dict[str, ServiceProcess] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.broker = Mosquitto(
+            self.folder / "broker",
+            self.layout.broker_port,
+            address=self.layout.address,
+            durable=self.durable,
+        )
 
     def start_all(self) -> None:
-        """Start everything and wait until it is ready."""
+        """Starts everything and returns when it is ready."""
         self.state.mkdir(parents=True, exist_ok=True)
         self._write_config()
-        self.start_broker()
-        for part in ("edge", "cloud", *(("announcer",) if self.announced else ())):
-            self.start(part)
-            self.await_ready(part)
-        self.start("agent")
-        self.await_ready("agent")
+        self.broker.start()
+        for name in ("edge", "cloud", *(("announcer",) if self.announced else ()), "agent"):
+            self.start(name)
+            self.wait_ready(name)
 
     def stop_all(self) -> None:
-        """End everything, the agent first."""
-        for part in ("agent", "announcer", "cloud", "edge"):
-            if part in self.running:
-                self.running.pop(part).stop()
-        self.kill_broker()
+        """Stops everything, the agent first."""
+        for name in ("agent", "announcer", "cloud", "edge"):
+            if name in self.services:
+                self.services.pop(name).stop()
+        self.broker.kill()
 
     @property
     def state(self) -> Path:
@@ -107,62 +109,35 @@ class Site:
 
     @property
     def cloud_url(self) -> str:
-        """Where the cloud peer is asked."""
+        """The cloud peer's URL."""
         return f"http://{self.layout.address}:{self.layout.cloud_port}"
 
-    def start(self, part: str) -> None:
-        """Start a part without waiting for it."""
-        parts = {"edge": self._edge, "cloud": self._cloud, "announcer": self._announcer, "agent": self._agent}
-        command = parts[part]()
-        self.running[part] = Service(part, command, self.folder)
+    def start(self, name: str) -> None:
+        """Starts a service without waiting for it."""
+        commands = {
+            "edge": self._edge,
+            "cloud": self._cloud,
+            "announcer": self._announcer,
+            "agent": self._agent,
+        }
+        self.services[name] = ServiceProcess(name, commands[name](), self.folder)
 
-    def await_ready(self, part: str) -> None:
-        """Wait until a part says that it is ready."""
-        self.running[part].wait_ready(START_S, lambda _status: None)
+    def wait_ready(self, name: str) -> None:
+        """Returns when a service is ready."""
+        self.services[name].wait_ready(START_S, lambda _status: None)
 
-    def stop(self, part: str) -> None:
-        """End a part the way systemd does."""
-        self.running[part].stop()
+    def stop(self, name: str) -> None:
+        """Stops a service as systemd does."""
+        self.services[name].stop()
 
-    def kill(self, part: str) -> None:
-        """End a part at once, as a crash would."""
-        self.running[part].kill()
-
-    def start_broker(self) -> None:
-        """Start mosquitto with what it had stored, and wait until it listens."""
-        program = mosquitto()
-        if program is None:
-            raise BenchError("no mosquitto on this machine: apt-get install mosquitto")
-        folder = self.folder / "broker"
-        folder.mkdir(exist_ok=True)
-        conf = folder / "mosquitto.conf"
-        conf.write_text(
-            f"listener {self.layout.broker_port} {self.layout.address}\nallow_anonymous true\n"
-            "set_tcp_nodelay true\nmax_queued_messages 0\nuser root\n"
-            + (f"persistence_location {folder}/\n{DURABLE}" if self.durable else "")
-        )
-        with (folder / "log").open("ab") as log:
-            self._broker = subprocess.Popen([program, "-c", str(conf)], stdout=log, stderr=log)
-        self._await(self._broker_listens, "mosquitto does not listen")
-
-    def kill_broker(self) -> None:
-        """End the broker at once."""
-        if self._broker is not None:
-            self._broker.kill()
-            self._broker.wait()
-            self._broker = None
-
-    @property
-    def broker_pid(self) -> int:
-        """The broker's process id."""
-        assert self._broker is not None, "the broker runs"
-        return self._broker.pid
+    def kill(self, name: str) -> None:
+        """Kills a service, as a crash would."""
+        self.services[name].kill()
 
     def _write_config(self) -> None:
-        where = self.layout.address
         settings = {
             "device": DEVICE,
-            "broker": {"url": f"mqtt://{where}:{self.layout.broker_port}"},
+            "broker": {"url": f"mqtt://{self.layout.address}:{self.layout.broker_port}"},
             "local": f"unix:{self.folder}/edge.sock",
             "peers": [] if self.announced else [{"id": CLOUD, "url": self.cloud_url}],
             "discovery": {"zeroconf": self.announced},
@@ -172,39 +147,32 @@ class Site:
         (self.folder / "agent.yaml").write_text(yaml.safe_dump({**settings, **self.settings}))
 
     def _agent(self) -> list[str]:
-        tool = str(Path(sys.executable).with_name("inarvl"))
-        return [*self.layout.board_prefix, tool, "run", "--config", str(self.folder / "agent.yaml")]
+        run = [*program("agent.cli.main"), "run", "--config", str(self.folder / "agent.yaml")]
+        return [*self.layout.board_prefix, *run]
 
     def _edge(self) -> list[str]:
         listen = f"unix:{self.folder}/edge.sock"
         if self.edge_command is not None:
             return [*self.layout.board_prefix, *self.edge_command, "--listen", listen]
-        return [*_standin("edge", listen), "--ms", f"{self.pacing.edge_ms}"]
+        return [*_mock_server("edge", listen), "--ms", f"{self.mock_times.edge_ms}"]
 
     def _cloud(self) -> list[str]:
         listen = f"{self.layout.address}:{self.layout.cloud_port}"
         if self.cloud_command is not None:
             return [*self.cloud_command, "--listen", listen]
-        slots = f"{self.pacing.cloud_slots}"
-        return [*_standin("cloud", listen), "--ms", f"{self.pacing.cloud_ms}", "--slots", slots]
+        times = ("--ms", f"{self.mock_times.cloud_ms}", "--slots", f"{self.mock_times.cloud_slots}")
+        return [*_mock_server("cloud", listen), *times]
 
     def _announcer(self) -> list[str]:
-        tool = str(Path(sys.executable).with_name("inarvl-cloud"))
-        where = ("--interface", self.layout.address)
-        return [tool, "announce", "--url", self.cloud_url, "--id", CLOUD, *where]
-
-    def _broker_listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((self.layout.address, self.layout.broker_port)) == 0
-
-    def _await(self, holds: Callable[[], bool], otherwise: str) -> None:
-        until = time.monotonic() + 10
-        while not holds():
-            if time.monotonic() > until:
-                raise BenchError(f"{otherwise}; see the logs in {self.folder}")
-            time.sleep(0.02)
+        announce = ("announce", "--url", self.cloud_url, "--id", CLOUD, "--interface", self.layout.address)
+        return [*program("cloud.cli"), *announce]
 
 
-def _standin(model: str, listen: str) -> list[str]:
-    program = [sys.executable, "-m", "lab.rig.mock_model_server"]
-    return [*program, "--model", f"stand-in-{model}", "--listen", listen]
+def program(module: str) -> tuple[str, ...]:
+    """Returns the start of a command that runs a module's `app`, with the same code as this process."""
+    return (sys.executable, "-c", f"from {module} import app; app()")
+
+
+def _mock_server(model: str, listen: str) -> list[str]:
+    command = [sys.executable, "-m", "lab.rig.mock_model_server"]
+    return [*command, "--model", f"mock-{model}", "--listen", listen]

@@ -1,8 +1,8 @@
-"""A paced stand-in for a model server, for runs whose subject is not the model.
+"""A mock of the model server, for runs that do not measure the model.
 
-It takes the time a model would take and computes nothing: one request at a time on each slot, a log-normal
-time for each, fixed words. It speaks the same endpoints as `inarvl-vlm`, probes included. What is measured
-with it says nothing of any model, and every report of ours that used it says so.
+It waits as long as a model would compute and answers with a fixed word: one request at a time on each slot,
+with log-normal response times. It has the same endpoints as `inarvl-vlm`, probes included. Reports that use
+it say so, because its times say nothing about a model.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ from vlm.sockets import listening
 from vlm.timing import Timing
 
 app = typer.Typer(add_completion=False)
-MOST_WAITING = 8
-UP = Timing(0, 0).to_header()
+MAX_QUEUED = 8
+NO_TIME = Timing(0, 0).to_header()
 
 
-class StandIn:
-    """One model that takes `ms` to answer, `spread` being the deviation of the time's logarithm."""
+class MockModelServer:
+    """A server with one model.
+
+    Args:
+        model: The name of the model.
+        ms: Median response time.
+        spread: Standard deviation of the response time's logarithm.
+        slots: Requests that are answered at the same time.
+    """
 
     def __init__(self, model: str, ms: float, spread: float, slots: int, rng: np.random.Generator) -> None:
         self._card = ModelCard(model, resolutions=(64,), max_tokens=16)
@@ -36,33 +43,33 @@ class StandIn:
         self._spread = spread
         self._rng = rng
         self._slots = asyncio.Semaphore(slots)
-        self._waiting = 0
+        self._queued = 0
         self._answering = 0
 
     def app(self) -> web.Application:
-        """The endpoints; run it with handler_cancellation, so that a hang-up frees the slot."""
+        """Returns the endpoints; run them with handler_cancellation, so that a disconnect frees the slot."""
         app = web.Application(client_max_size=32 * 2**20)
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self._chat),
                 web.get("/v1/models", self._models),
-                web.get("/healthz", self._well),
-                web.get("/readyz", self._well),
-                web.post("/probe", self._well),
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._health),
+                web.post("/probe", self._health),
             ]
         )
         return app
 
     async def _chat(self, request: web.Request) -> web.Response:
         await request.read()
-        if self._waiting >= MOST_WAITING:
+        if self._queued >= MAX_QUEUED:
             return web.json_response({"error": {"code": "busy", "message": "the queue is full"}}, status=429)
         arrived = time.monotonic()
-        self._waiting += 1
+        self._queued += 1
         try:
             await self._slots.acquire()
         finally:
-            self._waiting -= 1
+            self._queued -= 1
         self._answering += 1
         try:
             started = time.monotonic()
@@ -71,14 +78,14 @@ class StandIn:
             self._answering -= 1
             self._slots.release()
         timing = Timing((started - arrived) * 1e3, (time.monotonic() - started) * 1e3)
-        return web.json_response(self._answer(), headers={"Server-Timing": timing.to_header()})
+        return web.json_response(self._completion(), headers={"Server-Timing": timing.to_header()})
 
-    def _answer(self) -> dict[str, object]:
-        likely = float(self._rng.uniform(0.55, 0.999))
-        tops = [{"token": word, "logprob": math.log(p)} for word, p in (("yes", likely), ("no", 1 - likely))]
-        token = {**tops[0], "top_logprobs": tops}
+    def _completion(self) -> dict[str, object]:
+        p_yes = float(self._rng.uniform(0.55, 0.999))
+        top = [{"token": word, "logprob": math.log(p)} for word, p in (("yes", p_yes), ("no", 1 - p_yes))]
+        token = {**top[0], "top_logprobs": top}
         return {
-            "id": "stand-in",
+            "id": "mock",
             "object": "chat.completion",
             "created": 0,
             "model": self._card.id,
@@ -96,28 +103,28 @@ class StandIn:
     async def _models(self, _request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [self._card.to_json()]})
 
-    async def _well(self, request: web.Request) -> web.Response:
+    async def _health(self, request: web.Request) -> web.Response:
         await request.read()
         return web.json_response(
-            {"status": "ok", "answering": self._answering}, headers={"Server-Timing": UP}
+            {"status": "ok", "answering": self._answering}, headers={"Server-Timing": NO_TIME}
         )
 
 
 @app.command()
 def main(
     listen: Annotated[str, typer.Option(help="unix:/path or host:port.")],
-    model: Annotated[str, typer.Option(help="What it is served as.")],
-    ms: Annotated[float, typer.Option(min=0, help="Median time of an answer.")],
-    spread: Annotated[float, typer.Option(min=0)] = 0.15,
-    slots: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 1,
+    model: Annotated[str, typer.Option(help="Name of the model.")],
+    ms: Annotated[float, typer.Option(min=0, help="Median response time in ms.")],
+    spread: Annotated[float, typer.Option(min=0, help="Deviation of the response time's logarithm.")] = 0.15,
+    slots: Annotated[int, typer.Option(min=1, help="Requests answered at the same time.")] = 1,
     seed: int = 0,
 ) -> None:
-    """Serve until killed."""
+    """Serve until the process is killed."""
 
     async def serve() -> None:
-        standin = StandIn(model, ms, spread, slots, np.random.default_rng(seed))
+        server = MockModelServer(model, ms, spread, slots, np.random.default_rng(seed))
         with listening(listen) as listener:
-            runner = web.AppRunner(standin.app(), handler_cancellation=True, access_log=None)
+            runner = web.AppRunner(server.app(), handler_cancellation=True, access_log=None)
             await runner.setup()
             await web.SockSite(runner, listener).start()
             systemd.notify("READY=1")

@@ -1,4 +1,4 @@
-"""One of inarvl's own services run as a child, watched through the readiness protocol systemd uses."""
+"""One of inarvl's services as a child process that reports its readiness as systemd services do."""
 
 from __future__ import annotations
 
@@ -13,48 +13,53 @@ from pathlib import Path
 
 from inarvl.errors import InarvlError
 
-LISTEN_S = 0.2
+POLL_S = 0.2
+STOP_S = 60.0
 
 
 class ServiceFailed(InarvlError):
-    """A service ended or stayed silent before it was ready; the message has the end of its log."""
+    """A service ended or timed out before it was ready; the message has the end of its log."""
 
     code = "service_failed"
 
 
-class Service:
-    """A child process that says READY=1 on $NOTIFY_SOCKET, with its output in a log file.
+class ServiceProcess:
+    """A child process that sends READY=1 to $NOTIFY_SOCKET and whose output goes to a log file.
 
-    What it says is read all the time, as systemd does: a queue that is full loses what comes.
+    A thread reads the socket until the process is stopped, because a sender blocks when the socket is full.
     """
 
     def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
         self.name = name
         self._log = folder / f"{name}.log"
-        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify = folder / f"{name}.notify"
-        notify.unlink(missing_ok=True)
-        self._channel.bind(str(notify))
-        self._channel.settimeout(LISTEN_S)
-        self._heard: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = folder / f"{name}.notify"
+        address.unlink(missing_ok=True)
+        self._socket.bind(str(address))
+        self._socket.settimeout(POLL_S)
+        self._received: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
         self._ended = threading.Event()
-        threading.Thread(target=self._listen, name=f"{name} listener", daemon=True).start()
-        environment = dict(os.environ, NOTIFY_SOCKET=str(notify))
+        threading.Thread(target=self._receive, name=f"{name} notifications", daemon=True).start()
+        environment = dict(os.environ, NOTIFY_SOCKET=str(address))
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, env=environment, stdout=output, stderr=subprocess.STDOUT
             )
 
     def wait_ready(self, timeout_s: float, on_status: Callable[[str], None]) -> None:
-        """Return when the service is ready, passing on what it says meanwhile.
+        """Returns when the service is ready.
+
+        Args:
+            timeout_s: How long to wait.
+            on_status: Receives each status text that the service sends before it is ready.
 
         Raises:
-            ServiceFailed: it ended or took longer than `timeout_s`.
+            ServiceFailed: It ended, or was not ready within `timeout_s`.
         """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             try:
-                lines = self._heard.get(timeout=LISTEN_S)
+                lines = self._received.get(timeout=POLL_S)
             except queue.Empty:
                 if self._process.poll() is not None:
                     break
@@ -69,35 +74,39 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """The process id."""
         return self._process.pid
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kills the process, as a crash would."""
         self._process.kill()
         self._process.wait()
         self._ended.set()
 
     def stop(self) -> int:
-        """End it the way systemd does, SIGTERM and after 20 seconds SIGKILL; its exit status."""
+        """Stops the process as systemd does: SIGTERM, and SIGKILL after STOP_S.
+
+        Returns:
+            The exit status.
+        """
         self._process.terminate()
         try:
-            return self._process.wait(20)
+            return self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self.kill()
             return self._process.returncode
         finally:
             self._ended.set()
 
-    def _listen(self) -> None:
-        """Take in what is said, up to READY=1 for `wait_ready`."""
+    def _receive(self) -> None:
+        """Queues the notifications up to READY=1 for `wait_ready` and discards later ones."""
         ready = False
-        with self._channel:
+        with self._socket:
             while not self._ended.is_set():
                 try:
-                    lines = self._channel.recv(4096).decode(errors="replace").splitlines()
+                    lines = self._socket.recv(4096).decode(errors="replace").splitlines()
                 except TimeoutError:
                     continue
                 if not ready:
-                    self._heard.put(lines)
+                    self._received.put(lines)
                     ready = "READY=1" in lines

@@ -1,1 +1,1 @@
-"""Faults injected into a whole running site under load, and an account of every question meanwhile."""
+"""Fault injection: a deployment under load is harmed in one way at a time, and every query is counted."""

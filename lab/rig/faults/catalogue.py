@@ -1,4 +1,4 @@
-"""Every fault that is tried."""
+"""The faults that are injected."""
 
 from __future__ import annotations
 
@@ -7,222 +7,231 @@ from dataclasses import dataclass
 
 import anyio
 
-from lab.rig.faults.injector import Scene
+from lab.rig.faults.injector import FaultInjector
 
-SILENCE_S = 150.0  # over the two minutes that an announced address lives
+MULTICAST_OUTAGE_S = 150.0  # longer than the TTL of an announced address, which is two minutes
 
-Harm = Callable[[Scene], Awaitable[None]]
+Injection = Callable[[FaultInjector], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to harm a site.
+    """A fault, and what a deployment needs for it.
 
     Attributes:
-        harm: does it, and ends when all that it did has been taken back.
-        wants_clock: it needs libfaketime.
-        real_edge: the board's model must be the bundled one, not a stand-in; the cloud is a slow one then.
-        announced: the cloud peer is found by zeroconf.
-        kills_broker: the broker must write down all it holds at every change, which makes it slow.
+        inject: Injects the fault, and returns when it is reverted.
+        fake_clock: It needs libfaketime.
+        real_edge: The board has the bundled model instead of a mock; the cloud is a slow mock then.
+        announced: The agent finds the cloud peer by zeroconf.
+        kills_broker: The broker must write every change to the disk immediately, which makes it slow.
     """
 
     name: str
-    harm: Harm
-    wants_clock: bool = False
+    inject: Injection
+    fake_clock: bool = False
     real_edge: bool = False
     announced: bool = False
     kills_broker: bool = False
 
 
-async def nothing(scene: Scene) -> None:
-    """A quiet time, to compare with."""
+async def no_fault(injector: FaultInjector) -> None:
+    """Injects nothing, for comparison."""
     await anyio.sleep(10)
 
 
-async def broker_killed(scene: Scene) -> None:
-    """Kill the broker three times, each time for a moment."""
+async def broker_killed(injector: FaultInjector) -> None:
+    """Kills the broker three times and restarts it after a short time."""
     for _ in range(3):
-        await anyio.sleep(scene.rng.uniform(2, 4))
-        scene.site.kill_broker()
-        await anyio.sleep(scene.rng.uniform(0.5, 3))
-        await scene.restart_broker()
+        await anyio.sleep(injector.rng.uniform(2, 4))
+        injector.deployment.broker.kill()
+        await anyio.sleep(injector.rng.uniform(0.5, 3))
+        await injector.restart_broker()
     await anyio.sleep(5)
 
 
-async def broker_slow(scene: Scene) -> None:
-    """Let the broker run for a fifth of the time only."""
+async def broker_slow(injector: FaultInjector) -> None:
+    """Stops the broker for four fifths of the time."""
     for _ in range(12):
-        scene.pause(scene.site.broker_pid, on=True)
+        injector.pause(injector.deployment.broker.pid, on=True)
         await anyio.sleep(1.6)
-        scene.pause(scene.site.broker_pid, on=False)
+        injector.pause(injector.deployment.broker.pid, on=False)
         await anyio.sleep(0.4)
 
 
-async def cloud_killed(scene: Scene) -> None:
-    """Kill the cloud peer five times in the middle of an answer."""
+async def cloud_killed(injector: FaultInjector) -> None:
+    """Kills the cloud peer five times while it is answering."""
     for _ in range(5):
-        await anyio.sleep(scene.rng.uniform(1, 3))
-        await scene.answering()
-        scene.site.kill("cloud")
-        await anyio.sleep(scene.rng.uniform(0.2, 2))
-        await scene.restart("cloud")
+        await anyio.sleep(injector.rng.uniform(1, 3))
+        await injector.wait_cloud_answering()
+        injector.deployment.kill("cloud")
+        await anyio.sleep(injector.rng.uniform(0.2, 2))
+        await injector.restart("cloud")
     await anyio.sleep(3)
 
 
-async def half_open(scene: Scene) -> None:
-    """Twice: connections that stand pass nothing any more, without a word; new ones work."""
+async def half_open(injector: FaultInjector) -> None:
+    """Twice, drops all packets of open TCP connections; new connections work."""
     for _ in range(2):
         await anyio.sleep(4)
-        scene.link.set(frozen=True)
+        injector.link.set(frozen=True)
         await anyio.sleep(12)
-        scene.link.set(frozen=False)
+        injector.link.set(frozen=False)
 
 
-def outage(seconds: float) -> Harm:
-    """No packet passes for so long."""
+def outage(seconds: float) -> Injection:
+    """Returns the injection that drops all packets for `seconds`."""
 
-    async def harm(scene: Scene) -> None:
+    async def inject(injector: FaultInjector) -> None:
         await anyio.sleep(4)
-        scene.link.set(up=False)
+        injector.link.set(up=False)
         await anyio.sleep(seconds)
-        scene.link.set(up=True)
+        injector.link.set(up=True)
         await anyio.sleep(10)
 
-    return harm
+    return inject
 
 
-async def loss(scene: Scene) -> None:
-    """One packet in five is lost."""
-    scene.link.set(loss=0.2)
+async def loss(injector: FaultInjector) -> None:
+    """Drops one packet in five."""
+    injector.link.set(loss=0.2)
     await anyio.sleep(30)
-    scene.link.set(loss=0.0)
+    injector.link.set(loss=0.0)
     await anyio.sleep(5)
 
 
-async def delay(scene: Scene) -> None:
-    """Every packet takes two seconds."""
-    scene.link.set(delay_ms=2000.0)
+async def delay(injector: FaultInjector) -> None:
+    """Delays every packet by two seconds."""
+    injector.link.set(delay_ms=2000.0)
     await anyio.sleep(30)
-    scene.link.set(delay_ms=1.0)
+    injector.link.set(delay_ms=1.0)
     await anyio.sleep(5)
 
 
-async def names_silent(scene: Scene) -> None:
-    """The name server says nothing, and the broker must be found again meanwhile."""
+async def dns_silent(injector: FaultInjector) -> None:
+    """Silences the DNS server, and restarts the broker so that its name must be resolved again."""
     await anyio.sleep(3)
-    scene.names.silent = True
+    injector.dns.silent = True
     await anyio.sleep(5)
-    scene.site.kill_broker()
-    await scene.restart_broker()
+    injector.deployment.broker.kill()
+    await injector.restart_broker()
     await anyio.sleep(15)
-    scene.names.silent = False
+    injector.dns.silent = False
     await anyio.sleep(5)
 
 
-def multicast_silent(seconds: float) -> Harm:
-    """No multicast passes for so long, in which the peer dies and comes back; then it leaves for good."""
+def multicast_silent(seconds: float) -> Injection:
+    """Returns the injection that drops multicast packets.
 
-    async def harm(scene: Scene) -> None:
-        await scene.until_cloud("healthy")
-        scene.link.set(multicast=False)
+    After `seconds` the cloud peer is killed and restarted. Multicast then works again, and the peer says
+    goodbye and is announced again.
+    """
+
+    async def inject(injector: FaultInjector) -> None:
+        await injector.wait_cloud_state("healthy")
+        injector.link.set(multicast=False)
         await anyio.sleep(seconds)
-        await scene.until_cloud("healthy")
-        scene.site.kill("cloud")
-        await scene.until_cloud("unhealthy")
-        await scene.restart("cloud")
-        await scene.until_cloud("healthy")
-        scene.link.set(multicast=True)
+        await injector.wait_cloud_state("healthy")
+        injector.deployment.kill("cloud")
+        await injector.wait_cloud_state("unhealthy")
+        await injector.restart("cloud")
+        await injector.wait_cloud_state("healthy")
+        injector.link.set(multicast=True)
         await anyio.sleep(5)
-        await scene.until_cloud("healthy")
-        scene.site.stop("announcer")
-        await scene.until_cloud("gone")
-        await scene.restart("announcer")
-        await scene.until_cloud("healthy")
+        await injector.wait_cloud_state("healthy")
+        injector.deployment.stop("announcer")
+        await injector.wait_cloud_state("gone")
+        await injector.restart("announcer")
+        await injector.wait_cloud_state("healthy")
 
-    return harm
+    return inject
 
 
-async def clock_jumps(scene: Scene) -> None:
-    """The wall clock jumps by an hour, both ways, with a killed agent in between."""
+async def clock_jumps(injector: FaultInjector) -> None:
+    """Shifts the wall clock by an hour in both directions, and kills the agent after each shift."""
     for shift in ("+3600", "-3600", "+0"):
         await anyio.sleep(2)
-        scene.set_clock(shift)
+        injector.set_clock(shift)
         await anyio.sleep(2)
-        scene.site.kill("agent")
-        await scene.restart("agent")
+        injector.deployment.kill("agent")
+        await injector.restart("agent")
     await anyio.sleep(3)
 
 
-async def disk_full(scene: Scene) -> None:
-    """No room where the spool is."""
+async def disk_full(injector: FaultInjector) -> None:
+    """Fills the spool's disk."""
     await anyio.sleep(3)
-    with scene.full_disk():
+    with injector.full_disk():
         await anyio.sleep(12)
     await anyio.sleep(5)
 
 
-async def disk_damaged(scene: Scene) -> None:
-    """Half of the spool is overwritten while the agent runs, which is then killed."""
+async def spool_overwritten(injector: FaultInjector) -> None:
+    """Overwrites half of the spool while the agent runs, and then kills the agent."""
     await anyio.sleep(3)
-    scene.damage_spool()
+    injector.damage_spool()
     await anyio.sleep(5)
-    scene.site.kill("agent")
-    await scene.restart("agent")
+    injector.deployment.kill("agent")
+    await injector.restart("agent")
     await anyio.sleep(3)
 
 
-async def descriptors(scene: Scene) -> None:
-    """No file descriptor is left, and the broker comes back meanwhile."""
+async def no_descriptors(injector: FaultInjector) -> None:
+    """Leaves the agent no free file descriptor, and restarts the broker in that time."""
     await anyio.sleep(3)
-    with scene.no_descriptors():
+    with injector.no_descriptors():
         await anyio.sleep(4)
-        scene.site.kill_broker()
-        await scene.restart_broker()
+        injector.deployment.broker.kill()
+        await injector.restart_broker()
         await anyio.sleep(8)
     await anyio.sleep(5)
 
 
-async def sensors_stall(scene: Scene) -> None:
-    """Reading the memory, the load or the temperature hangs."""
+async def sensors_stall(injector: FaultInjector) -> None:
+    """Makes reading the memory, and then the load, block."""
     await anyio.sleep(3)
     for path in ("/proc/meminfo", "/proc/stat"):
-        with scene.stalled(path):
+        with injector.stalled(path):
             await anyio.sleep(12)
     await anyio.sleep(3)
 
 
-async def model_killed(scene: Scene) -> None:
-    """The board's real model server is killed three times while it generates."""
+async def model_killed(injector: FaultInjector) -> None:
+    """Kills the board's real model server three times while it generates."""
     for _ in range(3):
-        await anyio.sleep(scene.rng.uniform(2, 5))
-        await scene.computing("edge")
-        scene.site.kill("edge")
-        await scene.restart("edge")
+        await anyio.sleep(injector.rng.uniform(2, 5))
+        await injector.wait_computing("edge")
+        injector.deployment.kill("edge")
+        await injector.restart("edge")
     await anyio.sleep(5)
 
 
-def agent_killed(times: int) -> Harm:
-    """Kill the agent at random instants of its life, its start included."""
+def agent_killed(times: int) -> Injection:
+    """Returns the injection that kills the agent at random times, also while it starts."""
 
-    async def harm(scene: Scene) -> None:
+    async def inject(injector: FaultInjector) -> None:
         await anyio.sleep(2)
         for _ in range(times):
-            scene.site.kill("agent")
-            scene.site.start("agent")
-            if scene.rng.random() < 0.85:
-                await scene.ready("agent")
-            await anyio.sleep(scene.rng.uniform(0, 1.5))
-        scene.site.kill("agent")
-        await scene.restart("agent")
+            injector.deployment.kill("agent")
+            injector.deployment.start("agent")
+            if injector.rng.random() < 0.85:
+                await injector.wait_ready("agent")
+            await anyio.sleep(injector.rng.uniform(0, 1.5))
+        injector.deployment.kill("agent")
+        await injector.restart("agent")
 
-    return harm
+    return inject
 
 
 def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
-    """All of them; the agent is killed `kills` times, outages last `longest_s` at most."""
+    """Returns all faults.
+
+    Args:
+        kills: How often the agent is killed.
+        longest_s: Upper limit of the link's outages.
+    """
     outages = [s for s in (0.5, 5.0, 30.0, 300.0) if s <= longest_s]
     return (
-        Fault("none", nothing),
+        Fault("none", no_fault),
         Fault("broker killed 3 times", broker_killed, kills_broker=True),
         Fault("broker runs 1/5 of the time", broker_slow),
         Fault("cloud peer killed mid-answer, 5 times", cloud_killed),
@@ -230,12 +239,16 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         *(Fault(f"link out for {seconds:g} s", outage(seconds)) for seconds in outages),
         Fault("20% packet loss", loss),
         Fault("2 s delay", delay),
-        Fault("DNS silent", names_silent, kills_broker=True),
-        Fault(f"multicast silent for {SILENCE_S:g} s", multicast_silent(SILENCE_S), announced=True),
-        Fault("clock jumps of 1 h", clock_jumps, wants_clock=True),
+        Fault("DNS silent", dns_silent, kills_broker=True),
+        Fault(
+            f"multicast silent for {MULTICAST_OUTAGE_S:g} s",
+            multicast_silent(MULTICAST_OUTAGE_S),
+            announced=True,
+        ),
+        Fault("clock jumps of 1 h", clock_jumps, fake_clock=True),
         Fault("disk full", disk_full),
-        Fault("spool overwritten", disk_damaged),
-        Fault("out of file descriptors", descriptors, kills_broker=True),
+        Fault("spool overwritten", spool_overwritten),
+        Fault("out of file descriptors", no_descriptors, kills_broker=True),
         Fault("sensors stall", sensors_stall),
         Fault("model server killed mid-generation, 3 times", model_killed, real_edge=True),
         Fault(f"agent killed {kills} times", agent_killed(kills)),

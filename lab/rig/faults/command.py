@@ -17,64 +17,72 @@ from rich.table import Table
 from inarvl.terminal import explained
 from lab.errors import BenchError
 from lab.rig.faults.catalogue import Fault, catalogue
-from lab.rig.faults.runner import Account, try_fault
+from lab.rig.faults.runner import FaultResult, run_fault
 
 NOTE = (
-    "Real broker and agent; the link is emulated (two TUN devices), model servers are paced stand-ins except "
-    "where the model is the subject."
+    "The broker and the agent are real; the link is emulated (two TUN devices); model servers are mocks, "
+    "except for the fault that kills a model server."
 )
 
 
 def faults_command(
-    out: Annotated[Path | None, typer.Option(help="A CSV; lines of other faults in it are kept.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV to write; its rows of other faults are kept.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Part of a fault's name; repeatable.")] = None,
     kills: Annotated[int, typer.Option(min=1, help="How often the agent is killed.")] = 200,
-    longest_s: Annotated[float, typer.Option(min=0.5, help="The longest outage of the link.")] = 300.0,
-    rate: Annotated[float, typer.Option(min=0.1, help="Questions per second.")] = 4.0,
+    longest_s: Annotated[float, typer.Option(min=0.5, help="Longest outage of the link.")] = 300.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Queries per second.")] = 4.0,
     seed: int = 0,
-    keep: Annotated[Path | None, typer.Option(help="A folder for logs and spools of the sites.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="A folder for copies of the deployments' logs and spools.")
+    ] = None,
 ) -> None:
-    """Harm a running site in every way, and count what became of each question (needs root)."""
+    """Inject faults into a running deployment, and count the outcome of every query (needs root)."""
     with explained("inarvl-bench"):
-        faults = [f for f in catalogue(kills, longest_s) if not only or any(o in f.name for o in only)]
+        faults = [
+            fault
+            for fault in catalogue(kills, longest_s)
+            if not only or any(part in fault.name for part in only)
+        ]
         if not faults:
-            raise BenchError("no fault is called that; leave --only out to see all")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
-        accounts = []
+            raise BenchError("no fault has this name; omit --only to run all")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services are stopped
+        results = []
         for fault in faults:
-            accounts.append(_tried(fault, rate, seed, keep))
+            results.append(_run(fault, rate, seed, keep))
             if out is not None:
-                write(out, accounts)
-        screen = Console()
-        screen.print(_table(accounts))
-        screen.print(NOTE)
-        if any(account.lost or account.duplicated for account in accounts):
+                write(out, results)
+        console = Console()
+        console.print(_table(results))
+        console.print(NOTE)
+        if any(result.lost or result.duplicated for result in results):
             raise typer.Exit(1)
 
 
-def _tried(fault: Fault, rate: float, seed: int, keep: Path | None) -> Account:
+def _run(fault: Fault, rate: float, seed: int, keep: Path | None) -> FaultResult:
     typer.echo(f"{fault.name} ...", err=True)
-    account = anyio.run(try_fault, fault, rate, seed, keep)
-    typer.echo(f"{fault.name}: {account}", err=True)
-    return account
+    result = anyio.run(run_fault, fault, rate, seed, keep)
+    typer.echo(f"{fault.name}: {result}", err=True)
+    return result
 
 
-def write(file: Path, accounts: list[Account]) -> None:
-    """Put accounts into a CSV in place of older ones of the same faults."""
-    held: dict[str, dict[str, object]] = {}
+def write(file: Path, results: list[FaultResult]) -> None:
+    """Writes results to a CSV, and replaces its rows of the same faults."""
+    rows: dict[str, dict[str, object]] = {}
     if file.exists():
         with file.open(newline="") as source:
-            held = {row["fault"]: dict(row) for row in csv.DictReader(source)}
-    held |= {account.fault: asdict(account) for account in accounts}
+            rows = {row["fault"]: dict(row) for row in csv.DictReader(source)}
+    rows |= {result.fault: asdict(result) for result in results}
     with file.open("w", newline="") as output:
-        writer = csv.DictWriter(output, [field.name for field in fields(Account)])
+        writer = csv.DictWriter(output, [field.name for field in fields(FaultResult)])
         writer.writeheader()
-        writer.writerows(held.values())
+        writer.writerows(rows.values())
 
 
-def _table(accounts: list[Account]) -> Table:
-    columns = ("fault", "sent", "answered", "errors", "lost", "duplicated", "repeats", "gap s", "errors are")
+def _table(results: list[FaultResult]) -> Table:
+    columns = ("fault", "sent", "answered", "errors", "lost", "duplicated", "repeats", "gap s", "error codes")
     table = Table(*columns)
-    for account in accounts:
-        table.add_row(*(str(value) for value in asdict(account).values()))
+    for result in results:
+        table.add_row(*(str(value) for value in asdict(result).values()))
     return table

@@ -1,4 +1,4 @@
-"""What a fault can do to a running site."""
+"""Operations that inject faults into a running deployment, and that wait for its state."""
 
 from __future__ import annotations
 
@@ -22,100 +22,103 @@ from anyio import to_thread
 from agent.messages.mqtt import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from lab.errors import BenchError
-from lab.rig.deployment import CLOUD, TOPICS, Site
-from lab.rig.faults.dns_server import Names
-from lab.rig.faults.network_namespace import Link
+from lab.rig.deployment import CLOUD, TOPICS, Deployment
+from lab.rig.faults.dns_server import DnsServer
+from lab.rig.faults.network_namespace import EmulatedLink
 
 DISK_MB = 12
-COMPUTES_S, LOOK_S, POLL_S, SAYS_SO_S = 60.0, 0.1, 0.005, 90.0
+BUSY_TIMEOUT_S, CLOUD_TIMEOUT_S = 120.0, 180.0
+POLL_S, CPU_POLL_S = 0.005, 0.1
+BUSY_CPU_S = 0.025
 CloudState = Literal["healthy", "unhealthy", "gone"]
 FAKETIME = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 
 
 @dataclass
-class Scene:
-    """A site whose board stands behind an emulated link, with what is needed to harm it."""
+class FaultInjector:
+    """Injects faults into a deployment whose board is behind an emulated link."""
 
-    site: Site
-    link: Link
+    deployment: Deployment
+    link: EmulatedLink
     rng: np.random.Generator
-    names: Names
+    dns: DnsServer
 
     @property
     def agent(self) -> psutil.Process:
         """The agent's process."""
-        return psutil.Process(self.site.running["agent"].pid)
+        return psutil.Process(self.deployment.services["agent"].pid)
 
-    async def restart(self, part: str) -> None:
-        """Start a part that ended, as systemd would, and wait until it is ready."""
-        self.site.start(part)
-        await self.ready(part)
+    async def restart(self, name: str) -> None:
+        """Starts a service that ended, as systemd would, and waits until it is ready."""
+        self.deployment.start(name)
+        await self.wait_ready(name)
 
-    async def ready(self, part: str) -> None:
-        """Wait until a part that was started is ready."""
-        await to_thread.run_sync(self.site.await_ready, part)
+    async def wait_ready(self, name: str) -> None:
+        """Waits until a service that was started is ready."""
+        await to_thread.run_sync(self.deployment.wait_ready, name)
 
     async def restart_broker(self) -> None:
-        """Start the broker again and wait until it listens."""
-        await to_thread.run_sync(self.site.start_broker)
+        """Starts the broker again and waits until it accepts connections."""
+        await to_thread.run_sync(self.deployment.broker.start)
 
-    async def computing(self, part: str) -> None:
-        """Wait until a part computes.
+    async def wait_computing(self, name: str) -> None:
+        """Waits until a service computes: it has used BUSY_CPU_S of processor time without a pause.
 
         Raises:
-            BenchError: it does not.
+            BenchError: It does not compute within BUSY_TIMEOUT_S.
         """
-        process = psutil.Process(self.site.running[part].pid)
-        with anyio.move_on_after(COMPUTES_S):
+        process = psutil.Process(self.deployment.services[name].pid)
+        with anyio.move_on_after(BUSY_TIMEOUT_S):
+            used_s, busy_s = process.cpu_times().user, 0.0
             while True:
-                before = process.cpu_times().user
-                await anyio.sleep(LOOK_S)
-                if process.cpu_times().user - before >= LOOK_S / 4:
+                await anyio.sleep(CPU_POLL_S)
+                before_s, used_s = used_s, process.cpu_times().user
+                busy_s = busy_s + used_s - before_s if used_s > before_s else 0.0
+                if busy_s >= BUSY_CPU_S:
                     return
-        raise BenchError(f"the {part} has nothing to do: ask more often")
+        raise BenchError(f"the {name} service has nothing to compute: use a higher --rate")
 
-    async def answering(self) -> None:
-        """Wait until the cloud's stand-in is at an answer.
+    async def wait_cloud_answering(self) -> None:
+        """Waits until the cloud's mock server is answering a request.
 
         Raises:
-            BenchError: it is not asked.
+            BenchError: It gets no request within BUSY_TIMEOUT_S.
         """
-        with anyio.move_on_after(COMPUTES_S):
+        with anyio.move_on_after(BUSY_TIMEOUT_S):
             async with aiohttp.ClientSession() as http:
                 while True:
-                    async with http.get(f"{self.site.cloud_url}/healthz") as response:
+                    async with http.get(f"{self.deployment.cloud_url}/healthz") as response:
                         if (await response.json())["answering"]:
                             return
                     await anyio.sleep(POLL_S)
-        raise BenchError("the cloud has nothing to answer: ask more often")
+        raise BenchError("the cloud has nothing to answer: use a higher --rate")
 
-    async def until_cloud(self, state: CloudState) -> None:
-        """Wait until the agent says of the cloud peer that it is so.
+    async def wait_cloud_state(self, state: CloudState) -> None:
+        """Waits until the agent's telemetry reports that the cloud peer is in `state`.
 
         Raises:
-            BenchError: it does not come to say so.
+            BenchError: It does not within CLOUD_TIMEOUT_S.
         """
-        layout = self.site.layout
-        options = MqttOptions(layout.address, layout.broker_port, client_id=f"look-{uuid.uuid4().hex[:10]}")
-        with anyio.move_on_after(SAYS_SO_S):
-            async with MqttConnection(options, subscriptions=(TOPICS.telemetry,)) as link:
-                async for message in link.messages():
+        layout = self.deployment.layout
+        options = MqttOptions(layout.address, layout.broker_port, client_id=f"state-{uuid.uuid4().hex[:10]}")
+        with anyio.move_on_after(CLOUD_TIMEOUT_S):
+            async with MqttConnection(options, subscriptions=(TOPICS.telemetry,)) as mqtt:
+                async for message in mqtt.messages():
                     message.ack()
-                    known = {
-                        server["id"]: server["healthy"] for server in json.loads(message.payload)["servers"]
-                    }
-                    if state == {True: "healthy", False: "unhealthy", None: "gone"}[known.get(CLOUD)]:
+                    servers = json.loads(message.payload)["servers"]
+                    healthy = {server["id"]: server["healthy"] for server in servers}.get(CLOUD)
+                    if state == {True: "healthy", False: "unhealthy", None: "gone"}[healthy]:
                         return
-        raise BenchError(f"the agent does not find that the cloud peer is {state}")
+        raise BenchError(f"the agent does not report that the cloud peer is {state}: see its log")
 
     def pause(self, pid: int, *, on: bool) -> None:
-        """Stop a process in its tracks, or let it go on."""
+        """Stops a process with SIGSTOP, or continues it."""
         os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Fill the file system that the state directory is on."""
-        filler = self.site.state / "filler"
+        """Fills the file system of the state directory."""
+        filler = self.deployment.state / "filler"
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
@@ -126,7 +129,7 @@ class Scene:
 
     @contextmanager
     def no_descriptors(self) -> Iterator[None]:
-        """Leave the agent no file descriptor beyond those it has."""
+        """Limits the agent to the file descriptors that it has open."""
         before = self.agent.rlimit(psutil.RLIMIT_NOFILE)
         self.agent.rlimit(psutil.RLIMIT_NOFILE, (self.agent.num_fds(), before[1]))
         try:
@@ -136,8 +139,8 @@ class Scene:
 
     @contextmanager
     def stalled(self, path: str) -> Iterator[None]:
-        """Make reading a file of /proc or /sys hang, for the agent alone: a FIFO that nobody writes to."""
-        fifo = self.site.folder / "stalled"
+        """Makes reading a file of /proc or /sys block in the agent, by mounting a FIFO over it."""
+        fifo = self.deployment.folder / "stalled"
         os.mkfifo(fifo)
         inside = ("nsenter", "-t", f"{self.agent.pid}", "-m")
         subprocess.run([*inside, "mount", "--bind", str(fifo), path], check=True)
@@ -145,26 +148,26 @@ class Scene:
             yield
         finally:
             subprocess.run([*inside, "umount", "-l", path], check=True)
-            for _ in range(64):  # free what still reads it
+            for _ in range(64):  # release the threads that still read it
                 with suppress(OSError):
                     os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
             fifo.unlink()
 
     def set_clock(self, shift: str) -> None:
-        """Shift the agent's wall clock, such as by "+3600"; its monotonic clock goes on."""
-        (self.site.folder / "clock").write_text(f"{shift}\n")
+        """Shifts the agent's wall clock, such as by "+3600", but not its monotonic clock."""
+        (self.deployment.folder / "clock").write_text(f"{shift}\n")
 
     def damage_spool(self) -> None:
-        """Overwrite the second half of the spool's database in place."""
-        path = self.site.state / "spool.db"
+        """Overwrites the second half of the spool's database in place."""
+        path = self.deployment.state / "spool.db"
         size = path.stat().st_size
         with path.open("r+b") as file:
             file.seek(size // 2)
             file.write(self.rng.bytes(size - size // 2))
 
 
-def clock_words(folder: Path) -> tuple[str, ...]:
-    """The words before a command that give it a wall clock of its own, if libfaketime is installed."""
+def fake_clock_prefix(folder: Path) -> tuple[str, ...]:
+    """Returns words before a command that give it a separate wall clock; empty if libfaketime is missing."""
     for libraries in FAKETIME:
         library = Path(libraries) / "faketime" / "libfaketime.so.1"
         if library.exists():
@@ -181,7 +184,7 @@ def clock_words(folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of DISK_MB at `folder`."""
+    """Mounts a file system of DISK_MB at `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "inarvl", str(folder)], check=True)
     try:

@@ -1,8 +1,8 @@
-"""An emulated link: two TUN devices with this process as the wire between them.
+"""Emulates a link between two TUN devices, such as `tc netem` does: delay, jitter, loss, rate and outages.
 
-Packets wait their delay, are lost at random, queue for the rate, or vanish. One JSON object a line on
-standard input sets any of the fields of `Conditions`. Run as a process of its own, so that a busy harness
-does not delay packets.
+Usage: `python -m lab.rig.faults.link_emulator NEAR FAR SEED`. Each line of standard input is a JSON object
+with fields of `LinkConditions` to change. The emulator is a process of its own, so that a busy caller does
+not delay packets.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ import numpy as np
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x1, 0x1000
 MTU = 1500
-MOST_WAITING = 2000  # packets in each direction; more are dropped, as a router would
+MAX_QUEUED = 2000  # packets per direction; more are dropped, as in a router
 TCP = 6
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """How the link is.
+class LinkConditions:
+    """Conditions of the link, equal in both directions.
 
     Attributes:
-        delay_ms: one way.
-        jitter_ms: deviation of the delay; packets keep their order.
-        loss: share of the packets that vanish.
-        mbps: rate in each direction, None for no limit.
-        up: whether anything passes.
-        multicast: whether packets to groups pass, as mDNS needs it; many an access point drops them.
-        frozen: TCP connections seen before pass nothing, as if the other end had vanished; new ones work.
+        delay_ms: One way.
+        jitter_ms: Standard deviation of the delay; packets keep their order.
+        loss: Share of packets that are dropped.
+        mbps: Rate of each direction; None for no limit.
+        up: Whether any packet passes.
+        multicast: Whether multicast packets pass, which mDNS needs and many access points drop.
+        frozen: Packets of the present TCP connections are dropped, as if the other host had vanished; new
+            connections work.
     """
 
     delay_ms: float = 1.0
@@ -48,103 +49,105 @@ class Conditions:
     frozen: bool = False
 
 
-class Wire:
+class LinkEmulator:
     """Carries packets between two TUN file descriptors."""
 
     def __init__(self, ends: tuple[int, int], rng: np.random.Generator) -> None:
-        self.conditions = Conditions()
+        self.conditions = LinkConditions()
         self._ends = ends
         self._rng = rng
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, deque[tuple[float, bytes]]] = {end: deque() for end in ends}
-        self._free_at = dict.fromkeys(ends, 0.0)
-        self._last_at = dict.fromkeys(ends, 0.0)
-        self._seen: set[bytes] = set()
-        self._frozen: frozenset[bytes] = frozenset()
+        self._queues: dict[int, deque[tuple[float, bytes]]] = {end: deque() for end in ends}
+        self._idle_at = dict.fromkeys(ends, 0.0)
+        self._last_due = dict.fromkeys(ends, 0.0)
+        self._flows: set[bytes] = set()
+        self._frozen_flows: frozenset[bytes] = frozenset()
 
     def start(self) -> None:
-        """Carry from now on."""
+        """Starts to carry packets."""
         near, far = self._ends
-        self._loop.add_reader(near, self._take, near, far)
-        self._loop.add_reader(far, self._take, far, near)
+        self._loop.add_reader(near, self._receive, near, far)
+        self._loop.add_reader(far, self._receive, far, near)
 
     def set(self, **fields: object) -> None:
-        """Change some of the conditions."""
+        """Changes some of the conditions."""
         before = self.conditions
         self.conditions = replace(before, **fields)  # type: ignore[arg-type]
         if self.conditions.frozen and not before.frozen:
-            self._frozen = frozenset(self._seen)
+            self._frozen_flows = frozenset(self._flows)
         if not self.conditions.frozen:
-            self._frozen = frozenset()
+            self._frozen_flows = frozenset()
 
-    def _take(self, source: int, sink: int) -> None:
-        packet = os.read(source, MTU + 100)
-        now, link = self._loop.time(), self.conditions
-        flow = _flow(packet)
-        if flow is not None:
-            self._seen.add(flow)
-        silent = not link.multicast and _to_group(packet)
-        lost = not link.up or silent or flow in self._frozen or self._rng.random() < link.loss
-        waiting = self._waiting[sink]
-        if lost or len(waiting) >= MOST_WAITING:
+    def _receive(self, source: int, sink: int) -> None:
+        try:
+            packet = os.read(source, MTU + 100)
+        except BlockingIOError:  # the selector woke without a packet
             return
-        sent_at = max(now, self._free_at[sink])
+        now, link = self._loop.time(), self.conditions
+        flow = flow_of(packet)
+        if flow is not None:
+            self._flows.add(flow)
+        blocked = not link.up or (not link.multicast and is_multicast(packet)) or flow in self._frozen_flows
+        queue = self._queues[sink]
+        if blocked or self._rng.random() < link.loss or len(queue) >= MAX_QUEUED:
+            return
+        sent_at = max(now, self._idle_at[sink])
         if link.mbps is not None:
             sent_at += len(packet) * 8e-6 / link.mbps
-        self._free_at[sink] = sent_at
+        self._idle_at[sink] = sent_at
         delay_s = max(0.0, link.delay_ms + link.jitter_ms * self._rng.standard_normal()) / 1e3
-        self._last_at[sink] = due = max(self._last_at[sink], sent_at + delay_s)
-        waiting.append((due, packet))
-        if len(waiting) == 1:
+        self._last_due[sink] = due = max(self._last_due[sink], sent_at + delay_s)
+        queue.append((due, packet))
+        if len(queue) == 1:
             self._loop.call_at(due, self._deliver, sink)
 
     def _deliver(self, sink: int) -> None:
-        waiting = self._waiting[sink]
-        while waiting and waiting[0][0] <= self._loop.time():
-            _, packet = waiting.popleft()
+        queue = self._queues[sink]
+        while queue and queue[0][0] <= self._loop.time():
+            _, packet = queue.popleft()
             if self.conditions.up:
                 with suppress(OSError):  # the device is not up
                     os.write(sink, packet)
-        if waiting:
-            self._loop.call_at(waiting[0][0], self._deliver, sink)
+        if queue:
+            self._loop.call_at(queue[0][0], self._deliver, sink)
 
 
 def open_tun(name: str) -> int:
-    """A new TUN device of that name; needs root."""
+    """Creates a TUN device, which needs root, and returns its file descriptor."""
     end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(end, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
     return end
 
 
-def _to_group(packet: bytes) -> bool:
-    """Whether a packet is for a multicast group, over IPv4 or IPv6."""
+def is_multicast(packet: bytes) -> bool:
+    """Whether an IPv4 or IPv6 packet has a multicast destination."""
     version = packet[0] >> 4 if packet else 0
-    at = {4: 16, 6: 24}.get(version, len(packet))
-    first = packet[at : at + 1]
+    destination = {4: 16, 6: 24}.get(version, len(packet))
+    first = packet[destination : destination + 1]
     return first == b"\xff" if version == 6 else b"\xe0" <= first <= b"\xef"
 
 
-def _flow(packet: bytes) -> bytes | None:
-    """Addresses and ports of a TCP packet over IPv4, the same in both directions."""
+def flow_of(packet: bytes) -> bytes | None:
+    """Returns addresses and ports of a TCP packet over IPv4, equal for both directions; None for others."""
     if len(packet) < 24 or packet[0] >> 4 != 4 or packet[9] != TCP:
         return None
     header = 4 * (packet[0] & 15)
-    one = packet[12:16] + packet[header : header + 2]
-    other = packet[16:20] + packet[header + 2 : header + 4]
-    return min(one, other) + max(one, other)
+    source = packet[12:16] + packet[header : header + 2]
+    destination = packet[16:20] + packet[header + 2 : header + 4]
+    return min(source, destination) + max(source, destination)
 
 
 async def main(names: tuple[str, str], seed: int) -> None:
-    """Make the devices, say so, and carry until standard input ends."""
-    wire = Wire((open_tun(names[0]), open_tun(names[1])), np.random.default_rng(seed))
-    wire.start()
+    """Creates the devices, prints "up", and carries packets until standard input ends."""
+    emulator = LinkEmulator((open_tun(names[0]), open_tun(names[1])), np.random.default_rng(seed))
+    emulator.start()
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
     os.write(1, b"up\n")
     while line := await commands.readline():
-        wire.set(**json.loads(line))
+        emulator.set(**json.loads(line))
         os.write(1, b"ok\n")
 
 

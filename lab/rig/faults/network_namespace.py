@@ -1,4 +1,4 @@
-"""The board in a network namespace of its own, behind an emulated link."""
+"""A network namespace for the board, behind an emulated link."""
 
 from __future__ import annotations
 
@@ -10,85 +10,108 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.errors import BenchError
 
 NETWORK = "10.213"
+SUBNETS = 254
 
 
 @dataclass
-class Link:
-    """The link between this network, at address `here`, and the board's in namespace `namespace`."""
+class EmulatedLink:
+    """The link between the host's network and the board's.
+
+    Attributes:
+        namespace: Name of the board's network namespace.
+        host_address: IPv4 address of the host's end.
+    """
 
     namespace: str
-    here: str
-    _wire: subprocess.Popen[str]
+    host_address: str
+    _emulator: subprocess.Popen[str]
 
     @property
-    def prefix(self) -> tuple[str, ...]:
-        """The words before a command that make it run on the board."""
+    def board_prefix(self) -> tuple[str, ...]:
+        """Words before a command that run it on the board."""
         return ("ip", "netns", "exec", self.namespace)
 
     def set(self, **conditions: object) -> None:
-        """Change the link; see `wire.Conditions`."""
-        assert self._wire.stdin is not None
-        assert self._wire.stdout is not None
-        self._wire.stdin.write(json.dumps(conditions) + "\n")
-        self._wire.stdin.flush()
-        self._wire.stdout.readline()
+        """Changes fields of `link_emulator.LinkConditions`."""
+        assert self._emulator.stdin is not None
+        assert self._emulator.stdout is not None
+        self._emulator.stdin.write(json.dumps(conditions) + "\n")
+        self._emulator.stdin.flush()
+        self._emulator.stdout.readline()
 
 
-def why_not() -> str | None:
-    """Why no link can be emulated here; None when one can."""
+def unsupported_reason() -> str | None:
+    """Returns why this machine cannot emulate a link, or None if it can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     if shutil.which("ip") is None:
-        return "there is no ip command (apt package iproute2)"
+        return "the ip command is missing: apt-get install iproute2"
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "there is no /dev/net/tun"
+        return "/dev/net/tun is missing or not accessible"
     return None
 
 
 @contextmanager
-def emulated_link(seed: int) -> Iterator[Link]:
-    """A namespace that is reached through the link only, as is this network from there.
+def emulated_link(seed: int) -> Iterator[EmulatedLink]:
+    """Creates a namespace that is connected to the host only by the link.
 
-    Its addresses are of this process, so that several runs do not meet.
+    Args:
+        seed: Of the link's losses and jitter.
 
     Raises:
-        BenchError: that cannot be done here.
+        BenchError: This machine cannot emulate a link.
     """
-    if (reason := why_not()) is not None:
+    if (reason := unsupported_reason()) is not None:
         raise BenchError(reason)
-    namespace, near, far = (f"inarvl-{os.getpid()}", f"iv{os.getpid()}a"[:15], f"iv{os.getpid()}b"[:15])
-    here, board = (f"{NETWORK}.{1 + os.getpid() % 254}.{end}" for end in (1, 2))
-    _ip("netns", "add", namespace)
-    wire = subprocess.Popen(
+    subnet, namespace = _new_namespace()
+    near, far = f"inarvl{subnet}a", f"inarvl{subnet}b"
+    host, board = (f"{NETWORK}.{subnet}.{number}" for number in (1, 2))
+    emulator = subprocess.Popen(
         [sys.executable, "-m", "lab.rig.faults.link_emulator", near, far, f"{seed}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        assert wire.stdout is not None
-        if wire.stdout.readline() != "up\n":
-            raise BenchError("the emulated link did not start")
+        assert emulator.stdout is not None
+        if emulator.stdout.readline() != "up\n":
+            raise BenchError("the link emulator did not start: see its error above")
         _ip("link", "set", far, "netns", namespace)
-        _ip("addr", "add", here, "peer", board, "dev", near)
+        _ip("addr", "add", host, "peer", board, "dev", near)
         _ip("link", "set", near, "up")
         inside = ("-n", namespace)
         _ip(*inside, "link", "set", "lo", "up")
-        _ip(*inside, "addr", "add", board, "peer", here, "dev", far)
+        _ip(*inside, "addr", "add", board, "peer", host, "dev", far)
         _ip(*inside, "link", "set", far, "up")
-        yield Link(namespace, here, wire)
+        yield EmulatedLink(namespace, host, emulator)
     finally:
-        wire.kill()
-        wire.wait()
+        emulator.kill()
+        emulator.wait()
         with suppress(BenchError):
             _ip("netns", "delete", namespace)
 
 
-def _ip(*words: str) -> None:
-    ran = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+def _new_namespace() -> tuple[int, str]:
+    """Creates a namespace with an unused number, so that runs at the same time have different subnets."""
+    for offset in range(SUBNETS):
+        subnet = 1 + (os.getpid() + offset) % SUBNETS
+        namespace = f"inarvl-{subnet}"
+        try:
+            _ip("netns", "add", namespace)
+        except BenchError:
+            if not Path("/run/netns", namespace).exists():
+                raise
+        else:
+            return subnet, namespace
+    raise BenchError("all subnets are in use: delete old namespaces with ip -all netns delete")
+
+
+def _ip(*arguments: str) -> None:
+    ran = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if ran.returncode:
-        raise BenchError(f"ip {' '.join(words)}: {ran.stderr.strip()}")
+        raise BenchError(f"ip {' '.join(arguments)}: {ran.stderr.strip()}")

@@ -1,10 +1,8 @@
-"""Runs faults one by one, each on a fresh site under load, and counts what became of every question."""
+"""Runs one fault on a new deployment under load, and counts the outcome of every query."""
 
 from __future__ import annotations
 
-import math
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,31 +13,31 @@ import anyio
 import numpy as np
 
 from inarvl.errors import InarvlError
-from lab.rig.deployment import Layout, Pacing, Site
+from lab.rig.deployment import Deployment, MockTimes, NetworkLayout, program
 from lab.rig.faults.catalogue import Fault
-from lab.rig.faults.dns_server import Names
-from lab.rig.faults.injector import Scene, clock_words, small_disk
-from lab.rig.faults.network_namespace import Link, emulated_link
-from lab.rig.load.generator import Caller, Sent, Shape
-from lab.rig.load.load_tests import caller_of
-from lab.rig.load.statistics import Tally
+from lab.rig.faults.dns_server import DnsServer
+from lab.rig.faults.injector import FaultInjector, fake_clock_prefix, small_disk
+from lab.rig.faults.network_namespace import EmulatedLink, emulated_link
+from lab.rig.load.generator import LoadGenerator, SentQuery, Workload
+from lab.rig.load.load_tests import load_generator
+from lab.rig.load.statistics import QueryStatistics
 
 DEADLINE_MS = 30_000.0
-PATIENCE_S = 90.0
+SILENCE_S = 90.0
+SECOND_REPLY_S = 2.0
 BROKER_NAME, BROKER_PORT, CLOUD_PORT = "broker.inarvl.test", 18_830, 18_020
-REAL_EDGE = ("-c", "from vlm.cli import app; app()", "serve", "--threads", "1")
-REAL_EDGE_MODEL = ("--model", "bundled:inarvl-edge-swift", "--quantization", "none")
+REAL_EDGE = ("serve", "--threads", "1", "--model", "bundled:inarvl-edge-swift", "--quantization", "none")
 
 
 @dataclass(frozen=True)
-class Account:
-    """What a fault did.
+class FaultResult:
+    """Outcomes of the queries that the broker acknowledged while a fault was injected.
 
     Attributes:
-        lost: questions that the broker took, with neither an answer nor an error PATIENCE_S after the last.
-        duplicated: questions with two different replies.
-        repeats: copies of a reply, the same but for its `resent` mark.
-        longest_gap_s: the longest time without a reply while questions were open.
+        lost: Queries without a reply after no query got its first reply for SILENCE_S.
+        duplicated: Replies that differ from the first reply to the same query.
+        repeats: Copies of a reply, equal except for `resent`.
+        longest_gap_s: The longest time without a first reply while queries were open.
     """
 
     fault: str
@@ -53,123 +51,127 @@ class Account:
     error_codes: str
 
 
-async def try_fault(fault: Fault, rate: float, seed: int, keep: Path | None = None) -> Account:
-    """Run one fault under `rate` questions per second; the site's folder is copied into `keep`.
+async def run_fault(fault: Fault, rate: float, seed: int, keep: Path | None = None) -> FaultResult:
+    """Runs one fault under `rate` queries per second.
+
+    Args:
+        keep: A folder for a copy of all that the deployment wrote.
 
     Raises:
-        BenchError, ServiceFailed: the site does not do what the fault needs.
+        BenchError, ServiceFailed, BrokerFailed: The deployment did not reach a state that the fault needs.
     """
     rng = np.random.default_rng(seed)
-    with _scene(fault, rng, keep) as scene:
-        caller = caller_of(scene.site, rng)
-        questions: list[Sent] = []
+    with _injector(fault, rng, keep) as injector:
+        generator = load_generator(injector.deployment, rng)
+        queries: list[SentQuery] = []
         failure: InarvlError | None = None
-        async with caller.connected(), anyio.create_task_group() as tasks:
-            tasks.start_soon(_ask, caller, Shape(rate, (DEADLINE_MS,)), questions)
+        async with generator.connected(), anyio.create_task_group() as tasks:
+            tasks.start_soon(_send, generator, Workload(rate, (DEADLINE_MS,)), queries)
             try:
-                await fault.harm(scene)
-            except InarvlError as error:  # raised below, since a task group would wrap it
+                await fault.inject(injector)
+            except InarvlError as error:  # raised below, because a task group would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return _account(fault, questions)
+        return _result(fault, _acknowledged(queries))
 
 
-async def _ask(caller: Caller, shape: Shape, questions: list[Sent]) -> None:
-    """Ask until cancelled, then wait for what is open, until no reply has come for PATIENCE_S."""
+async def _send(generator: LoadGenerator, workload: Workload, queries: list[SentQuery]) -> None:
+    """Sends until it is cancelled, and then waits for the replies."""
     try:
-        async for sent in caller.call(shape):
-            questions.append(sent)
+        async for query in generator.send(workload):
+            queries.append(query)
     finally:
         with anyio.CancelScope(shield=True):
-            open_, since = math.inf, anyio.current_time()
-            while open_ and anyio.current_time() - since < PATIENCE_S:
-                await anyio.sleep(0.2)
-                now_open = sum(not sent.replies for sent in questions if sent.acked_at is not None)
-                if now_open < open_:
-                    open_, since = now_open, anyio.current_time()
-            await anyio.sleep(2.0)  # in which a second reply would come
+            await generator.wait_for_replies(_acknowledged(queries), silence_s=SILENCE_S)
+            await anyio.sleep(SECOND_REPLY_S)
 
 
-def _account(fault: Fault, questions: list[Sent]) -> Account:
-    taken = [sent for sent in questions if sent.acked_at is not None]
-    tally = Tally.of(taken)
-    codes = {code: n for code, n in tally.outcomes.items() if code not in ("answer", "none")}
-    return Account(
+def _acknowledged(queries: list[SentQuery]) -> list[SentQuery]:
+    return [query for query in queries if query.acked_at is not None]
+
+
+def _result(fault: Fault, queries: list[SentQuery]) -> FaultResult:
+    statistics = QueryStatistics.of(queries)
+    codes = {code: n for code, n in statistics.outcomes.items() if code not in ("answer", "none")}
+    return FaultResult(
         fault=fault.name,
-        sent=tally.sent,
-        answered=tally.answered,
-        errors=tally.errors,
-        lost=tally.lost,
-        duplicated=tally.other_replies,
-        repeats=tally.repeats,
-        longest_gap_s=round(longest_gap_s(taken), 2),
+        sent=statistics.sent,
+        answered=statistics.answered,
+        errors=statistics.errors,
+        lost=statistics.lost,
+        duplicated=statistics.different_replies,
+        repeats=statistics.repeats,
+        longest_gap_s=round(longest_gap_s(queries), 2),
         error_codes=" ".join(f"{code}:{n}" for code, n in sorted(codes.items())),
     )
 
 
-def longest_gap_s(questions: list[Sent]) -> float:
-    """The longest time in which no reply came though some question was open."""
+def longest_gap_s(queries: list[SentQuery]) -> float:
+    """Returns the longest time without a first reply while a query was open."""
     events = sorted(
-        [(sent.sent_at, 1) for sent in questions if sent.replies]
-        + [(sent.replies[0][0], -1) for sent in questions if sent.replies]
+        [(query.sent_at, 1) for query in queries if query.replies]
+        + [(query.replies[0][0], -1) for query in queries if query.replies]
     )
-    longest, waiting, since = 0.0, 0, 0.0
+    longest, open_queries, since = 0.0, 0, 0.0
     for at, change in events:
         if change < 0:
             longest, since = max(longest, at - since), at
-        elif waiting == 0:
+        elif open_queries == 0:
             since = at
-        waiting += change
+        open_queries += change
     return longest
 
 
 @contextmanager
-def _scene(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterator[Scene]:
+def _injector(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iterator[FaultInjector]:
+    """Starts a deployment for a fault."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inarvl-faults-")))
         link = stack.enter_context(emulated_link(int(rng.integers(2**31))))
         stack.enter_context(small_disk(folder / "state"))
-        names = Names(link.here, link.here)
-        stack.callback(names.close)
+        dns = DnsServer(link.host_address, link.host_address)
+        stack.callback(dns.close)
         stack.enter_context(_resolver(link))
-        words = (*link.prefix, *clock_words(folder)) if fault.wants_clock else link.prefix
-        site = Site(
+        clock = fake_clock_prefix(folder) if fault.fake_clock else ()
+        deployment = Deployment(
             folder,
-            Layout(link.here, words, BROKER_PORT, CLOUD_PORT),
-            Pacing(cloud_ms=800.0, cloud_slots=4) if fault.real_edge else Pacing(edge_ms=40.0, cloud_ms=60.0),
+            NetworkLayout(link.host_address, (*link.board_prefix, *clock), BROKER_PORT, CLOUD_PORT),
+            MockTimes(cloud_ms=800.0, cloud_slots=4)
+            if fault.real_edge
+            else MockTimes(edge_ms=40.0, cloud_ms=60.0),
             settings={
                 "broker": {"url": f"mqtt://{BROKER_NAME}:{BROKER_PORT}", "keepalive_s": 5},
                 "intake": {"max_spool_mb": 8},
             },
-            edge_command=(sys.executable, *REAL_EDGE, *REAL_EDGE_MODEL) if fault.real_edge else None,
+            edge_command=(*program("vlm.cli"), *REAL_EDGE) if fault.real_edge else None,
             durable=fault.kills_broker,
             announced=fault.announced,
         )
         if keep is not None:
-            stack.callback(_keep, folder, keep / fault.name.replace(" ", "-"))
-        stack.callback(site.stop_all)
-        site.start_all()
-        yield Scene(site, link, rng, names)
+            stack.callback(_copy, folder, keep / fault.name.replace(" ", "-"))
+        stack.callback(deployment.stop_all)
+        deployment.start_all()
+        yield FaultInjector(deployment, link, rng, dns)
 
 
-def _keep(folder: Path, kept: Path) -> None:
-    """Copy what a site wrote, sockets aside."""
+def _copy(folder: Path, target: Path) -> None:
+    """Copies a folder without its sockets."""
 
     def sockets(within: str, names: list[str]) -> list[str]:
         return [name for name in names if not (file := Path(within) / name).is_dir() and not file.is_file()]
 
-    shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(folder, kept, ignore=sockets)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target, ignore=sockets)
 
 
 @contextmanager
-def _resolver(link: Link) -> Iterator[None]:
-    """Have programs in the namespace ask our own name server."""
+def _resolver(link: EmulatedLink) -> Iterator[None]:
+    """Makes programs in the namespace use the DNS server at the host's address."""
     folder = Path("/etc/netns") / link.namespace
-    folder.mkdir(parents=True)
-    (folder / "resolv.conf").write_text(f"nameserver {link.here}\noptions timeout:2 attempts:1\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "resolv.conf").write_text(f"nameserver {link.host_address}\noptions timeout:2 attempts:1\n")
     try:
         yield
     finally:

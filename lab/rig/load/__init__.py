@@ -1,1 +1,1 @@
-"""Load on a whole running site: more questions than can be answered, or as many for hours."""
+"""Load tests of a whole deployment: capacity, overload and soak."""

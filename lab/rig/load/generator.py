@@ -1,9 +1,8 @@
-"""Sends questions at given times, whatever becomes of earlier ones, and keeps an account of every reply.
+"""An open-loop load generator: it sends queries at given times and records every reply.
 
-It begins when the agent is online: until the agent has subscribed for the first time, the broker takes
-questions and drops them for want of a reader.
-
-The load is open: a slow site gets no fewer questions for it, as a closed loop would give it.
+Open-loop means that it does not wait for replies, so that a slow deployment does not get fewer queries. It
+starts when the agent is online: until the agent has subscribed for the first time, the broker drops
+queries.
 """
 
 from __future__ import annotations
@@ -30,12 +29,18 @@ from lab.scenes.render import render
 from lab.scenes.scene import draw
 
 JPEG_QUALITY = 85
-ONLINE_S = 60.0
+IMAGES = 8
+ONLINE_S = 120.0
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What is asked: Poisson arrivals at `rate` per second, each priority and deadline as likely."""
+class Workload:
+    """Poisson arrivals.
+
+    Attributes:
+        rate: Queries per second.
+        deadlines_ms, priorities: One of each is drawn per query, all with the same probability.
+    """
 
     rate: float
     deadlines_ms: Sequence[float] = (2000.0,)
@@ -43,8 +48,14 @@ class Shape:
 
 
 @dataclass
-class Sent:
-    """One question. Times are monotonic seconds; `acked_at` is when the broker took it."""
+class SentQuery:
+    """A query and its replies.
+
+    Attributes:
+        sent_at: Monotonic seconds.
+        acked_at: When the broker acknowledged it; None until then.
+        replies: Each with its arrival, in monotonic seconds.
+    """
 
     id: str
     sent_at: float
@@ -55,12 +66,12 @@ class Sent:
 
     @property
     def reply(self) -> Reply | None:
-        """The first reply that came."""
+        """The first reply."""
         return self.replies[0][1] if self.replies else None
 
     @property
     def latency_ms(self) -> float | None:
-        """From sending to the first reply, as the sender saw it."""
+        """Time from sending to the first reply, measured by the sender."""
         return (self.replies[0][0] - self.sent_at) * 1e3 if self.replies else None
 
     @property
@@ -70,107 +81,126 @@ class Sent:
         return "none" if reply is None else "answer" if isinstance(reply, Answer) else reply.code
 
     @property
-    def other_replies(self) -> int:
-        """Replies that are not the first one again."""
+    def different_replies(self) -> int:
+        """How many later replies differ from the first."""
         return sum(not _same(reply, self.replies[0][1]) for _, reply in self.replies[1:])
 
     @property
     def repeats(self) -> int:
-        """Copies of the first reply, which MQTT's at-least-once delivery allows and a receiver drops."""
-        return len(self.replies) - 1 - self.other_replies if self.replies else 0
+        """Copies of the first reply, which MQTT's at-least-once delivery allows."""
+        return len(self.replies) - 1 - self.different_replies if self.replies else 0
 
 
-class Caller:
-    """One sender with a session of its own at the broker."""
+class LoadGenerator:
+    """One MQTT client that sends queries and receives their replies."""
 
     def __init__(self, host: str, port: int, topics: Topics, *, rng: np.random.Generator) -> None:
-        self._name = f"caller-{uuid.uuid4().hex[:10]}"
-        self._answers = f"load/{self._name}"
-        self._link = MqttConnection(
+        self._name = f"load-{uuid.uuid4().hex[:10]}"
+        self._reply_topic = f"load/{self._name}"
+        self._mqtt = MqttConnection(
             MqttOptions(host, port, client_id=self._name, receive_maximum=1000),
-            subscriptions=(self._answers, topics.status),
+            subscriptions=(self._reply_topic, topics.status),
         )
         self._topics = topics
         self._rng = rng
-        self._shots = list(_shots(rng, 8))
-        self._open: dict[str, Sent] = {}
+        self._images = list(_images(rng, IMAGES))
+        self._open: dict[str, SentQuery] = {}
         self._agent_online = anyio.Event()
+        self._first_reply = anyio.Event()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """Connect, and take replies meanwhile.
+        """Connects, and records replies until the context ends.
 
         Raises:
-            BenchError: the agent does not come online.
+            BenchError: The agent is not online within ONLINE_S.
         """
-        async with self._link, anyio.create_task_group() as tasks:
+        async with self._mqtt, anyio.create_task_group() as tasks:
             tasks.start_soon(self._receive)
             with anyio.move_on_after(ONLINE_S):
                 await self._agent_online.wait()
             if online := self._agent_online.is_set():
                 yield
             tasks.cancel_scope.cancel()
-        if not online:  # raised here, since a task group would wrap it
-            raise BenchError("the agent has not come online: see its log")
+        if not online:  # raised here, because a task group would wrap it
+            raise BenchError("the agent is not online: see its log")
 
-    async def call(self, shape: Shape, *, seconds: float | None = None) -> AsyncIterator[Sent]:
-        """Ask for `seconds` (for ever when None), giving each question as it is sent."""
+    async def send(self, workload: Workload, *, seconds: float | None = None) -> AsyncIterator[SentQuery]:
+        """Sends queries for `seconds`, without end if None, and yields each when it is sent."""
         async with anyio.create_task_group() as tasks:
             started = due = time.monotonic()
             number = 0
             while seconds is None or due - started < seconds:
-                due += self._rng.exponential(1 / shape.rate)
+                due += self._rng.exponential(1 / workload.rate)
                 await anyio.sleep(max(0.0, due - time.monotonic()))
-                yield self._send(tasks, number, shape)
+                yield self._send(tasks, number, workload)
                 number += 1
 
-    def forget(self, sent: Sent) -> None:
-        """Take no more replies for it."""
-        self._open.pop(sent.id, None)
+    async def wait_for_replies(self, queries: Sequence[SentQuery], *, silence_s: float) -> None:
+        """Returns when every query has a reply, or when none got its first reply for `silence_s`.
 
-    def _send(self, tasks: TaskGroup, number: int, shape: Shape) -> Sent:
-        sent = Sent(
+        The limit is on silence and not on the whole time, so that a slow machine does not look like a lost
+        reply.
+        """
+        while not all(query.replies for query in queries):
+            with anyio.move_on_after(silence_s) as silence:
+                await self._first_reply.wait()
+            if silence.cancelled_caught:
+                return
+
+    def forget(self, query: SentQuery) -> None:
+        """Ignores later replies to a query."""
+        self._open.pop(query.id, None)
+
+    def _send(self, tasks: TaskGroup, number: int, workload: Workload) -> SentQuery:
+        query = SentQuery(
             f"{self._name}-{number}-{uuid.uuid4().hex[:6]}",
             time.monotonic(),
-            float(self._rng.choice(shape.deadlines_ms)),
-            int(self._rng.choice(shape.priorities)),
+            float(self._rng.choice(workload.deadlines_ms)),
+            int(self._rng.choice(workload.priorities)),
         )
-        self._open[sent.id] = sent
-        tasks.start_soon(self._publish, sent, *self._shots[number % len(self._shots)])
-        return sent
+        self._open[query.id] = query
+        tasks.start_soon(self._publish, query, *self._images[number % len(self._images)])
+        return query
 
-    async def _publish(self, sent: Sent, question: str, image: bytes) -> None:
+    async def _publish(self, query: SentQuery, question: str, image: bytes) -> None:
         fields = {
-            "id": sent.id,
+            "id": query.id,
             "question": question,
-            "deadline_ms": f"{sent.deadline_ms}",
-            "priority": f"{sent.priority}",
+            "deadline_ms": f"{query.deadline_ms}",
+            "priority": f"{query.priority}",
         }
-        await self._link.publish(self._topics.query, image, qos=1, response_topic=self._answers, user=fields)
-        sent.acked_at = time.monotonic()
+        await self._mqtt.publish(
+            self._topics.query, image, qos=1, response_topic=self._reply_topic, user=fields
+        )
+        query.acked_at = time.monotonic()
 
     async def _receive(self) -> None:
-        async for message in self._link.messages():
+        async for message in self._mqtt.messages():
             message.ack()
-            self._take(message)
+            self._record(message)
 
-    def _take(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         if message.topic == self._topics.status:
             if message.payload == b"online":
                 self._agent_online.set()
             return
         reply = reply_from_bytes(message.payload)
-        sent = self._open.get(reply.id or "")
-        if sent is not None:
-            sent.replies.append((time.monotonic(), reply))
+        query = self._open.get(reply.id or "")
+        if query is not None:
+            query.replies.append((time.monotonic(), reply))
+            if len(query.replies) == 1:
+                self._first_reply.set()
+                self._first_reply = anyio.Event()
 
 
 def _same(one: Reply, other: Reply) -> bool:
-    """Whether two replies are the same but for the mark that one was sent again."""
+    """Whether two replies are equal except for `resent`."""
     return {**vars(one), "resent": None} == {**vars(other), "resent": None}
 
 
-def _shots(rng: np.random.Generator, count: int) -> Iterator[tuple[str, bytes]]:
+def _images(rng: np.random.Generator, count: int) -> Iterator[tuple[str, bytes]]:
+    """Yields questions, each with its image."""
     for _ in range(count):
         scene = draw(rng)
         file = io.BytesIO()

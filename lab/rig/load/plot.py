@@ -14,7 +14,7 @@ PANELS = (
 
 
 def plot_soak(file: Path, out: Path) -> None:
-    """Draw what a soak's CSV holds, one panel for each quantity over the minutes."""
+    """Plots a soak's CSV, one panel for each quantity over the minutes."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""What became of the questions of a run."""
+"""Counts and latencies of the queries of a load test."""
 
 from __future__ import annotations
 
@@ -8,66 +8,73 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lab.rig.load.generator import Sent
+from lab.rig.load.generator import SentQuery
 
 
 @dataclass
-class Tally:
-    """Counts, and of the answers the latencies in ms and as shares of their deadlines.
+class QueryStatistics:
+    """Statistics of queries that expect no further reply.
 
-    A question enters when it is over.
+    Attributes:
+        sent: Queries.
+        outcomes: Queries by outcome.
+        different_replies: Replies that differ from the first reply to the same query.
+        repeats: Copies of a first reply.
+        late: Answers after their deadline.
+        latencies_ms: Of each answer.
+        deadline_shares: Latency of each answer divided by its deadline.
     """
 
     sent: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    other_replies: int = 0
+    different_replies: int = 0
     repeats: int = 0
     late: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     deadline_shares: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, questions: Iterable[Sent]) -> Tally:
-        """The tally of questions that are over."""
-        tally = cls()
-        for sent in questions:
-            tally.add(sent)
-        return tally
+    def of(cls, queries: Iterable[SentQuery]) -> QueryStatistics:
+        """Returns the statistics of `queries`."""
+        statistics = cls()
+        for query in queries:
+            statistics.add(query)
+        return statistics
 
-    def add(self, sent: Sent) -> None:
-        """Count one."""
+    def add(self, query: SentQuery) -> None:
+        """Adds one query."""
         self.sent += 1
-        self.outcomes[sent.outcome] += 1
-        self.other_replies += sent.other_replies
-        self.repeats += sent.repeats
-        if sent.outcome == "answer" and sent.latency_ms is not None:
-            self.latencies_ms.append(sent.latency_ms)
-            self.deadline_shares.append(sent.latency_ms / sent.deadline_ms)
-            self.late += sent.latency_ms > sent.deadline_ms
+        self.outcomes[query.outcome] += 1
+        self.different_replies += query.different_replies
+        self.repeats += query.repeats
+        if query.outcome == "answer" and query.latency_ms is not None:
+            self.latencies_ms.append(query.latency_ms)
+            self.deadline_shares.append(query.latency_ms / query.deadline_ms)
+            self.late += query.latency_ms > query.deadline_ms
 
     @property
     def answered(self) -> int:
-        """How many got an answer."""
+        """Queries whose first reply is an answer."""
         return self.outcomes["answer"]
 
     @property
     def lost(self) -> int:
-        """How many got neither an answer nor an error."""
+        """Queries without any reply."""
         return self.outcomes["none"]
 
     @property
     def errors(self) -> int:
-        """How many got an error."""
+        """Queries whose first reply is an error."""
         return self.sent - self.answered - self.lost
 
-    def percentile_ms(self, share: float) -> float | None:
-        """Latency that `share` of the answers stay below; None without answers."""
-        return _quantile(self.latencies_ms, share)
+    def latency_ms_quantile(self, q: float) -> float | None:
+        """Quantile `q` of the latency of answers; None without answers."""
+        return _quantile(self.latencies_ms, q)
 
-    def percentile_of_deadline(self, share: float) -> float | None:
-        """Part of its own deadline that `share` of the answers stay below; 1 is just in time."""
-        return _quantile(self.deadline_shares, share)
+    def deadline_share_quantile(self, q: float) -> float | None:
+        """Quantile `q` of latency divided by deadline; None without answers."""
+        return _quantile(self.deadline_shares, q)
 
 
-def _quantile(values: list[float], share: float) -> float | None:
-    return float(np.quantile(values, share)) if values else None
+def _quantile(values: list[float], q: float) -> float | None:
+    return float(np.quantile(values, q)) if values else None

@@ -1,7 +1,7 @@
-"""Over minutes nothing is lost, nothing answered twice, and the agent holds no more than before.
+"""Over minutes no query is lost or answered twice, and the agent's memory, descriptors, threads do not grow.
 
-The soak begins with the tests and runs beside them, so that it costs them little time. INARVL_SOAK_S asks for
-its length: `scripts/test` has some minutes of it, and without it there are seconds, which tell of no growth.
+The soak starts with the tests and runs at the same time, so that it costs little time. INARVL_SOAK_S sets its
+length: `scripts/test` sets some minutes; the default is some seconds, in which growth cannot be measured.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.rig.load.resource_growth import Growth
-from soaking import OVER_S, SECONDS, TELLING_S, Soaking
+from lab.rig.load.resource_growth import ResourceGrowth
+from soaking import GROWTH_S, OVER_S, SECONDS, Soaking
 
-MOST_KB = 0.6  # an answer; of the agent -0.1 to 0.3 were told, where 1.0 leaked it would be as much more
+MAX_KB = 0.6  # per answer; -0.1 to 0.3 were measured without a leak, and a leak of 1.0 adds 1.0
 
 pytestmark = [
     pytest.mark.skipif(not Soaking.possible(), reason="mosquitto is not installed"),
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def test_every_question_was_answered_once(soaked: Path) -> None:
+def test_every_query_is_answered_once(soaked: Path) -> None:
     with soaked.open(newline="") as source:
         *_, last = csv.DictReader(source)
     counts = {name: int(last[name]) for name in ("sent", "answered", "errors", "lost", "twice")}
@@ -31,11 +31,11 @@ def test_every_question_was_answered_once(soaked: Path) -> None:
     assert counts["answered"] + counts["errors"] == counts["sent"]
 
 
-@pytest.mark.skipif(SECONDS < TELLING_S, reason=f"set INARVL_SOAK_S={TELLING_S:.0f} to see whether it grows")
-def test_the_agent_held_no_more_with_time(soaked: Path) -> None:
-    growth = Growth.of(soaked)
+@pytest.mark.skipif(SECONDS < GROWTH_S, reason=f"set INARVL_SOAK_S={GROWTH_S:.0f} to measure growth")
+def test_the_agent_does_not_grow(soaked: Path) -> None:
+    growth = ResourceGrowth.of(soaked)
     if growth is None:
-        pytest.skip("this machine was too busy: too few questions were answered to tell")
-    assert growth.kb_per_answer < MOST_KB, growth
+        pytest.skip("the machine was too busy: too few queries were answered to measure growth")
+    assert growth.kb_per_answer < MAX_KB, growth
     assert growth.fds <= 3, growth
     assert growth.threads <= 4, growth
