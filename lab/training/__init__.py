@@ -1,1 +1,1 @@
-"""Training of the bundled models on drawn scenes."""
+"""Trains the bundled models on drawn scenes."""

@@ -1,4 +1,4 @@
-"""Rendered scenes kept on disk: drawing costs more than a training step can wait for."""
+"""Rendered scenes in files, because rendering is slower than a training step."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ TRAIN, HELD_OUT = 1, 2
 JPEG_QUALITY = 90
 
 
-def scene(split: int, index: int) -> Scene:
-    """Scene `index` of a split; the same on every machine."""
+def scene_at(split: int, index: int) -> Scene:
+    """Returns scene `index` of a split, which is the same on every machine."""
     return draw(np.random.default_rng([split, index]))
 
 
-def picture_file(folder: Path, split: int, size: int) -> Path:
-    """Where a split's pictures of one size are kept."""
+def images_file(folder: Path, split: int, size: int) -> Path:
+    """Returns the file with a split's images of one size: (scenes, size, size, 3) in uint8."""
     return folder / f"split{split}-{size}px.npy"
 
 
 def render_split(folder: Path, split: int, sizes: Sequence[int], first: int, last: int, total: int) -> None:
-    """Render scenes `first` to `last` of `total` into the files of each size, making them when missing."""
-    files = [_open(picture_file(folder, split, size), total, size) for size in sizes]
+    """Renders scenes into the file of each size, which is created if missing.
+
+    Args:
+        sizes: Sides of the images in pixels.
+        first, last: Range of the scenes, without `last`.
+        total: Scenes in the split.
+    """
+    files = [_open(images_file(folder, split, size), total, size) for size in sizes]
     for index in range(first, last):
-        image = render(scene(split, index))
+        image = render(scene_at(split, index))
         for size, file in zip(sizes, files, strict=True):
-            file[index] = np.asarray(sent(image, size))
+            file[index] = np.asarray(compressed(image, size))
     for file in files:
         file.flush()
 
 
-def sent(image: Image.Image, size: int) -> Image.Image:
-    """The image as a device sends it at that size: a model must know what compression leaves of it."""
+def compressed(image: Image.Image, size: int) -> Image.Image:
+    """Returns an image with a side of `size` pixels and with the JPEG losses that a device's images have."""
     file = io.BytesIO()
     small = image.resize((size, size), Image.Resampling.BICUBIC)
     small.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)

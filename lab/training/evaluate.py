@@ -1,4 +1,4 @@
-"""What a checkpoint answers on scenes it was not trained on, through the code path any checkpoint takes."""
+"""Grades a checkpoint on held-out scenes, with the model server's own code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.progress import track
@@ -13,70 +14,73 @@ from rich.progress import track
 from lab.scenes.question import TYPES, Question, ask
 from lab.scenes.render import render
 from lab.scenes.scene import Scene
-from lab.training.dataset import HELD_OUT, scene, sent
+from lab.training.dataset import HELD_OUT, compressed, scene_at
 from vlm.checkpoint import Checkpoint, Quantization
 from vlm.loading import load
 from vlm.schema import ChatRequest, Message
 
-LONGEST_ANSWER = 8
+MAX_ANSWER_TOKENS = 8
 
 
 @dataclass(frozen=True)
-class Graded:
-    """One question of the held-out split with a model's answer to it."""
+class GradedAnswer:
+    """A model's answer to a held-out question."""
 
     question: Question
     fault: str
     answer: str
 
     @property
-    def right(self) -> bool:
-        """Whether the answer is the truth, to the letter."""
+    def correct(self) -> bool:
+        """Whether the answer equals the expected one exactly."""
         return self.answer == self.question.answer
 
 
 def held_out(per_type: int) -> Iterator[tuple[Scene, Question]]:
-    """`per_type` questions of each type, at most one of a type per scene."""
+    """Yields `per_type` questions of each type, at most one of a type per scene."""
     rng = np.random.default_rng([HELD_OUT, 0])
     missing = Counter(dict.fromkeys(TYPES, per_type))
     index = 0
     while missing:
-        drawn = scene(HELD_OUT, index)
+        scene = scene_at(HELD_OUT, index)
         index += 1
         for name in sorted(missing):
-            for question in ask(drawn, rng, 1, [name]):
-                yield drawn, question
+            for question in ask(scene, rng, 1, [name]):
+                yield scene, question
                 missing[name] -= 1
         missing = +missing
 
 
-def grade(folder: Path, per_type: int, quantization: Quantization, resolution: int) -> list[Graded]:
-    """Answer the held-out questions with the checkpoint in `folder`, loaded and asked as the server does.
+def grade(folder: Path, per_type: int, quantization: Quantization, resolution: int) -> list[GradedAnswer]:
+    """Asks the checkpoint in `folder` the held-out questions.
 
-    Images come as a device sends them at `resolution` pixels.
+    Args:
+        per_type: Questions of each type.
+        resolution: Side of the images in pixels.
     """
-    model = load(Checkpoint.at(str(folder), quantization), "cpu", LONGEST_ANSWER, lambda _share: None)
+    model = load(Checkpoint.at(str(folder), quantization), "cpu", MAX_ANSWER_TOKENS, lambda _share: None)
     graded = []
-    for drawn, question in track(
+    for scene, question in track(
         list(held_out(per_type)), f"Grading {folder.name}@{resolution} as {quantization}"
     ):
-        request = ChatRequest(None, (Message("user", (sent(render(drawn), resolution), question.text)),))
-        answer = model.generate(request, max_tokens=LONGEST_ANSWER, check=lambda: None)
-        graded.append(Graded(question, drawn.fault, answer.text.strip()))
+        image = compressed(render(scene), resolution)
+        request = ChatRequest(None, (Message("user", (image, question.text)),))
+        answer = model.generate(request, max_tokens=MAX_ANSWER_TOKENS, check=lambda: None)
+        graded.append(GradedAnswer(question, scene.fault, answer.text.strip()))
     return graded
 
 
-def accuracy(graded: Sequence[Graded], by: str) -> dict[str, float]:
-    """Share of right answers by question `type` or camera `fault`."""
+def accuracy(graded: Sequence[GradedAnswer], by: Literal["type", "fault"]) -> dict[str, float]:
+    """Returns the share of correct answers by type of question or by camera fault."""
     groups: dict[str, list[bool]] = defaultdict(list)
-    for one in graded:
-        groups[one.question.type if by == "type" else one.fault].append(one.right)
-    return {name: float(np.mean(rights)) for name, rights in groups.items()}
+    for answer in graded:
+        groups[answer.question.type if by == "type" else answer.fault].append(answer.correct)
+    return {name: float(np.mean(correct)) for name, correct in groups.items()}
 
 
-def chance(graded: Sequence[Graded]) -> dict[str, float]:
-    """What the best constant answer of each type would score."""
+def chance(graded: Sequence[GradedAnswer]) -> dict[str, float]:
+    """Returns the accuracy of the best constant answer by type of question."""
     answers: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in graded:
-        answers[one.question.type][one.question.answer] += 1
+    for answer in graded:
+        answers[answer.question.type][answer.question.answer] += 1
     return {name: max(counts.values()) / counts.total() for name, counts in answers.items()}

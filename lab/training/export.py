@@ -1,4 +1,4 @@
-"""A finished run as a checkpoint folder that any transformers installation can load."""
+"""Writes a trained model as a checkpoint folder that any transformers installation can load."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 
 from lab.training.model import build_processor
-from lab.training.trainer import Run
+from lab.training.trainer import Trainer
 
 
-def export(run: Run, folder: Path) -> None:
-    """Write weights (half precision), processor and serving hints, and the run's curve beside them."""
+def export(trainer: Trainer, folder: Path) -> None:
+    """Writes weights in half precision, the processor, the hints for serving, and the learning curve."""
     folder.mkdir(parents=True, exist_ok=True)
-    run.model.to(torch.float16).save_pretrained(folder)
-    build_processor(run.recipe, run.tokenizer).save_pretrained(folder)
+    trainer.model.to(torch.float16).save_pretrained(folder)
+    build_processor(trainer.recipe, trainer.tokenizer).save_pretrained(folder)
     hints = {
-        "name": run.recipe.name,
-        "resolutions": list(run.recipe.resolutions),
-        "max_tokens": run.recipe.max_tokens,
+        "name": trainer.recipe.name,
+        "resolutions": list(trainer.recipe.resolutions),
+        "max_tokens": trainer.recipe.max_tokens,
     }
-    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
+    (folder / "model.safetensors").chmod(0o644)  # safetensors lets only its owner read it
     (folder / "inarvl.json").write_text(json.dumps(hints, indent=2) + "\n")
-    shutil.copy(run.curve, folder / "curve.csv")
+    shutil.copy(trainer.curve, folder / "curve.csv")

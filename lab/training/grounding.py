@@ -1,7 +1,7 @@
-"""Words taught to point at what they mean.
+"""Visual grounding: trains words to point at the cells of the scene that they mean.
 
-A question's nouns, and the place where its answer begins, must tell which cells of the scene they are about,
-and attend to them. An answer is made from this, and it is learned far sooner when it is asked for by itself.
+For the nouns of a question, and for the token before its answer, the model must predict which cells they are
+about, and attend to them. Answers depend on this, and it is learned much faster as a task of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from transformers import PreTrainedTokenizerFast
 
 from lab.scenes.question import STEPS, Question
 from lab.scenes.scene import COLOURS, GRID, SHAPES, Scene, Thing
-from lab.training.scene_embedding import spread
+from lab.training.scene_embedding import expand_cells
 
 CELLS = GRID * GRID
-WEIGHT = 4.0
+CELL_WEIGHT = 4.0
 COUNT_WEIGHT = 0.3
-MOST = 9
-FAINT = 1e-4
+MAX_COUNT = 9
+EPSILON = 1e-4
 ATTENTION_WEIGHT = 0.5
 HEADS = 2
+NO_NOUNS = (-1, -1)
 SINGULAR = {
     **{shape: shape for shape in SHAPES},
     **{f"{s}es" if s.endswith("s") else f"{s}s": s for s in SHAPES},
@@ -38,12 +39,17 @@ RELATION = re.compile(r" (left|right|above|below)\b")
 
 
 def evidence(question: Question, scene: Scene) -> tuple[list[tuple[int, frozenset[int]]], frozenset[int]]:
-    """(character where a noun ends, cells it is about) for each noun, and the cells the answer is about."""
+    """Finds the cells that a question is about.
+
+    Returns:
+        For each noun, the character where it ends and the cells that it means; and the cells that the answer
+        depends on. Cells are numbered by row.
+    """
     nouns = []
     for found in PHRASE.finditer(question.text):
         colour, shape = found["colour"], SINGULAR.get(found["noun"])
         if colour or shape:
-            nouns.append((found.end(), _cells(t for t in scene.things if _fits(t, colour, shape))))
+            nouns.append((found.end(), _cells(t for t in scene.things if _matches(t, colour, shape))))
     about = frozenset().union(*(cells for _, cells in nouns))
     if (hop := HOP.search(question.text)) and nouns:
         about = frozenset(_moved(cell, STEPS[hop[1]]) for cell in nouns[-1][1])
@@ -57,7 +63,7 @@ def evidence(question: Question, scene: Scene) -> tuple[list[tuple[int, frozense
     return nouns, about
 
 
-def _fits(thing: Thing, colour: str | None, shape: str | None) -> bool:
+def _matches(thing: Thing, colour: str | None, shape: str | None) -> bool:
     return colour in (None, thing.colour) and shape in (None, thing.shape)
 
 
@@ -69,126 +75,155 @@ def _moved(cell: int, step: tuple[int, int]) -> int:
     return cell + step[0] * GRID + step[1]
 
 
-class Target(NamedTuple):
-    """A token that must point.
+class GroundingTarget(NamedTuple):
+    """A token that must point at cells: a noun, or the token before an answer.
 
     Attributes:
-        row, column: its image in the batch and its place among that image's packed questions.
-        cells: what it is about.
-        nouns: columns of the first and the last noun, where an answer begins; None for a noun.
-        next: the cells one step on from a noun's own, where the question asks about them.
-        relation: column of the word that relates what the question is about, such as "left".
+        row, column: Its image in the batch, and its column among the packed tokens of that image.
+        cells: The cells that it is about.
+        nouns: Columns of the first and the last noun for a token before an answer, NO_NOUNS if the question
+            has none; None for a noun.
+        neighbours: The cells one step from the noun's own, if the question asks about these.
+        relation: Column of the word for the relation, such as "left".
     """
 
     row: int
     column: int
     cells: frozenset[int]
     nouns: tuple[int, int] | None = None
-    next: frozenset[int] | None = None
+    neighbours: frozenset[int] | None = None
     relation: int | None = None
 
 
-class Grounding(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """The loss of not pointing: read from the hidden states of the decoder's inner layers."""
+class GroundingHead(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """Predicts cells from the hidden states of the decoder's inner layers."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
         super().__init__()
         self._tokenizer = tokenizer
         self.norm = nn.RMSNorm(width)
         self.read = nn.Linear(width, CELLS)
-        self.count = nn.Linear(width, MOST + 1)
+        self.count = nn.Linear(width, MAX_COUNT + 1)
 
-    def loss(self, hidden: Sequence[torch.Tensor], targets: Sequence[Target]) -> torch.Tensor:
-        """Weighted mean of two cross entropies over tokens and inner layers: which cells, and how many."""
+    def loss(self, hidden: Sequence[torch.Tensor], targets: Sequence[GroundingTarget]) -> torch.Tensor:
+        """Returns the weighted sum of two cross entropies, of the cells and of their number.
+
+        Each is the mean over targets and layers.
+
+        Args:
+            hidden: Hidden states of each inner layer, (batch, length, width).
+        """
         rows, columns = [t.row for t in targets], [t.column for t in targets]
-        cells = _table([t.cells for t in targets])
-        number = cells.sum(1).long().clamp(max=MOST)
+        cells = _multi_hot([t.cells for t in targets])
+        number = cells.sum(1).long().clamp(max=MAX_COUNT)
         losses = []
-        for state in hidden:
-            known = self.norm(state[rows, columns])
-            losses.append(WEIGHT * nn.functional.binary_cross_entropy_with_logits(self.read(known), cells))
-            losses.append(COUNT_WEIGHT * nn.functional.cross_entropy(self.count(known), number))
+        for layer in hidden:
+            state = self.norm(layer[rows, columns])
+            cell_loss = nn.functional.binary_cross_entropy_with_logits(self.read(state), cells)
+            losses.append(CELL_WEIGHT * cell_loss)
+            losses.append(COUNT_WEIGHT * nn.functional.cross_entropy(self.count(state), number))
         return 2 * torch.stack(losses).mean()
 
-    def targets(self, questions: Sequence[Sequence[Question]], scenes: Sequence[Scene]) -> list[Target]:
-        """What must point where, for the questions of each image in the order in which they were packed."""
-        found = []
+    def targets(
+        self, questions: Sequence[Sequence[Question]], scenes: Sequence[Scene]
+    ) -> list[GroundingTarget]:
+        """Returns the targets of the questions of each image, in the order in which they are packed."""
+        targets = []
         for row, (asked, scene) in enumerate(zip(questions, scenes, strict=True)):
             first = 0
             for question in asked:
-                ends, answer = self._ends(question.text), self._ends(question.answer)
+                ends, answer = self._token_ends(question.text), self._token_ends(question.answer)
                 nouns, about = evidence(question, scene)
-                places = [first + bisect_left(ends, end) for end, _ in nouns]
+                columns = [first + bisect_left(ends, end) for end, _ in nouns]
                 word = RELATION.search(question.text)
                 relation = first + bisect_left(ends, word.end()) if word else None
-                hop = about if HOP.search(question.text) else None
-                found += [
-                    Target(row, at, own, next=hop, relation=relation if hop else None)
-                    for at, (_, own) in zip(places, nouns, strict=True)
+                neighbours = about if HOP.search(question.text) else None
+                targets += [
+                    GroundingTarget(
+                        row,
+                        column,
+                        cells,
+                        neighbours=neighbours,
+                        relation=relation if neighbours else None,
+                    )
+                    for column, (_, cells) in zip(columns, nouns, strict=True)
                 ]
-                both = (places[0], places[-1]) if places else (-1, -1)
-                found.append(Target(row, first + len(ends), about, both, relation=relation))
-                first += len(ends) + 1 + len(answer) + 1  # the token that asks for the answer, and the end
-        return found
+                ends_of_nouns = (columns[0], columns[-1]) if columns else NO_NOUNS
+                targets.append(
+                    GroundingTarget(row, first + len(ends), about, ends_of_nouns, relation=relation)
+                )
+                first += len(ends) + 1 + len(answer) + 1  # with the tokens before and after the answer
+        return targets
 
-    @cache  # noqa: B019 # one instance a run, and a few thousand texts
-    def _ends(self, text: str) -> list[int]:
-        coded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return [end for _, end in coded["offset_mapping"]]
+    @cache  # noqa: B019 # one instance per training, and a few thousand texts
+    def _token_ends(self, text: str) -> list[int]:
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return [end for _, end in encoded["offset_mapping"]]
 
 
 def attention_loss(
-    attentions: Sequence[torch.Tensor], targets: Sequence[Target], tokens: int
+    attentions: Sequence[torch.Tensor], targets: Sequence[GroundingTarget], tokens: int
 ) -> torch.Tensor:
-    """Mean of -log of the attention that the first heads give to what they should.
+    """Returns the mean of -log of the attention that some heads pay to the right places.
 
-    Nouns look at their cells, or at themselves where there are none, in the second layer, which knows their
-    adjectives; answers look at theirs in the last. With a layer between, nouns look one step on there where
-    the question does, and answers look at the first and the last noun; another head at what relates them.
+    In the second layer, which knows adjectives, nouns attend to their cells, or to themselves if they have
+    none. In the last layer, the tokens before answers attend to their cells. If there is a layer in
+    between, its first heads make nouns attend to neighbouring cells if the question asks about them, and
+    the tokens before answers to the first and the last noun; another head makes them attend to the word for
+    the relation.
 
     Args:
-        attentions: of each layer, (batch, heads, length, length).
-        tokens: image tokens, first in the sequence.
+        attentions: Of each layer, (batch, heads, length, length).
+        tokens: Number of image tokens, which come first in the sequence.
     """
     nouns = [t for t in targets if t.nouns is None]
     answers = [t for t in targets if t.nouns is not None]
-    losses = [_unseen(attentions[1], nouns, [t.cells for t in nouns], tokens)]
-    seeing = [t for t in answers if t.cells]
-    losses.append(_unseen(attentions[-1], seeing, [t.cells for t in seeing], tokens))
+    losses = [_cell_loss(attentions[1], nouns, [t.cells for t in nouns], tokens)]
+    with_cells = [t for t in answers if t.cells]
+    losses.append(_cell_loss(attentions[-1], with_cells, [t.cells for t in with_cells], tokens))
     if len(attentions) > 3:
-        hops = [t for t in nouns if t.next]
+        hops = [t for t in nouns if t.neighbours]
         if hops:
-            losses.append(_unseen(attentions[-2], hops, [t.next or t.cells for t in hops], tokens))
-            losses.append(_unread(attentions[1], hops, [t.relation or 0 for t in hops], HEADS, tokens))
-        asking = [t for t in answers if t.nouns and t.nouns != (-1, -1)]
+            losses.append(_cell_loss(attentions[-2], hops, [t.neighbours or t.cells for t in hops], tokens))
+            losses.append(_token_loss(attentions[1], hops, [t.relation or 0 for t in hops], HEADS, tokens))
+        with_nouns = [t for t in answers if t.nouns and t.nouns != NO_NOUNS]
         for head in (0, 1):
-            both = [t.nouns[head] for t in asking if t.nouns]
-            losses.append(_unread(attentions[-2], asking, both, head, tokens))
-        relating = [t for t in answers if t.relation is not None]
-        if relating:
-            words = [t.relation or 0 for t in relating]
-            losses.append(_unread(attentions[-2], relating, words, HEADS, tokens))
+            columns = [t.nouns[head] for t in with_nouns if t.nouns]
+            losses.append(_token_loss(attentions[-2], with_nouns, columns, head, tokens))
+        with_relation = [t for t in answers if t.relation is not None]
+        if with_relation:
+            columns = [t.relation or 0 for t in with_relation]
+            losses.append(_token_loss(attentions[-2], with_relation, columns, HEADS, tokens))
     return ATTENTION_WEIGHT * torch.stack(losses).mean()
 
 
-def _unseen(
-    layer: torch.Tensor, targets: Sequence[Target], wanted: Sequence[frozenset[int]], tokens: int
+def _cell_loss(
+    attention: torch.Tensor,
+    targets: Sequence[GroundingTarget],
+    cells: Sequence[frozenset[int]],
+    tokens: int,
 ) -> torch.Tensor:
+    """Loss of the first heads, where each target must attend to its `cells`, or to itself if it has none."""
     n = int(tokens**0.5) // GRID
-    cells = _table(wanted)
+    wanted = _multi_hot(cells)
     columns = torch.tensor([t.column for t in targets]) + tokens
-    given = layer[[t.row for t in targets], :HEADS, columns]
-    onto = (given[..., :tokens] * spread(cells[..., None], n).mT).sum(-1)
-    itself = given.gather(-1, columns[:, None, None].expand(-1, HEADS, 1)).squeeze(-1)
-    return -(torch.where(cells.any(dim=1)[:, None], onto, itself) + FAINT).log().mean()
+    paid = attention[[t.row for t in targets], :HEADS, columns]
+    to_cells = (paid[..., :tokens] * expand_cells(wanted[..., None], n).mT).sum(-1)
+    to_itself = paid.gather(-1, columns[:, None, None].expand(-1, HEADS, 1)).squeeze(-1)
+    return -(torch.where(wanted.any(dim=1)[:, None], to_cells, to_itself) + EPSILON).log().mean()
 
 
-def _unread(
-    layer: torch.Tensor, targets: Sequence[Target], wanted: Sequence[int], head: int, tokens: int
+def _token_loss(
+    attention: torch.Tensor,
+    targets: Sequence[GroundingTarget],
+    columns: Sequence[int],
+    head: int,
+    tokens: int,
 ) -> torch.Tensor:
-    rows, columns = [t.row for t in targets], [t.column + tokens for t in targets]
-    return -(layer[rows, head, columns, [at + tokens for at in wanted]] + FAINT).log().mean()
+    """Loss of one head, where each target must attend to the token in one of `columns`."""
+    rows, own = [t.row for t in targets], [t.column + tokens for t in targets]
+    return -(attention[rows, head, own, [column + tokens for column in columns]] + EPSILON).log().mean()
 
 
-def _table(wanted: Sequence[frozenset[int]]) -> torch.Tensor:
+def _multi_hot(wanted: Sequence[frozenset[int]]) -> torch.Tensor:
     return torch.tensor([[float(cell in cells) for cell in range(CELLS)] for cells in wanted])

@@ -1,4 +1,4 @@
-"""An untrained model with its processor, in the classes any LLaVA checkpoint is made of."""
+"""Builds an untrained model and its processor from the transformers classes for LLaVA."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lab.training.recipes import Recipe
 
 IMAGE, ANSWER, END, PAD = "<image>", "<|answer|>", "<|end|>", "<|pad|>"
 VOCABULARY = 640
-WORD_STD = 0.7  # as large as image tokens: at the usual 0.02 words drown in what attention adds to them
-HEAD = 16
-LIKENESS = 0.7
+WORD_STD = 0.7  # that of image tokens; the usual 0.02 is too small beside the outputs of attention
+HEAD_WIDTH = 16
+QUERY_SCALE = 0.7
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
@@ -34,7 +34,10 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE learned from `texts`, so that any other text has tokens too; digits stay single."""
+    """Returns a byte-level BPE tokenizer trained on `texts`.
+
+    Any other text can be encoded too. Each digit is one token.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -63,10 +66,10 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def build_processor(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """The processor that resizes to the recipe's square and writes the prompt."""
-    side = {"height": recipe.image, "width": recipe.image}
+    """Returns the processor, which resizes images to the largest resolution and formats the prompt."""
+    size = {"height": recipe.max_resolution, "width": recipe.max_resolution}
     return LlavaProcessor(
-        SiglipImageProcessorPil(size=side),
+        SiglipImageProcessorPil(size=size),
         tokenizer,
         patch_size=recipe.patch,
         vision_feature_select_strategy="full",
@@ -75,13 +78,13 @@ def build_processor(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Llava
 
 
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """The model with random weights."""
-    sizes = {"hidden_size": recipe.width, "num_attention_heads": recipe.width // HEAD}
+    """Returns the model with random weights."""
+    sizes = {"hidden_size": recipe.width, "num_attention_heads": recipe.width // HEAD_WIDTH}
     vision = SiglipVisionConfig(
         **sizes,
         num_hidden_layers=recipe.tower_layers,
         intermediate_size=4 * recipe.width,
-        image_size=recipe.image,
+        image_size=recipe.max_resolution,
         patch_size=recipe.patch,
         vision_use_head=False,
     )
@@ -107,7 +110,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlavaForC
     )
     config.eos_token_id, config.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
     model = LlavaForConditionalGeneration(config)
-    model.model.language_model.set_attn_implementation("eager")  # which can tell what is attended to
+    model.model.language_model.set_attn_implementation("eager")  # which can return attentions
     _initialise(model)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -116,10 +119,11 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlavaForC
 
 
 def _initialise(model: LlavaForConditionalGeneration) -> None:
-    """Start the decoder so that tokens look at their like.
+    """Initialises the decoder so that tokens attend to similar tokens.
 
-    Weights are scaled to their inputs: transformers' usual 0.02 is meant for far wider models. Keys begin as
-    queries, so that attention begins as likeness, gently ("mimetic initialisation", arXiv 2305.09828).
+    Weights have a standard deviation for their number of inputs, because the default of transformers (0.02)
+    is for much wider models. Key weights are equal to query weights, so that attention measures similarity
+    ("mimetic initialisation", arXiv 2305.09828).
     """
     torch.nn.init.normal_(model.get_input_embeddings().weight, std=WORD_STD)
     torch.nn.init.normal_(model.lm_head.weight, std=model.lm_head.in_features**-0.5)
@@ -127,7 +131,7 @@ def _initialise(model: LlavaForConditionalGeneration) -> None:
         for linear in (module for module in layer.modules() if isinstance(module, torch.nn.Linear)):
             torch.nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
         with torch.no_grad():
-            layer.self_attn.q_proj.weight.mul_(LIKENESS)
+            layer.self_attn.q_proj.weight.mul_(QUERY_SCALE)
             layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
             layer.self_attn.o_proj.weight.mul_(0.5)
             layer.mlp.down_proj.weight.mul_(0.5)

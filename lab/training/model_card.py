@@ -1,4 +1,4 @@
-"""The model card of a bundled checkpoint: what was measured, and how to measure it again."""
+"""The model card of a bundled checkpoint: its measurements, and the commands that reproduce it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.scenes.question import TYPES
 from lab.scenes.scene import FAULTS
-from lab.training.evaluate import Graded, accuracy, chance
+from lab.training.evaluate import GradedAnswer, accuracy, chance
 from lab.training.recipes import RECIPES, Recipe
 
 CARD = """\
@@ -19,23 +19,25 @@ license: apache-2.0
 ---
 # {name}
 
-A {parameters:.2f} M parameter LLaVA-class model: a SigLIP tower of {tower} layers in patches of {patch} px,
-a Llama decoder of {decoder} layers, both {width} wide. It sees images at {small} or {large} px and answers
-short questions about drawn camera scenes (`scenes/`), and nothing else.
+A {parameters:.2f} M parameter LLaVA-class model: a SigLIP tower of {tower} layers with patches of {patch} px,
+and a Llama decoder of {decoder} layers, both {width} wide. It sees images at {small} or {large} px and
+answers short questions about drawn camera scenes (`lab/scenes/`), and nothing else.
 
-{origin} by `training/` on a CPU for {minutes:.0f} minutes
-({steps} steps of {batch} images with {questions} questions each).
+{origin} trained with
+`lab/training/` on a CPU for {minutes:.0f} minutes ({steps} steps of {batch} images with {questions}
+questions each).
 
 ## Accuracy
 
-{count} questions of a held-out split, {per_type} of each type; an answer counts only when it is exact. Chance
-is the best constant answer of the type. NF4 is the same checkpoint quantised by bitsandbytes on a CPU.
+{count} questions of a held-out split, {per_type} of each type. An answer is correct only if it is equal to
+the expected one. Chance is the accuracy of the best constant answer of the type. NF4 is the same
+checkpoint, quantised by bitsandbytes on a CPU.
 
 | question | chance | {columns} |
 |---|---|{rules}
 {by_type}
 
-| camera | {columns} |
+| camera fault | {columns} |
 |---|{rules}
 {by_fault}
 
@@ -44,49 +46,62 @@ is the best constant answer of the type. NF4 is the same checkpoint quantised by
 | | {sides} |
 |---|{side_rules}
 | image tokens | {tokens} |
-| million floating-point operations an answer | {operations} |
+| million floating-point operations per answer | {operations} |
 
-Operations are counted, not timed: the time of a model this small is that of Python around the arithmetic.
+Operations are counted, not timed: most of the time of such a small model is spent in Python, not in
+arithmetic.
 
-## Again
+## Reproduction
 
 ```
 {before}
-{again}
+{train}
 python -m lab.training export {name}
 ```
 
-`curve.csv` has the run's losses and token accuracy (`exact`). Answers are at most {max_tokens} tokens.
+`curve.csv` has the losses and the token accuracy (`exact`) of the training. Answers have at most
+{max_tokens} tokens.
 """
 
 RANDOM = """\
-It began with random weights. Its decoder was trained for {minutes:.0f} minutes ({steps} steps) on scenes in
-symbols, then the whole"""
+The training started from random weights. The decoder was trained for {minutes:.0f} minutes ({steps} steps) on
+scenes without images; then the whole model was"""
 PRUNED = """\
-It began as `{larger}` with layers of its tower left out, and was trained"""
+The training started from `{larger}` with {kept} of the {all} layers of its tower. The model was"""
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A recipe with what its training took, and the operations of an answer by resolution."""
+class TrainingSummary:
+    """What the card reports of a training.
+
+    Attributes:
+        parameters: Number of the model's parameters.
+        steps, seconds: Of the training of the whole model.
+        decoder_steps, decoder_seconds: Of the training of its decoder.
+        flops: Floating-point operations of an answer by resolution.
+    """
 
     recipe: Recipe
     parameters: int
     steps: int
     seconds: float
-    told_steps: int
-    told_seconds: float
-    operations: Mapping[int, int]
+    decoder_steps: int
+    decoder_seconds: float
+    flops: Mapping[int, int]
 
 
-def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Graded]]) -> None:
-    """Write `README.md` into the checkpoint folder; `graded` by the heading of its column."""
-    recipe = trained.recipe
+def write_card(folder: Path, training: TrainingSummary, graded: Mapping[str, Sequence[GradedAnswer]]) -> None:
+    """Writes `README.md` into the checkpoint folder.
+
+    Args:
+        graded: Answers by the heading of their column.
+    """
+    recipe = training.recipe
     first = next(iter(graded.values()))
     (folder / "README.md").write_text(
         CARD.format(
             name=recipe.name,
-            parameters=trained.parameters / 1e6,
+            parameters=training.parameters / 1e6,
             tower=recipe.tower_layers,
             decoder=recipe.decoder_layers,
             small=recipe.resolutions[0],
@@ -96,17 +111,17 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
             batch=recipe.batch,
             questions=recipe.questions,
             max_tokens=recipe.max_tokens,
-            origin=_origin(trained),
-            before=_before(trained),
-            again=_again(trained),
-            minutes=trained.seconds / 60,
-            steps=trained.steps,
+            origin=_origin(training),
+            before=_commands_before(training),
+            train=_train_commands(training),
+            minutes=training.seconds / 60,
+            steps=training.steps,
             count=len(first),
             per_type=len(first) // len(TYPES),
             sides=" | ".join(f"{side} px" for side in recipe.resolutions),
             side_rules="---|" * len(recipe.resolutions),
-            tokens=" | ".join(str(recipe.side(side) ** 2) for side in recipe.resolutions),
-            operations=" | ".join(f"{trained.operations[side] / 1e6:.0f}" for side in recipe.resolutions),
+            tokens=" | ".join(str(recipe.patches_per_side(side) ** 2) for side in recipe.resolutions),
+            operations=" | ".join(f"{training.flops[side] / 1e6:.0f}" for side in recipe.resolutions),
             columns=" | ".join(graded),
             rules="---|" * len(graded),
             by_type=_rows(TYPES, chance(first), *(accuracy(column, "type") for column in graded.values())),
@@ -115,24 +130,25 @@ def write_card(folder: Path, trained: Trained, graded: Mapping[str, Sequence[Gra
     )
 
 
-def _origin(trained: Trained) -> str:
-    if trained.recipe.pruned_from is not None:
-        return PRUNED.format(larger=trained.recipe.pruned_from)
-    return RANDOM.format(minutes=trained.told_seconds / 60, steps=trained.told_steps)
+def _origin(training: TrainingSummary) -> str:
+    if training.recipe.pruned_from is not None:
+        larger = RECIPES[training.recipe.pruned_from]
+        return PRUNED.format(larger=larger.name, kept=training.recipe.tower_layers, all=larger.tower_layers)
+    return RANDOM.format(minutes=training.decoder_seconds / 60, steps=training.decoder_steps)
 
 
-def _before(trained: Trained) -> str:
-    larger = trained.recipe.pruned_from
+def _commands_before(training: TrainingSummary) -> str:
+    larger = training.recipe.pruned_from
     if larger is not None:
-        first = "".join(f" up to step {steps}" for steps in RECIPES[larger].goes[:1])
-        return f"# after the same for {larger}{first}"
-    reason = f"python -m lab.training reason {trained.recipe.name} {trained.told_steps}"
+        last = "".join(f" {larger} {steps}" for steps in RECIPES[larger].restarts[:1])
+        return f"# first the commands of {larger}, up to train{last}"
+    reason = f"python -m lab.training reason {training.recipe.name} {training.decoder_steps}"
     return f"python -m lab.training render\n{reason}"
 
 
-def _again(trained: Trained) -> str:
-    goes = (*trained.recipe.goes, trained.steps)
-    return "\n".join(f"python -m lab.training train {trained.recipe.name} {steps}" for steps in goes)
+def _train_commands(training: TrainingSummary) -> str:
+    ends = (*training.recipe.restarts, training.steps)
+    return "\n".join(f"python -m lab.training train {training.recipe.name} {steps}" for steps in ends)
 
 
 def _rows(names: Sequence[str], *columns: Mapping[str, float]) -> str:

@@ -1,4 +1,7 @@
-"""Several questions behind one image, each blind to the others, so that the image is paid for once."""
+"""Sequence packing: several questions follow one image, which is encoded only once.
+
+The questions do not attend to each other.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Question tokens of a batch, behind `prefix` image tokens that are not among them.
+class PackedBatch:
+    """Question tokens of a batch, which follow `prefix` image tokens.
 
     Attributes:
-        ids, labels: (batch, length); labels are IGNORED but at answers.
-        positions: (batch, prefix + length); each question continues where the image ended.
-        mask: (batch, 1, prefix + length, prefix + length), True where a token may look.
+        ids, labels: (batch, length), without the image tokens; labels are IGNORED except in answers.
+        positions: (batch, prefix + length); the positions of each question start after the image.
+        mask: (batch, 1, prefix + length, prefix + length), True where a token may attend.
     """
 
     ids: torch.Tensor
@@ -30,8 +33,8 @@ class Packed:
     mask: torch.Tensor
 
 
-def pack(batch: Sequence[Sequence[Question]], tokenizer: PreTrainedTokenizerFast, prefix: int) -> Packed:
-    """Tokenise the questions of each image of a batch."""
+def pack(batch: Sequence[Sequence[Question]], tokenizer: PreTrainedTokenizerFast, prefix: int) -> PackedBatch:
+    """Tokenises and packs the questions of each image of a batch."""
     rows = [[_tokens(question, tokenizer) for question in questions] for questions in batch]
     length = max(sum(len(ids) for ids, _ in row) for row in rows)
     ids = torch.full((len(rows), length), tokenizer.pad_token_id)
@@ -41,20 +44,21 @@ def pack(batch: Sequence[Sequence[Question]], tokenizer: PreTrainedTokenizerFast
     segments = torch.full((len(rows), prefix + length), -1)
     segments[:, :prefix] = 0
     for r, row in enumerate(rows):
-        at = 0
-        for segment, (tokens, answer_at) in enumerate(row, start=1):
-            end = at + len(tokens)
-            ids[r, at:end] = torch.tensor(tokens)
-            labels[r, at + answer_at : end] = ids[r, at + answer_at : end]
-            positions[r, prefix + at : prefix + end] = prefix + torch.arange(len(tokens))
-            segments[r, prefix + at : prefix + end] = segment
-            at = end
+        start = 0
+        for segment, (tokens, answer_start) in enumerate(row, start=1):
+            end = start + len(tokens)
+            ids[r, start:end] = torch.tensor(tokens)
+            labels[r, start + answer_start : end] = ids[r, start + answer_start : end]
+            positions[r, prefix + start : prefix + end] = prefix + torch.arange(len(tokens))
+            segments[r, prefix + start : prefix + end] = segment
+            start = end
     causal = torch.ones(prefix + length, prefix + length, dtype=torch.bool).tril()
     same = (segments[:, :, None] == segments[:, None, :]) | (segments[:, None, :] == 0)
-    return Packed(ids, labels, positions, (causal & same)[:, None])
+    return PackedBatch(ids, labels, positions, (causal & same)[:, None])
 
 
 def _tokens(question: Question, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], int]:
-    asked = tokenizer.encode(question.text + ANSWER, add_special_tokens=False)
+    """Returns the tokens of a question and its answer, and where the answer starts."""
+    prompt = tokenizer.encode(question.text + ANSWER, add_special_tokens=False)
     answer = tokenizer.encode(question.answer + END, add_special_tokens=False)
-    return asked + answer, len(asked)
+    return prompt + answer, len(prompt)

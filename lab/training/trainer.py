@@ -1,4 +1,4 @@
-"""A training run: seeded, resumable, with a line of figures every so often."""
+"""A training: seeded, resumable, and with its learning curve in a CSV."""
 
 from __future__ import annotations
 
@@ -19,42 +19,47 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from lab.scenes.question import TYPES, Question, ask
 from lab.scenes.scene import Scene
-from lab.training.dataset import TRAIN, scene
-from lab.training.grounding import Grounding, attention_loss
+from lab.training.dataset import TRAIN, scene_at
+from lab.training.grounding import GroundingHead, attention_loss
 from lab.training.model import build_model, build_tokenizer
 from lab.training.packing import IGNORED, pack
 from lab.training.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
-WARM_UP = 100
-DECAY = 0.02
+WARM_UP_STEPS = 100
+WEIGHT_DECAY = 0.02
 REPORT_EVERY = 100
 SAVE_EVERY_S = 120.0
 FIGURES = ("answer", "exact", "grounding", "attention", "grid", "likeness")
 
 
 @dataclass(frozen=True)
-class Look:
-    """A batch of images.
+class Batch:
+    """A batch of scenes.
 
     Attributes:
-        scenes: what stands in them.
-        seen: the tokens that stand for them, (batch, tokens, width).
-        types: of question to ask, none to ask nothing; one that is named twice is asked twice as often.
-        losses: to be lowered beside those of the answers.
+        scenes: The scenes.
+        tokens: Their image tokens, (batch, tokens, width).
+        types: Types of question to ask, none to ask nothing; a type that is listed twice is asked twice as
+            often.
+        losses: Losses to minimise in addition to those of the answers.
     """
 
     scenes: list[Scene]
-    seen: torch.Tensor
+    tokens: torch.Tensor
     types: Sequence[str]
     losses: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-class Run:
-    """A model being trained, with all that is needed to go on after an interruption.
+class Trainer:
+    """Trains a model and saves its state; a subclass provides the batches.
 
-    A subclass says what is looked at.
+    Attributes:
+        parts: The modules to train and save, by name.
+        step: Training steps so far.
+        spent_s: Time of these steps.
+        progress: Share of the steps of the present call of `train`, in [0, 1].
     """
 
     parts: dict[str, torch.nn.Module]
@@ -66,10 +71,10 @@ class Run:
         self.folder = folder
         self.step = 0
         self.spent_s = 0.0
-        self.share = 0.0
+        self.progress = 0.0
         self.tokenizer = _tokenizer(folder, seed)
         self.model: LlavaForConditionalGeneration = build_model(recipe, self.tokenizer)
-        self.grounding = Grounding(self.tokenizer, recipe.width)
+        self.grounding = GroundingHead(self.tokenizer, recipe.width)
         self.parts = {
             "decoder": self.model.model.language_model,
             "head": self.model.lm_head,
@@ -78,22 +83,22 @@ class Run:
         self._rng = np.random.default_rng([seed, 7])
         self._figures: dict[str, list[float]] = {name: [] for name in FIGURES}
 
-    def look(self) -> Look:
-        """The next batch."""
+    def next_batch(self) -> Batch:
+        """Returns the next batch."""
         raise NotImplementedError
 
     @property
     def checkpoint(self) -> Path:
-        """Where the run is kept."""
+        """The file with the saved state."""
         return self.folder / f"{self.name}.pt"
 
     @property
     def curve(self) -> Path:
-        """Where the run's figures are kept."""
+        """The CSV with the learning curve."""
         return self.folder / f"{self.name}.csv"
 
     def train(self, steps: int) -> None:
-        """Train until `steps` steps have been taken in all, earlier parts of the run included."""
+        """Trains until the total number of steps is `steps`, steps before a resume included."""
         for part in self.parts.values():
             part.train()
         self._prepare()
@@ -103,8 +108,8 @@ class Run:
         ) as progress:
             bar = progress.add_task(self.name, total=steps, completed=self.step)
             while self.step < steps:
-                self.share = self.step / steps
-                self._learn()
+                self.progress = self.step / steps
+                self._train_step()
                 now = time.monotonic()
                 self.spent_s += now - last
                 last = now
@@ -121,16 +126,21 @@ class Run:
         if not hasattr(self, "optimiser"):
             parameters = {id(p): p for part in self.parts.values() for p in part.parameters()}
             self.optimiser = torch.optim.AdamW(
-                parameters.values(), lr=self.recipe.rate, betas=(0.9, 0.98), weight_decay=DECAY
+                parameters.values(),
+                lr=self.recipe.learning_rate,
+                betas=(0.9, 0.98),
+                weight_decay=WEIGHT_DECAY,
             )
 
-    def _rate(self) -> float:
-        warm = min(1.0, (self.step + 1) / WARM_UP)
-        return self.recipe.rate * warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * self.share)))
+    def _learning_rate(self) -> float:
+        """Returns the rate of a cosine schedule with a linear warm-up."""
+        warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
+        return self.recipe.learning_rate * warm_up * (0.03 + 0.97 * cosine)
 
-    def _learn(self) -> None:
+    def _train_step(self) -> None:
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = self._learning_rate()
         losses, exact = self._losses()
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
@@ -142,15 +152,16 @@ class Run:
             self._figures["exact"].append(exact)
 
     def _losses(self) -> tuple[dict[str, torch.Tensor], float]:
-        look = self.look()
-        if not look.types:
-            return look.losses, 0.0
-        tokens, losses = look.seen.shape[1], dict(look.losses)
-        questions = [ask(scene, self._rng, self.recipe.questions, look.types) for scene in look.scenes]
-        packed = pack(questions, self.tokenizer, tokens)
+        """Returns the losses of a new batch and the accuracy of its answer tokens."""
+        batch = self.next_batch()
+        if not batch.types:
+            return batch.losses, 0.0
+        prefix, losses = batch.tokens.shape[1], dict(batch.losses)
+        questions = [ask(scene, self._rng, self.recipe.questions, batch.types) for scene in batch.scenes]
+        packed = pack(questions, self.tokenizer, prefix)
         words = self.model.get_input_embeddings()(packed.ids)
-        found = self.model.model.language_model(
-            inputs_embeds=torch.cat([look.seen, words], dim=1),
+        output = self.model.model.language_model(
+            inputs_embeds=torch.cat([batch.tokens, words], dim=1),
             attention_mask=torch.zeros(packed.mask.shape).masked_fill(~packed.mask, -1e9),
             position_ids=packed.positions,
             use_cache=False,
@@ -158,32 +169,32 @@ class Run:
             output_attentions=True,
         )
         labels = packed.labels[:, 1:]
-        wanted = labels != IGNORED
-        scores = self.model.lm_head(found.last_hidden_state[:, tokens:-1][wanted])
-        losses["answer"] = torch.nn.functional.cross_entropy(scores, labels[wanted])
-        hidden = [state[:, tokens:] for state in found.hidden_states[1:-1]]
-        targets = self.grounding.targets(questions, look.scenes)
+        answers = labels != IGNORED
+        logits = self.model.lm_head(output.last_hidden_state[:, prefix:-1][answers])
+        losses["answer"] = torch.nn.functional.cross_entropy(logits, labels[answers])
+        hidden = [state[:, prefix:] for state in output.hidden_states[1:-1]]
+        targets = self.grounding.targets(questions, batch.scenes)
         losses["grounding"] = self.grounding.loss(hidden, targets)
-        losses["attention"] = attention_loss(found.attentions, targets, tokens)
-        exact = (scores.argmax(-1) == labels[wanted]).float().mean()
+        losses["attention"] = attention_loss(output.attentions, targets, prefix)
+        exact = (logits.argmax(-1) == labels[answers]).float().mean()
         return losses, exact.item()
 
     def _report(self) -> None:
-        """Write down the mean of every figure since the last report."""
+        """Appends the means of all figures since the last report to the learning curve."""
         means = {name: sum(values) / len(values) for name, values in self._figures.items() if values}
-        fresh = not self.curve.exists() or self.step == REPORT_EVERY
-        with self.curve.open("w" if fresh else "a", newline="") as file:
+        new = not self.curve.exists() or self.step == REPORT_EVERY
+        with self.curve.open("w" if new else "a", newline="") as file:
             writer = csv.writer(file)
-            if fresh:
+            if new:
                 writer.writerow(["step", "seconds", "rate", *FIGURES])
             figures = [f"{means[name]:.4f}" if name in means else "" for name in FIGURES]
-            writer.writerow([self.step, round(self.spent_s), f"{self._rate():.2e}", *figures])
-        told = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-        log.info("%s step %d, %d s: %s", self.name, self.step, self.spent_s, told)
+            writer.writerow([self.step, round(self.spent_s), f"{self._learning_rate():.2e}", *figures])
+        shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+        log.info("%s step %d, %d s: %s", self.name, self.step, self.spent_s, shown)
         self._figures = {name: [] for name in FIGURES}
 
     def save(self) -> None:
-        """Keep the run so that `resume` can go on from here."""
+        """Saves the state for `resume`."""
         state: dict[str, Any] = {
             "step": self.step,
             "spent_s": self.spent_s,
@@ -192,15 +203,15 @@ class Run:
             "rng": self._rng.bit_generator.state,
             "torch_rng": torch.get_rng_state(),
         }
-        fresh = self.checkpoint.with_suffix(".new")
-        torch.save(state, fresh)
-        fresh.replace(self.checkpoint)
+        new = self.checkpoint.with_suffix(".new")
+        torch.save(state, new)
+        new.replace(self.checkpoint)
 
     def resume(self) -> bool:
-        """Go on from the last save; False when there is none."""
+        """Loads the saved state; returns False if there is none."""
         if not self.checkpoint.exists():
             return False
-        state = self.saved()
+        state = self.load_checkpoint()
         self._prepare()
         self.step, self.spent_s = state["step"], state["spent_s"]
         for name, part in self.parts.items():
@@ -210,29 +221,32 @@ class Run:
         torch.set_rng_state(state["torch_rng"])
         return True
 
-    def take(self, other: Run, names: Sequence[str]) -> None:
-        """Begin with what the last save of another run holds for these parts; what it lacks stays.
+    def load_parts(self, other: Trainer, names: Sequence[str]) -> None:
+        """Loads parts that another trainer saved; parameters that it does not have are unchanged.
 
         Raises:
-            FileNotFoundError: the other run has not been saved yet.
+            FileNotFoundError: The other trainer has saved nothing yet.
         """
         if not other.checkpoint.exists():
             raise FileNotFoundError(f"{other.checkpoint} is missing: train {other.name} first")
-        held = other.saved()["parts"]
+        parts = other.load_checkpoint()["parts"]
         for name in names:
-            self.parts[name].load_state_dict(held[name], strict=False)
+            self.parts[name].load_state_dict(parts[name], strict=False)
 
-    def saved(self) -> dict[str, Any]:
-        """The last save, as it was written."""
+    def load_checkpoint(self) -> dict[str, Any]:
+        """Returns the saved state."""
         state: dict[str, Any] = torch.load(self.checkpoint, weights_only=False)
         return state
 
 
 def _tokenizer(folder: Path, seed: int) -> PreTrainedTokenizerFast:
-    """The one of all runs in `folder`, which must outlive a change of the questions it was learned from."""
-    kept = folder / "tokenizer"
-    if not kept.exists():
+    """Returns the tokenizer of all trainings in `folder`.
+
+    It is built once and then kept, because saved models need the same one even if the questions change.
+    """
+    saved = folder / "tokenizer"
+    if not saved.exists():
         rng = np.random.default_rng([seed, 3])
-        questions: list[Question] = [q for i in range(3000) for q in ask(scene(TRAIN, i), rng, 6, TYPES)]
-        build_tokenizer(text for q in questions for text in (q.text, q.answer)).save_pretrained(kept)
-    return PreTrainedTokenizerFast.from_pretrained(kept)
+        questions: list[Question] = [q for i in range(3000) for q in ask(scene_at(TRAIN, i), rng, 6, TYPES)]
+        build_tokenizer(text for q in questions for text in (q.text, q.answer)).save_pretrained(saved)
+    return PreTrainedTokenizerFast.from_pretrained(saved)
