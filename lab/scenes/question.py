@@ -1,6 +1,6 @@
-"""Questions about a scene, with the answers its truth gives.
+"""Questions about a scene, with their correct answers.
 
-Answers are balanced within each type as far as a scene allows, so that guessing gains little.
+Answers are balanced within each type as far as a scene allows, so that a constant answer is rarely correct.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lab.scenes.scene import COLOURS, SHAPES, TEXTURES, Scene, Thing
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its answer and its type, one of TYPES."""
+    """A question with its correct answer and its type, which is one of TYPES."""
 
     text: str
     answer: str
@@ -23,7 +23,11 @@ class Question:
 
 
 def ask(scene: Scene, rng: np.random.Generator, n: int, types: Sequence[str] | None = None) -> list[Question]:
-    """`n` questions about `scene`, of types drawn evenly from those the scene has something to ask about."""
+    """Returns `n` questions about `scene`; fewer only if no type of question fits it any more.
+
+    Their types are drawn with equal probability from those that fit the scene; a type that is given twice is
+    drawn twice as often.
+    """
     found: list[Question] = []
     names = list(types or TYPES)
     while len(found) < n and names:
@@ -36,83 +40,86 @@ def ask(scene: Scene, rng: np.random.Generator, n: int, types: Sequence[str] | N
     return found
 
 
-Made = tuple[str, str] | None
+TextAndAnswer = tuple[str, str]
 
 
-def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
+def _choose(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[int(rng.integers(len(choices)))]
 
 
 def _unique(things: Sequence[Thing], key: Callable[[Thing], str]) -> list[Thing]:
-    """Things that are the only one with their `key`."""
+    """Returns the things whose `key` no other thing has."""
     keys = [key(thing) for thing in things]
     return [thing for thing in things if keys.count(key(thing)) == 1]
 
 
-def _pick(rng: np.random.Generator, things: Sequence[Thing]) -> Thing:
+def _choose_thing(rng: np.random.Generator, things: Sequence[Thing]) -> Thing:
     return things[int(rng.integers(len(things)))]
 
 
-def _yes(truth: bool) -> str:
+def _yes_or_no(truth: bool) -> str:
     return "yes" if truth else "no"
 
 
-def _existence(scene: Scene, rng: np.random.Generator) -> Made:
-    here = {thing.name for thing in scene.things}
-    name = _one(rng, sorted(here)) if rng.random() < 0.5 else _absent(scene, rng)
+def _existence(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
+    present = {thing.name for thing in scene.things}
+    name = _choose(rng, sorted(present)) if rng.random() < 0.5 else _absent(scene, rng)
     if name is None:
         return None
     article = "an" if name[0] in "aeiou" else "a"
     forms = (f"is there {article} {name}?", f"do you see {article} {name}?", f"can {article} {name} be seen?")
-    return _one(rng, forms), _yes(name in here)
+    return _choose(rng, forms), _yes_or_no(name in present)
 
 
 def _absent(scene: Scene, rng: np.random.Generator) -> str | None:
-    """Something that is not there: its colour is nowhere, or its shape, or both are, but apart."""
-    here = {thing.name for thing in scene.things}
+    """Returns a name that is not in the scene.
+
+    Its colour is absent, or its shape is, or both are present but not in one thing.
+    """
+    present = {thing.name for thing in scene.things}
     colours, shapes = {t.colour for t in scene.things}, {t.shape for t in scene.things}
-    near = (
+    candidates = (
         ([c for c in COLOURS if c not in colours], sorted(shapes)),
         (sorted(colours), [s for s in SHAPES if s not in shapes]),
         (sorted(colours), sorted(shapes)),
     )[int(rng.integers(3))]
-    names = [f"{c} {s}" for c in near[0] for s in near[1] if f"{c} {s}" not in here]
-    return _one(rng, names) if names else None
+    names = [f"{c} {s}" for c in candidates[0] for s in candidates[1] if f"{c} {s}" not in present]
+    return _choose(rng, names) if names else None
 
 
-def _called(scene: Scene, rng: np.random.Generator) -> dict[str, Thing]:
-    """Things by a name that only they have: shape alone where it is enough, else colour and shape."""
+def _by_name(scene: Scene, rng: np.random.Generator) -> dict[str, Thing]:
+    """Returns things by a unique name: sometimes the shape alone, otherwise colour and shape."""
     by_shape = {thing.shape: thing for thing in _unique(scene.things, lambda t: t.shape)}
     by_both = {thing.name: thing for thing in _unique(scene.things, lambda t: t.name)}
     return by_shape if len(by_shape) > 1 and rng.random() < 0.5 else by_both
 
 
-def _colour(scene: Scene, rng: np.random.Generator) -> Made:
-    sole = _unique(scene.things, lambda t: t.shape)
-    if not sole:
+def _colour(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
+    unique = _unique(scene.things, lambda t: t.shape)
+    if not unique:
         return None
-    thing = _pick(rng, sole)
+    thing = _choose_thing(rng, unique)
     forms = (f"what colour is the {thing.shape}?", f"which colour has the {thing.shape}?")
-    return _one(rng, forms), thing.colour
+    return _choose(rng, forms), thing.colour
 
 
-def _shape(scene: Scene, rng: np.random.Generator) -> Made:
-    sole = _unique(scene.things, lambda t: t.colour)
-    if not sole:
+def _shape(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
+    unique = _unique(scene.things, lambda t: t.colour)
+    if not unique:
         return None
-    thing = _pick(rng, sole)
+    thing = _choose_thing(rng, unique)
     forms = (f"what shape is the {thing.colour} thing?", f"what is the {thing.colour} thing?")
-    return _one(rng, forms), thing.shape
+    return _choose(rng, forms), thing.shape
 
 
-def _texture(scene: Scene, rng: np.random.Generator) -> Made:
-    called = _called(scene, rng)
-    if not called:
+def _texture(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
+    named = _by_name(scene, rng)
+    if not named:
         return None
-    texture = _one(rng, TEXTURES)
-    name = _one(rng, [name for name, t in called.items() if t.texture == texture] or list(called))
+    texture = _choose(rng, TEXTURES)
+    name = _choose(rng, [name for name, t in named.items() if t.texture == texture] or list(named))
     forms = (f"is the {name} plain, striped or dotted?", f"what pattern has the {name}?")
-    return _one(rng, forms), called[name].texture
+    return _choose(rng, forms), named[name].texture
 
 
 def _plural(shape: str) -> str:
@@ -120,7 +127,7 @@ def _plural(shape: str) -> str:
 
 
 def _kinds(scene: Scene) -> dict[str, int]:
-    """Every kind of thing that can be counted here, in words, with how many there are."""
+    """Returns the number of things of each kind, such as "circles" or "red things"."""
     counts: dict[str, int] = {}
     for thing in scene.things:
         for kind in (_plural(thing.shape), f"{thing.colour} things"):
@@ -128,7 +135,7 @@ def _kinds(scene: Scene) -> dict[str, int]:
     return counts
 
 
-def _counting(scene: Scene, rng: np.random.Generator) -> Made:
+def _counting(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     counts = _kinds(scene)
     by_number: dict[int, list[str]] = {}
     for kind, number in counts.items():
@@ -138,21 +145,21 @@ def _counting(scene: Scene, rng: np.random.Generator) -> Made:
     by_number = {number: kinds for number, kinds in by_number.items() if kinds}
     numbers = sorted(by_number)
     number = numbers[int(rng.integers(len(numbers)))]
-    kind = _one(rng, by_number[number])
+    kind = _choose(rng, by_number[number])
     forms = (f"how many {kind} are there?", f"count the {kind}.", f"what is the number of {kind}?")
-    return _one(rng, forms), str(number)
+    return _choose(rng, forms), str(number)
 
 
-def _comparison(scene: Scene, rng: np.random.Generator) -> Made:
+def _comparison(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     if rng.random() < 0.4:
-        called = _called(scene, rng)
-        large = [name for name, thing in called.items() if thing.large]
-        small = [name for name, thing in called.items() if not thing.large]
+        named = _by_name(scene, rng)
+        large = [name for name, thing in named.items() if thing.large]
+        small = [name for name, thing in named.items() if not thing.large]
         if large and small:
-            pair = [_one(rng, large), _one(rng, small)]
+            pair = [_choose(rng, large), _choose(rng, small)]
             truth = rng.random() < 0.5
             one, other = pair if truth else reversed(pair)
-            return f"is the {one} larger than the {other}?", _yes(truth)
+            return f"is the {one} larger than the {other}?", _yes_or_no(truth)
     counts = _kinds(scene)
     for group in ("s", " things"):
         kinds = [k for k in counts if k.endswith(" things") == (group == " things")]
@@ -161,7 +168,7 @@ def _comparison(scene: Scene, rng: np.random.Generator) -> Made:
             many, few = pairs[int(rng.integers(len(pairs)))]
             truth = rng.random() < 0.5
             first, second = (many, few) if truth else (few, many)
-            return f"are there more {first} than {second}?", _yes(truth)
+            return f"are there more {first} than {second}?", _yes_or_no(truth)
     return None
 
 
@@ -173,45 +180,49 @@ RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
 }
 
 
-def _spatial(scene: Scene, rng: np.random.Generator) -> Made:
-    called = _called(scene, rng)
-    relation = _one(rng, tuple(RELATIONS))
-    holds = RELATIONS[relation]
-    pairs = [(a, b) for a in called for b in called if holds(called[a], called[b])]
+def _spatial(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
+    named = _by_name(scene, rng)
+    relation = _choose(rng, tuple(RELATIONS))
+    related = RELATIONS[relation]
+    pairs = [(a, b) for a in named for b in named if related(named[a], named[b])]
     if not pairs:
         return None
     first, second = pairs[int(rng.integers(len(pairs)))]
     truth = rng.random() < 0.5
     if not truth:
         first, second = second, first
-    return f"is the {first} {relation} the {second}?", _yes(truth)
+    return f"is the {first} {relation} the {second}?", _yes_or_no(truth)
 
 
-def _reading(scene: Scene, rng: np.random.Generator) -> Made:
+def _reading(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     if scene.plate is None:
         return None
-    what = "number" if scene.plate.text.isdigit() else "word"
-    forms = (f"what {what} is printed?", f"read the {what} on the plate.", f"which {what} is written here?")
-    return _one(rng, forms), scene.plate.text
+    kind = "number" if scene.plate.text.isdigit() else "word"
+    forms = (
+        f"what {kind} is printed?",
+        f"read the {kind} on the plate.",
+        f"which {kind} is written here?",
+    )
+    return _choose(rng, forms), scene.plate.text
 
 
-def _gauge(scene: Scene, rng: np.random.Generator) -> Made:
+def _gauge(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     if scene.gauge is None:
         return None
     forms = ("what does the gauge show?", "read the gauge.", "which value is the needle at?")
-    return _one(rng, forms), str(scene.gauge.value)
+    return _choose(rng, forms), str(scene.gauge.value)
 
 
-def _sign(scene: Scene, rng: np.random.Generator) -> Made:
+def _sign(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     if scene.sign is None:
         return None
-    return _one(rng, ("which sign is it?", "what does the sign say?")), scene.sign.kind
+    return _choose(rng, ("which sign is it?", "what does the sign say?")), scene.sign.kind
 
 
 STEPS = {"left of": (0, -1), "right of": (0, 1), "above": (-1, 0), "below": (1, 0)}
 
 
-def _two_hop(scene: Scene, rng: np.random.Generator) -> Made:
+def _two_hop(scene: Scene, rng: np.random.Generator) -> TextAndAnswer | None:
     cells = {(thing.row, thing.column): thing for thing in scene.things}
     found = []
     for anchor in _unique(scene.things, lambda t: t.name):
@@ -227,7 +238,7 @@ def _two_hop(scene: Scene, rng: np.random.Generator) -> Made:
     return f"what shape is the thing just {relation} the {anchor.name}?", other.shape
 
 
-MAKERS: dict[str, Callable[[Scene, np.random.Generator], Made]] = {
+MAKERS: dict[str, Callable[[Scene, np.random.Generator], TextAndAnswer | None]] = {
     "existence": _existence,
     "colour": _colour,
     "shape": _shape,

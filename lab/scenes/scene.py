@@ -1,4 +1,4 @@
-"""What stands in a drawn scene: the truth that questions are made from."""
+"""The content of a drawn scene, which determines the correct answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDS = tuple(
 
 @dataclass(frozen=True)
 class Thing:
-    """One shape, standing in the cell at `row` and `column` of the grid (from the top left)."""
+    """One shape in the grid cell at `row` and `column`, counted from the top left."""
 
     row: int
     column: int
@@ -34,13 +34,13 @@ class Thing:
 
     @property
     def name(self) -> str:
-        """Such as "red circle"."""
+        """Colour and shape, such as "red circle"."""
         return f"{self.colour} {self.shape}"
 
 
 @dataclass(frozen=True)
 class Plate:
-    """A printed word or number, two cells wide."""
+    """A printed word or number of two cells; `row` and `column` are those of the left one."""
 
     row: int
     column: int
@@ -49,7 +49,7 @@ class Plate:
 
 @dataclass(frozen=True)
 class Gauge:
-    """A dial, two cells by two, whose needle points at `value` (0 to 9)."""
+    """A dial with a needle at `value` (0 to 9), of two by two cells; the top left cell is given."""
 
     row: int
     column: int
@@ -67,7 +67,13 @@ class Sign:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything drawn, with the camera's fault and the seed of what is drawn at random."""
+    """The content of a scene.
+
+    Attributes:
+        fault: The camera's fault, one of FAULTS.
+        severity: Severity of the fault, in [0, 1].
+        seed: Seed of the rendering's random details, such as the background.
+    """
 
     things: tuple[Thing, ...]
     plate: Plate | None
@@ -79,7 +85,11 @@ class Scene:
 
 
 def draw(rng: np.random.Generator, *, fault: str | None = None) -> Scene:
-    """A scene at random; about half of the cameras are sound unless `fault` names one of FAULTS."""
+    """Returns a random scene.
+
+    Args:
+        fault: One of FAULTS; if None it is random, and "none" in half of the scenes.
+    """
     free = np.ones((GRID, GRID), bool)
     gauge = plate = sign = None
     if rng.random() < 0.45:
@@ -113,12 +123,13 @@ def draw(rng: np.random.Generator, *, fault: str | None = None) -> Scene:
 
 
 def _place(rng: np.random.Generator, free: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    spots = [
+    """Reserves free cells for an object, and returns the row and column of the top left one."""
+    corners = [
         (r, c)
         for r in range(GRID - height + 1)
         for c in range(GRID - width + 1)
         if free[r : r + height, c : c + width].all()
     ]
-    r, c = spots[int(rng.integers(len(spots)))]
+    r, c = corners[int(rng.integers(len(corners)))]
     free[r : r + height, c : c + width] = False
     return r, c

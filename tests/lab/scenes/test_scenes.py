@@ -1,4 +1,4 @@
-"""Scenes are reproducible, and their questions have the answers that the scene gives."""
+"""Scenes are reproducible, and their questions have correct answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RED_CIRCLE = Thing(0, 0, "circle", "red", True, "striped")
 BLUE_STAR = Thing(0, 1, "star", "blue", False, "plain")
 BLUE_CIRCLE = Thing(1, 0, "circle", "blue", False, "dotted")
 KNOWN = scene(RED_CIRCLE, BLUE_STAR, BLUE_CIRCLE)
-TRUTH = {
+ANSWERS = {
     "is there a red circle?": "yes",
     "is there a red star?": "no",
     "what colour is the star?": "blue",
@@ -40,19 +40,19 @@ TRUTH = {
 }
 
 
-def test_questions_about_a_known_scene_have_its_answers() -> None:
+def test_questions_about_a_known_scene_have_the_correct_answers() -> None:
     asked = {q.text: q.answer for q in ask(KNOWN, np.random.default_rng(0), 3000)}
-    assert {text: asked[text] for text in TRUTH} == TRUTH
+    assert {text: asked[text] for text in ANSWERS} == ANSWERS
 
 
-def test_the_same_seed_draws_and_asks_the_same() -> None:
+def test_the_same_seed_gives_the_same_scene_and_questions() -> None:
     first, second = (draw(np.random.default_rng(3)) for _ in range(2))
     assert first == second
     assert render(first, 64).tobytes() == render(second, 64).tobytes()
     assert ask(first, np.random.default_rng(1), 20) == ask(second, np.random.default_rng(1), 20)
 
 
-def test_nothing_stands_on_anything_else() -> None:
+def test_objects_do_not_overlap() -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         drawn = draw(rng)
@@ -67,7 +67,7 @@ def test_nothing_stands_on_anything_else() -> None:
         assert all(0 <= row < GRID and 0 <= column < GRID for row, column in cells)
 
 
-def test_no_constant_answer_is_right_much_more_often_than_chance() -> None:
+def test_no_constant_answer_is_correct_much_more_often_than_chance() -> None:
     rng = np.random.default_rng(0)
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for _ in range(1500):
@@ -81,11 +81,11 @@ def test_no_constant_answer_is_right_much_more_often_than_chance() -> None:
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "none"])
-def test_each_camera_fault_shows(fault: str) -> None:
+def test_each_camera_fault_changes_the_image(fault: str) -> None:
     things = KNOWN.things
-    sound, faulty = (np.asarray(render(scene(*things, fault=f)), dtype=float) for f in ("none", fault))
-    assert np.abs(sound - faulty).mean() > 1.0
+    clear, faulty = (np.asarray(render(scene(*things, fault=f)), dtype=float) for f in ("none", fault))
+    assert np.abs(clear - faulty).mean() > 1.0
 
 
-def test_size_is_what_was_asked_for() -> None:
+def test_an_image_has_the_requested_size() -> None:
     assert render(KNOWN, 96).size == (96, 96)
