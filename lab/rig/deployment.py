@@ -26,7 +26,7 @@ class NetworkLayout:
 
     Attributes:
         address: Of the broker and the cloud peer, as the board sees them.
-        board_prefix: Words before a command that run it on the board, such as in a network namespace.
+        board_prefix: Prefix of a command that runs it on the board, such as in a network namespace.
     """
 
     address: str = "127.0.0.1"

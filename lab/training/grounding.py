@@ -1,7 +1,7 @@
 """Visual grounding: trains words to point at the cells of the scene that they mean.
 
 For the nouns of a question, and for the token before its answer, the model must predict which cells they are
-about, and attend to them. Answers depend on this, and it is learned much faster as a task of its own.
+about, and attend to them. Answers depend on this, and it is learned much faster as a separate task.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from lab.training.recipes import Recipe
 
 IMAGE, ANSWER, END, PAD = "<image>", "<|answer|>", "<|end|>", "<|pad|>"
 VOCABULARY = 640
-WORD_STD = 0.7  # that of image tokens; the usual 0.02 is too small beside the outputs of attention
+WORD_STD = 0.7  # that of image tokens; the usual 0.02 is too small compared to the outputs of attention
 HEAD_WIDTH = 16
 QUERY_SCALE = 0.7
 CHAT_TEMPLATE = (

@@ -167,7 +167,7 @@ class FaultInjector:
 
 
 def fake_clock_prefix(folder: Path) -> tuple[str, ...]:
-    """Returns words before a command that give it a separate wall clock; empty if libfaketime is missing."""
+    """Returns a prefix that gives a command a separate wall clock; it is empty without libfaketime."""
     for libraries in FAKETIME:
         library = Path(libraries) / "faketime" / "libfaketime.so.1"
         if library.exists():

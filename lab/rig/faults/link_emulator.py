@@ -1,8 +1,8 @@
 """Emulates a link between two TUN devices, such as `tc netem` does: delay, jitter, loss, rate and outages.
 
 Usage: `python -m lab.rig.faults.link_emulator NEAR FAR SEED`. Each line of standard input is a JSON object
-with fields of `LinkConditions` to change. The emulator is a process of its own, so that a busy caller does
-not delay packets.
+with fields of `LinkConditions` to change. The emulator is a separate process, so that a busy caller does not
+delay packets.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class EmulatedLink:
 
     @property
     def board_prefix(self) -> tuple[str, ...]:
-        """Words before a command that run it on the board."""
+        """Prefix of a command that runs it on the board."""
         return ("ip", "netns", "exec", self.namespace)
 
     def set(self, **conditions: object) -> None:

@@ -1,4 +1,4 @@
-"""The statistics of load tests tell lost, late, repeated and different replies apart."""
+"""The statistics of load tests distinguish lost, late, repeated and different replies."""
 
 from __future__ import annotations
 
