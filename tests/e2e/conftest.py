@@ -9,7 +9,7 @@ import anyio
 import pytest
 import yaml
 
-from lab.demo.broker import broker, free_port
+from lab.rig.broker import broker, free_port
 from product import START_S, Product
 
 

@@ -18,7 +18,7 @@ from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
-from lab.rig.service import Service
+from lab.rig.service_process import ServiceProcess as Service
 from lab.scenes.question import ask
 from lab.scenes.render import render
 from lab.scenes.scene import draw

@@ -38,7 +38,7 @@ from controller import (
     Policy,
     Prediction,
 )
-from lab.rig.load.standin import StandIn
+from lab.rig.mock_model_server import MockModelServer as StandIn
 from lab.scenes.render import render
 from lab.scenes.scene import draw
 

@@ -23,7 +23,7 @@ from agent.profile.identity import BoardIdentity
 from agent.profile.loading import load_profile
 from agent.sensing.sample import PolledSensor, Sample
 from cloud.peer import PeerRecord
-from lab.demo.broker import free_port
+from lab.rig.broker import free_port
 from vlm.timing import Timing
 
 IDLE_W, WORK_W = 5.0, 8.0

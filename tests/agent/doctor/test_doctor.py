@@ -15,7 +15,7 @@ from agent.doctor import machine, network, permissions, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.profile.loading import load_profile
-from lab.demo.broker import free_port
+from lab.rig.broker import free_port
 
 PROFILE = load_profile("generic-x86")
 

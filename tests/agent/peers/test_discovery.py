@@ -20,7 +20,7 @@ from agent.peers.registry import PeerRegistry
 from cloud.announce import on_broker, on_lan
 from cloud.peer import TOPIC as PEERS
 from cloud.peer import PeerRecord
-from lab.demo.broker import broker
+from lab.rig.broker import broker
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""Estimates follow a path that changes, with real probes over an emulated link (lab.rig.wan.relay).
+"""Estimates follow a path that changes, with real probes over an emulated link (lab.rig.wan_emulator).
 
 The peer is a fake that answers probes with a Server-Timing header, as the product's own server does.
 """
@@ -19,8 +19,9 @@ from agent.peers.path import Paths
 from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller.context import LinkState
-from lab.demo.broker import free_port
-from lab.rig.wan.relay import Path, Wan
+from lab.rig.broker import free_port
+from lab.rig.wan_emulator import WanConditions as Path
+from lab.rig.wan_emulator import WanEmulator as Wan
 from vlm.client import Ping
 from vlm.timing import Timing
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
-from lab.demo.broker import free_port
+from lab.rig.broker import free_port
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from agent.sensing.sample import PolledSensor, Sample, SensorFault
 from agent.sensing.sensing import Sensing
 from controller.controller import Controller
 from controller.settings import ControllerSettings
-from lab.demo.broker import free_port
+from lab.rig.broker import free_port
 
 LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "server_ms": None, "slow": None}
 
