@@ -38,7 +38,7 @@ from controller import (
     Policy,
     Prediction,
 )
-from lab.rig.mock_model_server import MockModelServer as StandIn
+from lab.rig.mock_model_server import MockModelServer
 from lab.scenes.render import render
 from lab.scenes.scene import draw
 
@@ -74,7 +74,7 @@ class Server:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        standin = StandIn("m", self.ms, 0.0, 4, np.random.default_rng(0))
+        standin = MockModelServer("m", self.ms, 0.0, 4, np.random.default_rng(0))
 
         @web.middleware
         async def watch(request: web.Request, handler: Any) -> Any:

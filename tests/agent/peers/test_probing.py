@@ -20,8 +20,7 @@ from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller.context import LinkState
 from lab.rig.broker import free_port
-from lab.rig.wan_emulator import WanConditions as Path
-from lab.rig.wan_emulator import WanEmulator as Wan
+from lab.rig.wan_emulator import WanConditions, WanEmulator
 from vlm.client import Ping
 from vlm.timing import Timing
 
@@ -38,7 +37,7 @@ class Far:
         after: the estimate after each probe, by the kind of probe.
     """
 
-    wan: Wan
+    wan: WanEmulator
     paths: Paths = field(default_factory=Paths)
     server_ms: float = 0.0
     hangs: bool = False
@@ -50,7 +49,7 @@ class Far:
         self.after["upload" if ping.sent_bytes else "ping"].append(self.paths.to(peer).state())
         return unsure
 
-    async def after_change(self, kind: str, path: Path) -> list[LinkState]:
+    async def after_change(self, kind: str, path: WanConditions) -> list[LinkState]:
         """Changes the path; returns the estimates after each of the next PROBES probes of that kind."""
         self.wan.path = path
         await self._next(kind, 1)  # it may have started before the change
@@ -89,9 +88,9 @@ def app(far: Far) -> web.Application:
 
 @asynccontextmanager
 async def probed(
-    path: Path, *, check_s: float = 0.05, metered: bool = False
+    path: WanConditions, *, check_s: float = 0.05, metered: bool = False
 ) -> AsyncIterator[tuple[Far, PeerRegistry]]:
-    far, port = Far(Wan(path)), free_port()
+    far, port = Far(WanEmulator(path)), free_port()
     runner = web.AppRunner(app(far))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -109,25 +108,25 @@ async def probed(
 
 async def test_the_estimate_follows_the_round_trip_within_three_probes() -> None:
     """The emulator adds at least the configured delay; the upper bounds allow for a busy machine."""
-    async with probed(Path(40, 50)) as (far, _):
+    async with probed(WanConditions(40, 50)) as (far, _):
         await far.settled("ping")
         for rtt_ms, max_ms in ((500, 1000), (40, 250)):
-            *_, last = await far.after_change("ping", Path(rtt_ms, 50))
+            *_, last = await far.after_change("ping", WanConditions(rtt_ms, 50))
             assert last.rtt_ms is not None
             assert 0.95 * rtt_ms <= last.rtt_ms < max_ms
 
 
 async def test_the_estimate_follows_the_rate_within_three_uploads() -> None:
-    async with probed(Path(40, 10)) as (far, _):
+    async with probed(WanConditions(40, 10)) as (far, _):
         before = await far.settled("upload")
-        *_, last = await far.after_change("upload", Path(40, 0.5))
+        *_, last = await far.after_change("upload", WanConditions(40, 0.5))
         assert before.uplink_mbps is not None
         assert last.uplink_mbps is not None
         assert last.uplink_mbps < 1 < before.uplink_mbps
 
 
 async def test_a_slow_peer_does_not_change_the_estimate_of_the_path() -> None:
-    async with probed(Path(40, 50)) as (far, _):
+    async with probed(WanConditions(40, 50)) as (far, _):
         before = await far.settled("ping")
         far.server_ms = 1000
         after = await far.settled("ping", 4)
@@ -137,24 +136,24 @@ async def test_a_slow_peer_does_not_change_the_estimate_of_the_path() -> None:
 
 
 async def test_lost_segments_are_counted_as_losses() -> None:
-    async with probed(Path(20, 50)) as (far, _):
+    async with probed(WanConditions(20, 50)) as (far, _):
         before = await far.settled("ping")
-        far.wan.path = Path(20, 50, loss=0.1)
+        far.wan.path = WanConditions(20, 50, loss=0.1)
         assert before.loss is not None
         await until(lambda: (far.after["ping"][-1].loss or 0.0) > before.loss + 0.02)
 
 
 async def test_a_changed_path_is_probed_again_before_the_next_check() -> None:
     """With an hour between checks, one call of probe_soon is enough to measure the new round trip."""
-    async with probed(Path(20, 50), check_s=3600) as (far, peers):
+    async with probed(WanConditions(20, 50), check_s=3600) as (far, peers):
         await until(lambda: len(far.after["upload"]) == 1)
-        far.wan.path = Path(300, 50)
+        far.wan.path = WanConditions(300, 50)
         peers.probe_soon(PEER)
         await until(lambda: (far.after["ping"][-1].rtt_ms or 0.0) > 200)
 
 
 async def test_the_number_of_probes_is_limited_if_many_answers_are_late() -> None:
-    async with probed(Path(1, 50), check_s=3600) as (far, peers):
+    async with probed(WanConditions(1, 50), check_s=3600) as (far, peers):
         await until(lambda: bool(far.after["upload"]))
         for _ in range(100):
             peers.probe_soon(PEER)
@@ -163,7 +162,7 @@ async def test_the_number_of_probes_is_limited_if_many_answers_are_late() -> Non
 
 
 async def test_a_healthy_peer_is_not_probed_over_a_metered_link() -> None:
-    async with probed(Path(1, 50), metered=True) as (far, peers):
+    async with probed(WanConditions(1, 50), metered=True) as (far, peers):
         await until(lambda: bool(peers.healthy()))
         requests = far.requests
         await anyio.sleep(0.3)  # the time of six checks
