@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from agent.config.settings import Settings
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.query import Query
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics

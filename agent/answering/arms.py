@@ -11,7 +11,7 @@ from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
-from agent.peers.path import is_late
+from agent.peers.network_path import is_late
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import EnergySource
 from controller import Arm, Confidence, Execution, Option, Tier

@@ -28,9 +28,9 @@ from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
 from agent.daemon.learned_state import LearnedState
+from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
-from agent.daemon.router import Router
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog
 from agent.intake.intake import Intake
@@ -38,7 +38,7 @@ from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import Will
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
@@ -161,7 +161,7 @@ class Daemon:
         await spool.close()
 
     async def _receive_until_stopped(self, door: MqttDoor, unanswered: list[SpoolEntry]) -> None:
-        router = Router(
+        router = MessageRouter(
             self._topics,
             self._mqtt,
             door=door,

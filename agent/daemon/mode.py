@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from agent.answering.answering import Answering
 from agent.daemon.store import Store, StoreFailed
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.reporting.events import Events
 from controller import Mode

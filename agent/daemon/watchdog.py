@@ -18,7 +18,7 @@ import anyio
 
 from agent.answering.workers import Workers
 from agent.intake.queue import RequestQueue
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.spool.spool import Spool, SpoolFailed
 from inarvl import systemd
 

@@ -20,7 +20,7 @@ import anyio
 
 from agent.intake.reply_time import ReplyTime
 from agent.messages.address import Address
-from agent.messages.mqtt import MqttConnection, PublishRefused
+from agent.messages.mqtt_connection import MqttConnection, PublishRefused
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 

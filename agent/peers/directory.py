@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.config.settings import Settings
 from agent.peers import mdns, mqtt_records
-from agent.peers.path import Paths
+from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from agent.peers.site_file import SiteServers
 from agent.profile.profile import Profile

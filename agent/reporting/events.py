@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 
 MAX_UNPUBLISHED = 32
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.answering.answering import Answered, Answering
 from agent.intake.request import Request
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.reporting.exporter import export

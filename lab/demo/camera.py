@@ -11,7 +11,7 @@ import anyio
 import numpy as np
 
 from agent.answering.normalise import normalise
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Reply, reply_from_bytes

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Reply, reply_from_bytes

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from anyio import to_thread
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from lab.errors import BenchError
 from lab.rig.deployment import CLOUD, TOPICS, Deployment

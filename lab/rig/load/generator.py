@@ -18,7 +18,7 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Answer, Reply, reply_from_bytes

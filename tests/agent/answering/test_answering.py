@@ -22,7 +22,7 @@ from agent.answering.hedging import DeadlineExpired, Unanswered
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
 from agent.messages.query import Query
-from agent.peers.path import Paths
+from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller import (

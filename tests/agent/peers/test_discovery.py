@@ -12,7 +12,7 @@ import pytest
 from zeroconf import RecordUpdate, current_time_millis
 from zeroconf.asyncio import AsyncZeroconf
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.peers import mdns
 from agent.peers.mqtt_records import receive_record

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from agent.peers.path import Paths
+from agent.peers.network_path import Paths
 from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller.context import LinkState

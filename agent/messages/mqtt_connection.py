@@ -24,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions, Will
-from agent.messages.paho_client import connect, new_client
+from agent.messages.mqtt_transport import connect, new_client
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 TIMEOUT_S = 30
 CLIENT_WITH_WILL = """
 import anyio, sys
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions, Will
 
 async def main():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.peers.path import MIN_PROBE_BYTES, PathEstimator, Paths, is_late
+from agent.peers.network_path import MIN_PROBE_BYTES, PathEstimator, Paths, is_late
 from vlm.client import Ping
 
 PROBE_BYTES = 100_000

@@ -11,7 +11,7 @@ import anyio
 from agent.answering.feedback import Feedback
 from agent.daemon.mode import ModeSwitch
 from agent.intake.mqtt_door import MqttDoor
-from agent.messages.mqtt import MqttConnection
+from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
@@ -20,7 +20,7 @@ from cloud.peer import TOPIC as PEERS
 MAX_PARALLEL = 64
 
 
-class Router:
+class MessageRouter:
     """Passes each message to the part that handles its topic."""
 
     def __init__(
