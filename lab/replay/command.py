@@ -12,7 +12,7 @@ from rich.table import Table
 
 from inarvl.terminal import explained
 from lab.replay.lineup import ENTRIES, entry_named
-from lab.replay.runner import Task, run_all, summary_of
+from lab.replay.runner import Task, digest_of, run_all, summary_of
 from lab.replay.summary import Summary
 from lab.sim.drifts import SCRIPTS, script_named
 from lab.sim.profile import PROFILES, profile_named
@@ -46,6 +46,9 @@ def replay_command(
     count: Annotated[int, typer.Option(min=10, help="Questions in a replay.")] = 3000,
     tune: Annotated[bool, typer.Option(help="Replay the tuning half instead of the reported one.")] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="Cores to use; all.")] = None,
+    digest: Annotated[
+        bool, typer.Option("--digest", help="Print a SHA-256 of each replay instead of the table.")
+    ] = False,
 ) -> None:
     """Replay policies on a trace under a cost profile, and print what they came to (simulated)."""
     with explained("inarvl-bench"):
@@ -66,6 +69,10 @@ def replay_command(
             for name in names
             for seed in range(seeds)
         ]
+        if digest:
+            for task, value in zip(tasks, run_all(tasks, digest_of, processes=processes), strict=True):
+                typer.echo(f"{task.policy} {task.script} {task.seed} {value}")
+            return
         summaries = list(run_all(tasks, summary_of, processes=processes))
     half = f"{'tuning' if tune else 'reported'} half"
     over = f"profile {profile}, script {script}, {seeds} x {count} questions"

@@ -19,6 +19,7 @@ from lab.replay.summary import Summary, summarise
 from lab.sim.dataset import Dataset, Half, prepare
 from lab.sim.drifts import script_named
 from lab.sim.profile import profile_named
+from lab.sim.record import Record
 from lab.sim.simulator import replay
 from lab.sim.stream import Stream, Telling
 from lab.trace import trace
@@ -44,15 +45,18 @@ class Task:
 def run(task: Task) -> Result:
     """Replay one policy. Raises TraceError or BenchError."""
     setting = setting_of(task)
+    tuning = setting.tuning
+    return result_of(_replayed(task, setting), setting.stream, tuning.best("cloud"), tuning.best("local"))
+
+
+def _replayed(task: Task, setting: Setting) -> Record:
     try:
         policy = maker_named(task.policy)(setting)
     except ModuleNotFoundError as error:
         raise BenchError(f"{task.policy} needs {error.name}: pip install './lab[bench]'") from error
     if isinstance(policy, Static):
         policy.ranking = setting.ranking
-    record = replay(setting.stream, policy, task.policy)
-    tuning = setting.tuning
-    return result_of(record, setting.stream, tuning.best("cloud"), tuning.best("local"))
+    return replay(setting.stream, policy, task.policy)
 
 
 def run_all(tasks: Iterable[Task], work: Callable[[Task], T], *, processes: int | None = None) -> Iterator[T]:
@@ -68,6 +72,11 @@ def run_all(tasks: Iterable[Task], work: Callable[[Task], T], *, processes: int 
 def summary_of(task: Task) -> Summary:
     """The figures of one replay. Raises TraceError or BenchError."""
     return summarise(run(task))
+
+
+def digest_of(task: Task) -> str:
+    """SHA-256 of all decisions and figures of one replay. Raises TraceError or BenchError."""
+    return _replayed(task, setting_of(task)).digest()
 
 
 def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:

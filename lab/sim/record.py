@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,16 @@ class Record:
 
     policy: str
     asked: list[Asked] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """SHA-256 over every value of every question, in order, as a hexadecimal string.
+
+        Two replays have the same digest only if all their decisions and figures are identical.
+        """
+        sha256 = hashlib.sha256()
+        for entry in self.asked:
+            sha256.update(repr(astuple(entry)).encode())
+        return sha256.hexdigest()
 
     def of(self, name: str) -> Matrix:
         """One attribute of every question, as numbers."""
