@@ -10,13 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from controller.arm import Arm
-from controller.context import Context
-from controller.outcome import Outcome
-from lab.policies.base import Static
+from controller import Arm, Context, DriftEvent, Outcome
+from lab.policies.base import Choice, Static
 from lab.policies.prices import Prices
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.policy import Choice
 
 Truth = Callable[[int, int], bool]  # whether an arm's answer to a question is right
 
@@ -51,18 +48,19 @@ class Bandit(Static):
         """As the subclass picks."""
         x = self._asked[number] = self.features(context)
         column, risk = self.pick(number, x, [self.columns[arm] for arm in able])
-        return Choice(self.arms[column], risk)
+        return Choice(number, self.arms[column], risk)
 
-    def learn(self, number: int, outcome: Outcome, *, now: float) -> int:
+    def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
         """The truth about the answer that was given, and what it cost."""
-        super().learn(number, outcome, now=now)
+        super().learn(decision, outcome, now=now)
+        number = decision.number
         x = self._asked.pop(number)
         for place, run in enumerate(outcome.executions):
             column = self.columns[run.arm]
             cost = self.prices.learn(column, run)
             right = place == outcome.answered and self._truth(number, column)
             self.observe(number, x, column, right, cost)
-        return 0
+        return ()
 
     def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
         """The column to ask, and the risk that the board errs."""

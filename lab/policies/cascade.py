@@ -13,12 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from controller.arm import Arm
-from controller.context import Context
-from controller.outcome import Confidence, Execution
-from lab.policies.base import Static
+from controller import Arm, Confidence, Context, Execution, FollowUp
+from lab.policies.base import KEEP, Choice, Static
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.policy import KEEP, Choice, Next
 
 Kind = Literal["raw", "isotonic"]
 Curve = tuple[Matrix, Matrix]  # confidences and what they are worth
@@ -101,14 +98,14 @@ class Cascade(Static):
         cloud = self.preferred(self._pair.cloud, able)
         if cloud.tier == "cloud":
             self._cloud[number] = cloud
-        return Choice(self.preferred(self._pair.local, able))
+        return Choice(number, self.preferred(self._pair.local, able))
 
-    def answered(self, number: int, run: Execution, *, now: float) -> Next:
+    def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
         """Kept when sure enough."""
-        cloud = self._cloud.pop(number, None)
-        if run.arm.tier == "cloud":
+        cloud = self._cloud.pop(decision.number, None)
+        if execution.arm.tier == "cloud":
             return KEEP
-        sure = self._pair.sure(run.confidence)
+        sure = self._pair.sure(execution.confidence)
         if sure < self._threshold and cloud is not None:
-            return Next("escalate", cloud, 1.0 - sure)
-        return Next("keep", risk=1.0 - sure)
+            return FollowUp("escalate", cloud, loss=1.0 - sure)
+        return FollowUp("keep", loss=1.0 - sure)

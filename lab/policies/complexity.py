@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.arm import Arm
-from controller.context import Context
-from controller.signals import FEATURES
-from lab.policies.base import Static
+from controller import FEATURES, Arm, Context
+from lab.policies.base import Choice, Static
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.policy import Choice
 
 IMAGE = ("blur", "darkness", "flatness", "clipped", "noise", "edges", "entropy", "compression", "pixels")
 TEXT = ("words", "clauses", "entities", "how_many", "which", "count", "compare", "spatial", "read")
@@ -101,7 +98,7 @@ class StaticPareto(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The cell's arm."""
-        return Choice(self.preferred(self._arms[self._picked[number]], able), self._risk[number])
+        return Choice(number, self.preferred(self._arms[self._picked[number]], able), self._risk[number])
 
 
 class Thresholds(Static):
@@ -131,7 +128,9 @@ class Thresholds(Static):
         moved = self._moved(context)
         image, text = self._image[number] - self._at[0], self._text[number] - self._at[1]
         complex_ = image > moved or text > moved
-        return Choice(self.preferred(self._cloud if complex_ else self._local, able), max(image, text))
+        return Choice(
+            number, self.preferred(self._cloud if complex_ else self._local, able), max(image, text)
+        )
 
     def _moved(self, context: Context) -> float:
         links = [option.link for option in context.options if option.link is not None]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.arm import Arm
-from controller.context import Context
-from lab.policies.base import Static
-from lab.sim.policy import Choice
+from controller import Arm, Context
+from lab.policies.base import Choice, Static
 
 
 class Always(Static):
@@ -19,7 +17,7 @@ class Always(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """The arm."""
-        return Choice(self.preferred(self._arm, able))
+        return Choice(number, self.preferred(self._arm, able))
 
 
 class ShareMatchedRandom(Static):
@@ -32,4 +30,6 @@ class ShareMatchedRandom(Static):
 
     def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
         """By the coin."""
-        return Choice(self.preferred(self._local if self._rng.random() < self._share else self._cloud, able))
+        return Choice(
+            number, self.preferred(self._local if self._rng.random() < self._share else self._cloud, able)
+        )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from controller.arm import Arm
-from controller.context import Context
+from controller import Arm, Context
 from controller.rule import weighted
-from lab.policies.base import Static
-from lab.sim.policy import Choice
+from lab.policies.base import Choice, Static
 from lab.sim.stream import Stream
 
 
@@ -26,7 +24,7 @@ class Oracle(Static):
         now = self._stream.arrivals[number]
         costs = {arm: self._cost(number, arm, now) for arm in able}
         right = [arm for arm in able if self._stream.answer(number, self._columns[arm], now)[1]]
-        return Choice(min(right or able, key=lambda arm: costs[arm]))
+        return Choice(number, min(right or able, key=lambda arm: costs[arm]))
 
     def _cost(self, number: int, arm: Arm, now: float) -> float:
         stream, column = self._stream, self._columns[arm]

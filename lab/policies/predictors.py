@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from controller.arm import Arm
-from controller.context import Context
-from lab.policies.base import Static
+from controller import Arm, Context
+from lab.policies.base import Choice, Static
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.policy import Choice
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -81,4 +79,4 @@ class ByPrediction(Static):
         """The best of those that can be asked."""
         values = self._values[number]
         columns = [column for column, arm in enumerate(self._arms) if arm in able]
-        return Choice(self._arms[max(columns, key=lambda column: values[column])], self._risk[number])
+        return Choice(number, self._arms[max(columns, key=lambda column: values[column])], self._risk[number])

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from controller.settings import ControllerSettings
+from controller import Controller, ControllerSettings, Policy
 from lab.errors import BenchError
 from lab.policies.cascade import Cascade, Kind, fit_pair
 from lab.policies.complexity import Complexity, QualityTable, StaticPareto, Thresholds
 from lab.policies.fixed import Always, ShareMatchedRandom
+from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.linucb import LinUCB
 from lab.policies.oracle import Oracle
-from lab.policies.ours import Ours, settings_for
 from lab.policies.predictors import ByPrediction, Predictor, fit_factorisation, fit_knn
 from lab.policies.virtual_queue import VirtualQueue
 from lab.replay.setting import Setting
 from lab.replay.warm_start import knowledge_of
 from lab.sim.dataset import Dataset
-from lab.sim.policy import Policy
 
+PolicyMaker = Callable[[Setting], Policy[Any]]
 Change = Callable[[ControllerSettings], ControllerSettings]
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
@@ -40,43 +40,46 @@ class Entry:
     """
 
     name: str
-    make: Callable[[Setting], Policy]
+    make: PolicyMaker
     knobs: tuple[float, ...]
     learns: Learns
     about: str
 
 
-def warm(s: Setting, kind: type[Ours] = Ours, change: Change = lambda settings: settings) -> Policy:
+def warm(
+    s: Setting, kind: type[Controller] = Controller, change: Change = lambda settings: settings
+) -> Controller:
     """The controller, or one like it, with other settings; knowing of the tuning half what that kind sees."""
     settings = settings_for(s.tuning, s.profile, floor=s.knob)
-    known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind.seen))
-    return kind(change(settings), seed=s.seed, knowledge=known)
+    known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind))
+    return seeded_controller(change(settings), seed=s.seed, knowledge=known, kind=kind)
 
 
-def _ours_cold(s: Setting) -> Policy:
-    return Ours(settings_for(s.tuning, s.profile, floor=s.knob, audit_budget=COLD_AUDITS), seed=s.seed)
+def _cold(s: Setting) -> Controller:
+    settings = settings_for(s.tuning, s.profile, floor=s.knob, audit_budget=COLD_AUDITS)
+    return seeded_controller(settings, seed=s.seed)
 
 
-def _cascade(kind: Kind) -> Callable[[Setting], Policy]:
-    def make(s: Setting) -> Policy:
+def _cascade(kind: Kind) -> PolicyMaker:
+    def make(s: Setting) -> Policy[Any]:
         pair = s.fitted(f"cascade {kind}", lambda: fit_pair(s.tuning, s.at_rest, kind))
         return Cascade(pair, pair.threshold(s.knob))
 
     return make
 
 
-def _static_pareto(s: Setting) -> Policy:
+def _static_pareto(s: Setting) -> Policy[Any]:
     table = s.fitted("qualities", lambda: QualityTable.fit(s.tuning))
     return StaticPareto(table, s.at_rest, s.tuning, s.asked, s.knob)
 
 
-def _thresholds(s: Setting) -> Policy:
+def _thresholds(s: Setting) -> Policy[Any]:
     complexity = s.fitted("complexity", lambda: Complexity.fit(s.tuning))
     return Thresholds(complexity, s.tuning, s.asked, 1.0 - s.knob, s.profile.path.rtt_ms)
 
 
-def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> Callable[[Setting], Policy]:
-    def make(s: Setting) -> Policy:
+def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> PolicyMaker:
+    def make(s: Setting) -> Policy[Any]:
         predictor = s.fitted(name, lambda: fit(s.tuning))
         matrix = s.stream.dataset.matrix
         predicted = s.fitted(f"{name} {id(s.stream.dataset)}", lambda: predictor(matrix))
@@ -85,23 +88,23 @@ def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> Callable[[Sett
     return make
 
 
-def _linucb(discount: float) -> Callable[[Setting], Policy]:
+def _linucb(discount: float) -> PolicyMaker:
     return lambda s: LinUCB(s.tuning, s.truth, s.prices, s.knob, discount=discount)
 
 
-def _vowpal(s: Setting) -> Policy:
+def _vowpal(s: Setting) -> Policy[Any]:
     from lab.policies.vowpal import Vowpal  # where its package is not, the others still run
 
     return Vowpal(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
 
 
-def _paretobandit(s: Setting) -> Policy:
+def _paretobandit(s: Setting) -> Policy[Any]:
     from lab.policies.pareto import ParetoBandit  # as above
 
     return ParetoBandit(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
 
 
-def _virtual_queue(s: Setting) -> Policy:
+def _virtual_queue(s: Setting) -> Policy[Any]:
     alpha = s.knob * float(s.tuning.correct[:, s.tuning.best("cloud")].mean())
     return VirtualQueue(s.tuning, s.truth, s.prices, alpha, seed=s.seed)
 
@@ -110,7 +113,7 @@ ENTRIES: Final = {
     entry.name: entry
     for entry in (
         Entry("inarvl", warm, FLOORS, "online", "the controller, knowing the tuning half; knob: its floor"),
-        Entry("inarvl-cold", _ours_cold, FLOORS, "online", "the same, knowing nothing of the models"),
+        Entry("inarvl-cold", _cold, FLOORS, "online", "the same, knowing nothing of the models"),
         Entry("always-edge", lambda s: Always(s.edge), (0.0,), "nothing", "the board's most accurate arm"),
         Entry("always-cloud", lambda s: Always(s.cloud), (0.0,), "nothing", "the reference"),
         Entry(

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from controller.context import Context, DeviceState, Option
-from controller.outcome import Execution, Outcome
+from controller import DecisionLike, DeviceState, Execution, Option, Outcome, Policy
 from lab.policies.bandits import Bandit
+from lab.policies.base import Choice
 from lab.policies.pareto import ParetoBandit
 from lab.replay.setting import Setting
 from lab.replay.timing import Speed
-from lab.sim.policy import Policy
+from lab.sim.numbered_context import NumberedContext
 from lab.sim.stream import Stream
 
 WARM_UP, BLOCK = 200, 100
 T = TypeVar("T")
+D = TypeVar("D", bound=DecisionLike)
 
 
-def measure(ours: Policy, setting: Setting, *, questions: int = 2000) -> tuple[Speed, Speed]:
+def measure(ours: Policy[Any], setting: Setting, *, questions: int = 2000) -> tuple[Speed, Speed]:
     """Ours and ParetoBandit on the same questions with all arms, by turns; ours first.
 
     CPU time of the thread, on whatever machine this runs on. What else runs there still disturbs its caches,
     so only the ratio tells. ParetoBandit is timed without the prices that this evaluation computes for it.
     """
     rival = ParetoBandit(setting.tuning, setting.truth, setting.prices, 0.1, seed=setting.seed)
-    timed = {"inarvl": _Timed(ours), "paretobandit": _TimedRouter(rival)}
+    timed: dict[str, _Timed[Any]] = {"inarvl": _Timed(ours), "paretobandit": _TimedRouter(rival)}
     stream = setting.stream
     for number in range(min(questions, stream.count)):
         for clock in timed.values():
@@ -37,10 +38,10 @@ def measure(ours: Policy, setting: Setting, *, questions: int = 2000) -> tuple[S
     return first, second
 
 
-class _Timed:
+class _Timed(Generic[D]):
     """Takes one policy through questions, with a clock around its own code only."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy[D]) -> None:
         self._policy = policy
         self._decide: list[float] = []
         self._learn: list[float] = []
@@ -48,17 +49,15 @@ class _Timed:
     def ask(self, stream: Stream, number: int) -> None:
         now = stream.arrivals[number]
         context = _context(stream, number)
-        choice, decide_s = _clocked(lambda: self._policy.decide(number, context, now=now))
-        if choice is None:
-            raise AssertionError("nothing is blocked")
-        run = _execution(stream, number, stream.dataset.arms.index(choice.arm))
-        following, escalate_s = _clocked(lambda: self._policy.answered(number, run, now=now))
+        decision, decide_s = _clocked(lambda: self._policy.decide(context, now=now))
+        run = _execution(stream, number, stream.dataset.arms.index(decision.arm))
+        following, escalate_s = _clocked(lambda: self._policy.escalate(decision, run, now=now))
         runs = [run]
         if following.arm is not None:
             runs.append(_execution(stream, number, stream.dataset.arms.index(following.arm)))
         answered = 1 if following.action == "escalate" else 0
         outcome = Outcome(tuple(runs), answered, following.action == "audit")
-        _, learn_s = _clocked(lambda: self._policy.learn(number, outcome, now=now))
+        _, learn_s = _clocked(lambda: self._policy.learn(decision, outcome, now=now))
         self._decide.append(decide_s + escalate_s)
         self._learn.append(learn_s)
 
@@ -66,7 +65,7 @@ class _Timed:
         return Speed(name, _median_of_blocks(self._decide), _median_of_blocks(self._learn))
 
 
-class _TimedRouter(_Timed):
+class _TimedRouter(_Timed[Choice]):
     """ParetoBandit's route and feedback, without what this evaluation adds around them."""
 
     def __init__(self, policy: Bandit) -> None:
@@ -89,7 +88,7 @@ def _clocked(action: Callable[[], T]) -> tuple[T, float]:
     return value, time.thread_time() - start
 
 
-def _context(stream: Stream, number: int) -> Context:
+def _context(stream: Stream, number: int) -> NumberedContext:
     link = stream.link(0.0)
     payloads = stream.payload_bytes[number]
     options = tuple(
@@ -97,7 +96,7 @@ def _context(stream: Stream, number: int) -> Context:
         for column, arm in enumerate(stream.dataset.arms)
     )
     device = DeviceState(cpu_load=0.2, gpu_load=0.1, temp_c=55.0, clock_ratio=1.0, throttled=False)
-    return Context(stream.dataset.signals[stream.rows[number]], options, device)
+    return NumberedContext(stream.dataset.signals[stream.rows[number]], options, device, number=number)
 
 
 def _execution(stream: Stream, number: int, column: int) -> Execution:

@@ -9,7 +9,7 @@ import typer
 
 from agent.profile.warm_start import write_warm_start
 from inarvl.terminal import explained
-from lab.policies.ours import settings_for
+from lab.policies.inarvl import settings_for
 from lab.replay.warm_start import knowledge_of
 from lab.sim.dataset import prepare
 from lab.sim.profile import JETSON_WAN

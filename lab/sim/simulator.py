@@ -14,29 +14,29 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
-from controller.arm import Arm
-from controller.context import Context, Option
-from controller.outcome import Execution, Outcome
+from controller import Arm, DecisionLike, Execution, NoArm, Option, Outcome, Policy
 from lab.sim.board import Board
 from lab.sim.cloud import Cloud, Sent
-from lab.sim.policy import Choice, Next, Policy
+from lab.sim.numbered_context import NumberedContext
 from lab.sim.record import Asked, Record
 from lab.sim.stream import Stream
 
+D = TypeVar("D", bound=DecisionLike)
 Stage = Literal["first", "escalation", "audit"]
 
 
-class Simulation:
+class Simulation(Generic[D]):
     """Runs `policy` through `stream`."""
 
-    def __init__(self, stream: Stream, policy: Policy, name: str) -> None:
+    def __init__(self, stream: Stream, policy: Policy[D], name: str) -> None:
         self._stream, self._policy = stream, policy
         self._board, self._cloud = Board(stream), Cloud(stream)
         self._column = {arm: column for column, arm in enumerate(stream.dataset.arms)}
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
+        self._decisions: dict[int, D] = {}
         self._ran: list[list[Execution]] = [[] for _ in range(stream.count)]
         self._answered: list[int | None] = [None] * stream.count
         self.record = Record(name, [Asked() for _ in range(stream.count)])
@@ -54,16 +54,18 @@ class Simulation:
         heapq.heappush(self._events, (time, next(self._order), action, arguments))
 
     def _arrive(self, now: float, number: int) -> None:
-        choice: Choice | None = self._policy.decide(number, self._context(number, now), now=now)
-        if choice is None:
+        try:
+            decision = self._policy.decide(self._context(number, now), now=now)
+        except NoArm:
             return
+        self._decisions[number] = decision
         entry = self.record.asked[number]
-        entry.first = self._column[choice.arm]
-        if choice.risk is not None:
-            entry.route_risk = choice.risk
-        self._ask(now, number, choice.arm, "first")
+        entry.first = self._column[decision.arm]
+        if decision.risk is not None:
+            entry.route_risk = decision.risk
+        self._ask(now, number, decision.arm, "first")
 
-    def _context(self, number: int, now: float) -> Context:
+    def _context(self, number: int, now: float) -> NumberedContext:
         stream = self._stream
         link = stream.link(now)
         blocked = None if link is not None else "its server does not answer"
@@ -74,7 +76,8 @@ class Simulation:
             else Option(arm, payloads[column], self._cloud.queue, link, blocked=blocked)
             for arm, column in self._column.items()
         )
-        return Context(stream.dataset.signals[stream.rows[number]], options, self._board.state(now))
+        signals = stream.dataset.signals[stream.rows[number]]
+        return NumberedContext(signals, options, self._board.state(now), number=number)
 
     def _ask(self, now: float, number: int, arm: Arm, stage: Stage) -> None:
         stream, column = self._stream, self._column[arm]
@@ -148,18 +151,21 @@ class Simulation:
             self._finish(now, number)
 
     def _first_done(self, now: float, number: int, run: Execution) -> None:
-        entry, ran = self.record.asked[number], self._ran[number]
+        entry, ran, decision = self.record.asked[number], self._ran[number], self._decisions[number]
         if run.failure is not None:
-            other = self._policy.failed(number, run, now=now)
+            other = self._policy.fallback(decision, run, now=now)
             if other is not None:
-                self._ask(now, number, other, "first")
+                self._decisions[number] = other
+                self._ask(now, number, other.arm, "first")
                 return
             entry.latency_ms = (now - self._stream.arrivals[number]) * 1e3
             self._finish(now, number)
             return
-        following: Next = self._policy.answered(number, run, now=now)
-        if following.risk is not None:
-            entry.answer_risk = following.risk
+        following = self._policy.escalate(decision, run, now=now)
+        # A cloud answer that is simply kept was not in question: its risk would blur the board's.
+        judged = run.arm.tier == "local" or following.action != "keep"
+        if judged and following.loss is not None:
+            entry.answer_risk = following.loss
         if following.action == "escalate" and following.arm is not None:
             entry.escalated = True
             self._ask(now, number, following.arm, "escalation")
@@ -182,14 +188,15 @@ class Simulation:
     def _finish(self, now: float, number: int) -> None:
         entry = self.record.asked[number]
         outcome = Outcome(tuple(self._ran[number]), self._answered[number], entry.audited)
-        entry.alarms += self._policy.learn(number, outcome, now=now)
+        decision = self._decisions.pop(number)
+        entry.alarms += len(self._policy.learn(decision, outcome, now=now))
         if self._answered[number] is not None and self._stream.told[number]:
-            self._at(now + self._stream.told_after_s[number], self._tell, number)
+            self._at(now + self._stream.told_after_s[number], self._feedback, decision.id, entry.correct)
 
-    def _tell(self, now: float, number: int) -> None:
-        self._policy.tell(number, self.record.asked[number].correct, now=now)
+    def _feedback(self, now: float, decision_id: str, correct: bool) -> None:
+        self._policy.feedback(decision_id, correct, now=now)
 
 
-def replay(stream: Stream, policy: Policy, name: str) -> Record:
+def replay(stream: Stream, policy: Policy[D], name: str) -> Record:
     """What comes of `policy` on `stream`."""
     return Simulation(stream, policy, name).run()

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from constructed import constructed_trace
-from controller.context import Context, Option
+from controller import Context, Controller, ControllerSettings, Option
 from controller.learned import Learned
 from controller.roster import differing
-from controller.settings import ControllerSettings
-from lab.policies.ours import Ours, settings_for
+from lab.policies.inarvl import seeded_controller, settings_for
 from lab.replay.ablations import ABLATIONS, Blind, Unfamiliar, maker_named
 from lab.replay.result import Result, result_of
 from lab.replay.setting import Setting
@@ -61,12 +60,12 @@ def test_without_familiarity_what_was_met_before_tells_nothing(dataset: Dataset)
     looks = ("picture", "scene", "scene asked so")
     signals = RecordedSignals(dataset.signals[0].vector(), looks)
     asked = Context(signals, tuple(Option(arm) for arm in dataset.arms))
-    for kind, alike in ((Unfamiliar, True), (Ours, False)):
-        policy = kind(settings, seed=0)
-        before = policy.decide(0, asked, now=0.0)
+    for kind, alike in ((Unfamiliar, True), (Controller, False)):
+        policy = seeded_controller(settings, seed=0, kind=kind)
+        before = policy.decide(asked, now=0.0)
         for arm in dataset.arms:
-            policy.controller._learned.familiarity.learn(looks, differing(arm.skill), 0.5, 1.0)
-        after = policy.decide(1, asked, now=0.0)
+            policy._learned.familiarity.learn(looks, differing(arm.skill), 0.5, 1.0)
+        after = policy.decide(asked, now=0.0)
         assert (before.risk == after.risk) == alike
 
 
@@ -74,7 +73,7 @@ def test_without_complexity_all_questions_look_alike(dataset: Dataset) -> None:
     settings = settings_for(dataset, JETSON_WAN)
     options = tuple(Option(arm) for arm in dataset.arms)
     asked = [Context(dataset.signals[row], options) for row in (0, 1)]
-    for kind, alike in ((Blind, True), (Ours, False)):
-        policy = kind(settings, seed=0)
-        risks = {policy.decide(number, context, now=0.0).risk for number, context in enumerate(asked)}
+    for kind, alike in ((Blind, True), (Controller, False)):
+        policy = seeded_controller(settings, seed=0, kind=kind)
+        risks = {policy.decide(context, now=0.0).risk for context in asked}
         assert (len(risks) == 1) == alike

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from constructed import constructed_trace
-from controller.context import Context, Option
+from controller import NoArm, Option
 from lab.errors import BenchError
 from lab.policies.cascade import fit_pair
 from lab.policies.complexity import QualityTable
@@ -17,6 +17,7 @@ from lab.replay.setting import Setting
 from lab.replay.summary import auroc
 from lab.sim.dataset import Dataset, prepare
 from lab.sim.drifts import DRIFTS, STEADY, Script
+from lab.sim.numbered_context import NumberedContext
 from lab.sim.profile import JETSON_WAN
 from lab.sim.simulator import replay
 from lab.sim.stream import Stream
@@ -96,6 +97,15 @@ def test_when_the_cloud_is_away_the_best_of_the_board_stands_in(halves: tuple[Da
     policy = Always(setting.cloud)
     policy.ranking = setting.ranking
     options = tuple(Option(arm, blocked="away" if arm.tier == "cloud" else None) for arm in tuning.arms)
-    choice = policy.decide(0, Context(tuning.signals[0], options), now=0.0)
-    assert choice is not None
+    choice = policy.decide(NumberedContext(tuning.signals[0], options, number=0), now=0.0)
     assert choice.arm == setting.edge
+
+
+@pytest.mark.parametrize("name", ["always-cloud", "inarvl-cold"])
+def test_no_policy_decides_when_every_arm_is_blocked(halves: tuple[Dataset, Dataset], name: str) -> None:
+    tuning, reported = halves
+    stream = Stream(reported, JETSON_WAN, STEADY, count=20, seed=0)
+    policy = entry_named(name).make(Setting(tuning, JETSON_WAN, stream, 0, 0.0))
+    options = tuple(Option(arm, blocked="not reachable") for arm in tuning.arms)
+    with pytest.raises(NoArm):
+        policy.decide(NumberedContext(tuning.signals[0], options, number=0), now=0.0)

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from agent.profile.warm_start import read_warm_start
 from constructed import constructed_trace
+from controller import Controller
 from controller.quality import features
 from lab.cli import app
-from lab.policies.ours import Ours, settings_for
+from lab.policies.inarvl import seeded_controller, settings_for
 from lab.replay.warm_start import knowledge_of
 from lab.sim.dataset import Dataset, prepare
 from lab.sim.profile import JETSON_WAN
@@ -23,9 +24,9 @@ def halves() -> tuple[Dataset, Dataset]:
     return dataset.half("tune"), dataset.half("report")
 
 
-def surprise(policy: Ours, dataset: Dataset) -> float:
+def surprise(policy: Controller, dataset: Dataset) -> float:
     """Mean -log of the probability that was given to what the board's answers did: differ or not."""
-    learned, found = policy.controller._learned, []
+    learned, found = policy._learned, []
     roster = learned.rosters.of(dataset.arms)
     assert roster.home is not None
     for signals, answers in zip(dataset.signals, dataset.answers, strict=True):
@@ -40,8 +41,8 @@ def surprise(policy: Ours, dataset: Dataset) -> float:
 def test_it_tells_of_questions_of_the_other_half(halves: tuple[Dataset, Dataset]) -> None:
     tuning, reported = halves
     settings = settings_for(tuning, JETSON_WAN)
-    warm = Ours(settings, seed=0, knowledge=knowledge_of(tuning, settings))
-    assert surprise(warm, reported) < surprise(Ours(settings, seed=0), reported)
+    warm = seeded_controller(settings, seed=0, knowledge=knowledge_of(tuning, settings))
+    assert surprise(warm, reported) < surprise(seeded_controller(settings, seed=0), reported)
 
 
 def test_the_command_writes_what_a_controller_begins_with(tmp_path: Path) -> None:
@@ -51,4 +52,4 @@ def test_the_command_writes_what_a_controller_begins_with(tmp_path: Path) -> Non
     assert told.exit_code == 0, told.output
     assert "300 questions" in told.output
     dataset = prepare(traces.read(trace), JETSON_WAN)
-    Ours(settings_for(dataset, JETSON_WAN), seed=0, knowledge=read_warm_start(out))
+    seeded_controller(settings_for(dataset, JETSON_WAN), seed=0, knowledge=read_warm_start(out))

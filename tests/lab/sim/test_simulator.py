@@ -1,20 +1,21 @@
 """The simulator on a constructed trace: what must hold whatever the policy."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from constructed import constructed_trace
+from controller import Policy
 from lab.errors import BenchError
 from lab.policies.fixed import Always, ShareMatchedRandom
+from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.oracle import Oracle
-from lab.policies.ours import Ours, settings_for
 from lab.replay.result import Result, result_of
 from lab.replay.summary import summarise
 from lab.sim.dataset import Dataset, half_of, prepare
 from lab.sim.drifts import DRIFTS, SCRIPTS, STEADY, Script, script_named
-from lab.sim.policy import Policy
 from lab.sim.profile import JETSON_WAN, OFFLINE, CostProfile, profile_named
 from lab.sim.simulator import replay
 from lab.sim.stream import Stream, Telling
@@ -43,7 +44,7 @@ def stream_of(
     return Stream(dataset.half("report"), profile, script, count=COUNT, seed=seed, telling=telling)
 
 
-def play(stream: Stream, policy: Policy) -> Result:
+def play(stream: Stream, policy: Policy[Any]) -> Result:
     dataset = stream.dataset
     return result_of(replay(stream, policy, "it"), stream, dataset.best("cloud"), dataset.best("local"))
 
@@ -54,10 +55,10 @@ def always(dataset: Dataset, tier: str) -> Always:
 
 def test_the_same_seed_gives_the_same_replay(dataset: Dataset, tuning: Dataset) -> None:
     settings = settings_for(tuning, JETSON_WAN)
-    one, two = (play(stream_of(dataset), Ours(settings, seed=3)) for _ in range(2))
+    one, two = (play(stream_of(dataset), seeded_controller(settings, seed=3)) for _ in range(2))
     assert np.array_equal(one.cost, two.cost)
     assert np.array_equal(one["answer_risk"], two["answer_risk"], equal_nan=True)
-    other = play(stream_of(dataset, seed=1), Ours(settings, seed=3))
+    other = play(stream_of(dataset, seed=1), seeded_controller(settings, seed=3))
     assert not np.array_equal(one.cost, other.cost)
 
 
@@ -111,7 +112,7 @@ def test_random_meets_its_share(dataset: Dataset) -> None:
 
 def test_an_audit_costs_energy_and_a_call_but_no_latency(dataset: Dataset, tuning: Dataset) -> None:
     generous = settings_for(tuning, JETSON_WAN, floor=0.5, audit_budget=0.5)
-    result = play(stream_of(dataset), Ours(generous, seed=0))
+    result = play(stream_of(dataset), seeded_controller(generous, seed=0))
     audited = result["audited"] > 0
     assert audited.any()
     assert (result["cloud_calls"][audited] >= 1).all()
@@ -132,7 +133,9 @@ def test_calls_into_an_outage_time_out_and_the_board_answers(dataset: Dataset) -
 
 
 def test_offline_everything_is_answered_on_the_board(dataset: Dataset, tuning: Dataset) -> None:
-    result = play(stream_of(dataset, profile=OFFLINE), Ours(settings_for(tuning, OFFLINE), seed=0))
+    result = play(
+        stream_of(dataset, profile=OFFLINE), seeded_controller(settings_for(tuning, OFFLINE), seed=0)
+    )
     assert result.on_board.all()
     assert result["cloud_calls"].sum() == 0
 
@@ -166,8 +169,9 @@ def test_feedback_comes_late_and_only_for_its_share(dataset: Dataset) -> None:
     told: list[tuple[int, float]] = []
 
     class Listening(Always):
-        def tell(self, number: int, correct: bool, *, now: float) -> None:
-            told.append((number, now))
+        def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+            told.append((int(decision_id), now))
+            return True
 
     stream = stream_of(dataset, telling=Telling(share=0.3, mean_delay_s=20.0))
     play(stream, Listening(dataset.arms[dataset.best("cloud")]))

@@ -1,0 +1,38 @@
+"""The controller, set up as an agent with this profile would set it up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from controller import Controller, ControllerSettings, Limits, Prior
+from lab.sim.dataset import Dataset
+from lab.sim.profile import CostProfile
+
+
+def settings_for(
+    tuning: Dataset, profile: CostProfile, *, floor: float = 0.97, audit_budget: float = 0.03
+) -> ControllerSettings:
+    """What a profile's YAML would say: accuracies to the nearest 5%, times to one figure, powers, weights."""
+    priors = {}
+    for column, arm in enumerate(tuning.arms):
+        quality = round(float(tuning.correct[:, column].mean()) * 20) / 20
+        latency_ms = float(f"{tuning.compute_ms[:, column].mean():.1g}")
+        priors[arm.skill] = Prior(latency_ms=latency_ms, quality=min(0.95, max(0.05, quality)))
+    return ControllerSettings(
+        weights=profile.weights,
+        floor=floor,
+        audit_budget=audit_budget,
+        limits=Limits(memory_mb=None, battery_pct=None),
+        priors=priors,
+        power=profile.power_model(),
+    )
+
+
+def seeded_controller(
+    settings: ControllerSettings, *, seed: int, knowledge: object = None, kind: type[Controller] = Controller
+) -> Controller:
+    """A new controller that begins with `knowledge`, if given; `kind` may be an ablated one."""
+    controller = kind(settings, rng=np.random.default_rng((seed, 1)))
+    if knowledge is not None:
+        controller.begin(knowledge)
+    return controller
