@@ -10,9 +10,9 @@ import typer
 
 from controller.arm import Tier
 from inarvl.terminal import explained
+from lab.grade.complementarity import together
+from lab.grade.grade_tables import markdown, table
 from lab.grade.grading import grade
-from lab.grade.report import markdown, table
-from lab.grade.together import together
 from lab.trace import trace as traces
 
 TIERS: tuple[Tier, Tier] = ("local", "cloud")

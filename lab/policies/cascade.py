@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from controller import Arm, Confidence, Context, Execution, FollowUp
-from lab.policies.base import KEEP, Choice, Static
+from lab.policies.rival import KEEP, Choice, Static
 from lab.sim.dataset import Dataset, Matrix
 
 Kind = Literal["raw", "isotonic"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller import FEATURES, Arm, Context
-from lab.policies.base import Choice, Static
+from lab.policies.rival import Choice, Static
 from lab.sim.dataset import Dataset, Matrix
 
 IMAGE = ("blur", "darkness", "flatness", "clipped", "noise", "edges", "entropy", "compression", "pixels")

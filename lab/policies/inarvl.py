@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from controller import Controller, ControllerSettings, Limits, Prior
+from lab.sim.cost_profile import CostProfile
 from lab.sim.dataset import Dataset
-from lab.sim.profile import CostProfile
 
 
 def settings_for(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from controller import Arm, Context
 from controller.rule import weighted
-from lab.policies.base import Choice, Static
-from lab.sim.stream import Stream
+from lab.policies.rival import Choice, Static
+from lab.sim.workload import Stream
 
 
 class Oracle(Static):

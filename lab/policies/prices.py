@@ -9,8 +9,8 @@ from controller.link import path_ms
 from controller.outcome import Execution
 from controller.rule import weighted
 from controller.settings import LinkDefaults, Weights
+from lab.sim.cost_profile import CostProfile
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.profile import CostProfile
 
 RATE = 0.05
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.policies.bandits import Bandit, Truth
+from lab.policies.bandit import Bandit, Truth
 from lab.policies.prices import Prices
 from lab.sim.dataset import Dataset, Matrix
 

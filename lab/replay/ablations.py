@@ -21,7 +21,7 @@ from controller import (
 )
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.replay.lineup import COLD_AUDITS, Change, PolicyMaker, entry_named, warm
-from lab.replay.setting import Setting
+from lab.replay.policy_inputs import Setting
 from lab.sim.signals import RecordedSignals
 
 AUDITS: Final = (0.0, 0.01, 0.05, 0.1, 0.2)

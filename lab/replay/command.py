@@ -14,8 +14,8 @@ from inarvl.terminal import explained
 from lab.replay.lineup import ENTRIES, entry_named
 from lab.replay.runner import Task, digest_of, run_all, summary_of
 from lab.replay.summary import Summary
-from lab.sim.drifts import SCRIPTS, script_named
-from lab.sim.profile import PROFILES, profile_named
+from lab.sim.cost_profile import PROFILES, profile_named
+from lab.sim.drift_scripts import SCRIPTS, script_named
 
 SHOWN = (
     ("edge", "edge_share", "{:.1%}"),

@@ -8,15 +8,15 @@ from typing import Any, Final, Literal
 
 from controller import Controller, ControllerSettings, Policy
 from lab.errors import BenchError
+from lab.policies.accuracy_predictors import ByPrediction, Predictor, fit_factorisation, fit_knn
+from lab.policies.baselines import Always, ShareMatchedRandom
 from lab.policies.cascade import Cascade, Kind, fit_pair
 from lab.policies.complexity import Complexity, QualityTable, StaticPareto, Thresholds
-from lab.policies.fixed import Always, ShareMatchedRandom
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.linucb import LinUCB
 from lab.policies.oracle import Oracle
-from lab.policies.predictors import ByPrediction, Predictor, fit_factorisation, fit_knn
 from lab.policies.virtual_queue import VirtualQueue
-from lab.replay.setting import Setting
+from lab.replay.policy_inputs import Setting
 from lab.replay.warm_start import knowledge_of
 from lab.sim.dataset import Dataset
 
@@ -93,13 +93,13 @@ def _linucb(discount: float) -> PolicyMaker:
 
 
 def _vowpal(s: Setting) -> Policy[Any]:
-    from lab.policies.vowpal import Vowpal  # where its package is not, the others still run
+    from lab.policies.vowpal_wabbit import Vowpal  # where its package is not, the others still run
 
     return Vowpal(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
 
 
 def _paretobandit(s: Setting) -> Policy[Any]:
-    from lab.policies.pareto import ParetoBandit  # as above
+    from lab.policies.paretobandit import ParetoBandit  # as above
 
     return ParetoBandit(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from lab.errors import BenchError
-from lab.policies.base import Static
+from lab.policies.rival import Static
 from lab.replay.ablations import maker_named
-from lab.replay.result import Result, result_of
-from lab.replay.setting import Setting
+from lab.replay.policy_inputs import Setting
+from lab.replay.replay_result import Result, result_of
 from lab.replay.summary import Summary, summarise
+from lab.sim.cost_profile import profile_named
 from lab.sim.dataset import Dataset, Half, prepare
-from lab.sim.drifts import script_named
-from lab.sim.profile import profile_named
-from lab.sim.record import Record
+from lab.sim.drift_scripts import script_named
+from lab.sim.replay_record import Record
 from lab.sim.simulator import replay
-from lab.sim.stream import Stream, Telling
+from lab.sim.workload import Stream, Telling
 from lab.trace import trace
 
 T = TypeVar("T")

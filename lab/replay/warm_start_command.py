@@ -11,8 +11,8 @@ from agent.profile.warm_start import write_warm_start
 from inarvl.terminal import explained
 from lab.policies.inarvl import settings_for
 from lab.replay.warm_start import knowledge_of
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import prepare
-from lab.sim.profile import JETSON_WAN
 from lab.trace import trace as traces
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.replay.segments import Series, floor_held
-from lab.replay.tally import Resampler, interval
-from lab.report.study import ABLATED_DRIFT, Findings
+from lab.replay.bootstrap import Resampler, interval
+from lab.replay.drift_phases import Series, floor_held
+from lab.report.findings import ABLATED_DRIFT, Findings
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text
 
 

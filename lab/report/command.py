@@ -11,22 +11,22 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from inarvl.terminal import explained
-from lab.outcomes.curve import curve_of_outcomes
+from lab.outcomes.outcome_curve import curve_of_outcomes
 from lab.replay.ablations import ABLATIONS
 from lab.replay.lineup import ENTRIES, entry_named
 from lab.replay.runner import Task, dataset_of, setting_of
 from lab.replay.timing import Speed
 from lab.report.ablations_table import ablations_table
 from lab.report.drift_tables import drift_table, rivals_drift_table
+from lab.report.findings import Findings, Plan, run_study
 from lab.report.goals import goals_table
-from lab.report.main_tables import Intervals, curves_table, lineup_table, matches_of, matches_table
 from lab.report.outcomes_table import outcomes_table
 from lab.report.page import write_report
+from lab.report.policy_tables import Intervals, curves_table, lineup_table, matches_of, matches_table
 from lab.report.regimes_table import regimes_table
-from lab.report.study import Findings, Plan, run_study
 from lab.report.table import Table, number, text
-from lab.sim.drifts import DRIFTS, script_named
-from lab.sim.profile import profile_named
+from lab.sim.cost_profile import profile_named
+from lab.sim.drift_scripts import DRIFTS, script_named
 
 NEEDED = ("inarvl", "always-edge", "always-cloud", "oracle")
 
@@ -98,7 +98,7 @@ def report_command(
 
 
 def _speeds(plan: Plan) -> tuple[Speed, Speed]:
-    from lab.replay.speed import measure
+    from lab.replay.decision_speed import measure
 
     setting = setting_of(Task(plan.trace, "inarvl", plan.floor, 0, plan.profile, count=2000))
     return measure(ENTRIES["inarvl"].make(setting), setting)

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from lab.replay.segments import Floor, Segment, floor_held, segments
-from lab.report.study import Findings
+from lab.replay.drift_phases import Floor, Segment, floor_held, segments
+from lab.report.findings import Findings
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
-from lab.sim.drifts import DRIFTS, Script
+from lab.sim.drift_scripts import DRIFTS, Script
 
 RECOVERED_BY: Final = 150
 

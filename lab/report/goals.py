@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.replay.matching import Match
-from lab.replay.tally import Resampler
+from lab.replay.bootstrap import Resampler
+from lab.replay.equal_accuracy import Match
 from lab.replay.timing import Speed
 from lab.report.drift_tables import RECOVERED_BY, floors_of, segments_of
-from lab.report.main_tables import Intervals
+from lab.report.findings import Findings
+from lab.report.policy_tables import Intervals
 from lab.report.regimes_table import better_static
-from lab.report.study import Findings
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
 
 Row = tuple[str, str, str, Cell, bool]

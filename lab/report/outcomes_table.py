@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.outcomes.curve import SHARE, OutcomeCurve
+from lab.outcomes.outcome_curve import SHARE, OutcomeCurve
 from lab.report.table import Table, number, text
 
 

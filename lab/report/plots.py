@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lab.replay.drift_phases import Series, optimum_in
 from lab.replay.lineup import ENTRIES
-from lab.replay.segments import Series, optimum_in
-from lab.report.main_tables import Intervals
-from lab.report.study import Findings
-from lab.sim.drifts import DRIFTS
+from lab.report.findings import Findings
+from lab.report.policy_tables import Intervals
+from lab.sim.drift_scripts import DRIFTS
 
 SMOOTHED = 60  # questions that a moving average is over
 

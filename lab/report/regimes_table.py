@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.replay.tally import Resampler, Totals, interval
-from lab.report.study import IN_REGIMES, Findings
+from lab.replay.bootstrap import Resampler, Totals, interval
+from lab.report.findings import IN_REGIMES, Findings
 from lab.report.table import PERCENT, SIGNED, Table, number, text
 
 

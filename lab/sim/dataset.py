@@ -14,7 +14,7 @@ from agent.answering.normalise import normalise
 from controller.arm import Arm
 from controller.outcome import Confidence
 from lab.errors import BenchError
-from lab.sim.profile import CostProfile, Speed
+from lab.sim.cost_profile import CostProfile, Speed
 from lab.sim.signals import RecordedSignals
 from lab.trace.trace import Trace
 

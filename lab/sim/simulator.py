@@ -17,11 +17,11 @@ from itertools import count
 from typing import Any, Generic, Literal, TypeVar
 
 from controller import Arm, DecisionLike, Execution, NoArm, Option, Outcome, Policy
-from lab.sim.board import Board
-from lab.sim.cloud import Cloud, Sent
 from lab.sim.numbered_context import NumberedContext
-from lab.sim.record import Asked, Record
-from lab.sim.stream import Stream
+from lab.sim.replay_record import Asked, Record
+from lab.sim.simulated_board import Board
+from lab.sim.simulated_cloud import Cloud, Sent
+from lab.sim.workload import Stream
 
 D = TypeVar("D", bound=DecisionLike)
 Stage = Literal["first", "escalation", "audit"]

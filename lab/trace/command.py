@@ -18,12 +18,12 @@ from agent.sensing.rapl import Rapl
 from controller.arm import Tier
 from inarvl.terminal import explained
 from lab.trace import trace as traces
-from lab.trace.drawn import write_questions
-from lab.trace.progress import recording_display
-from lab.trace.questions import QuestionSet
-from lab.trace.rapl_energy import Meter
-from lab.trace.recorder import RecordOptions, record
-from lab.trace.serving import ServerSpec
+from lab.trace.energy_meter import Meter
+from lab.trace.model_server import ServerSpec
+from lab.trace.question_set import QuestionSet
+from lab.trace.record_trace import RecordOptions, record
+from lab.trace.recording_progress import recording_display
+from lab.trace.scene_questions import write_questions
 from vlm.checkpoint import Quantization
 from vlm.cli import QuantizationChoice
 

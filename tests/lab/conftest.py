@@ -12,8 +12,8 @@ from anyio.from_thread import start_blocking_portal
 
 from controller.signals import FEATURES
 from lab.scenes.question import TYPES
-from lab.trace.drawn import write_questions
-from lab.trace.questions import QuestionSet
+from lab.trace.question_set import QuestionSet
+from lab.trace.scene_questions import write_questions
 from lab.trace.trace import Run, Trace, TracedQuestion
 from soaking import Soaking
 from vlm import bundled

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from controller.signals import FEATURES
 from lab.cli import app
 from lab.grade.calibration import calibration_error, confidence_matrix, out_of_fold
+from lab.grade.complementarity import together
+from lab.grade.grade_tables import markdown, table
 from lab.grade.grading import ALL, Grades, grade
-from lab.grade.report import markdown, table
-from lab.grade.together import together
 from lab.trace.trace import Run, Trace, TracedQuestion, write
 
 pytest.importorskip("sklearn", reason="the bench extra is not installed")

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from lab.errors import TraceError
-from lab.outcomes.curve import OutcomeCurve, Point
-from lab.outcomes.loader import read_outcomes
+from lab.outcomes.outcome_curve import OutcomeCurve, Point
+from lab.outcomes.read_outcomes import read_outcomes
 from lab.report.outcomes_table import outcomes_table
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import prepare
-from lab.sim.profile import JETSON_WAN
 
 
 @pytest.fixture

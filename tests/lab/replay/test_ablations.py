@@ -11,14 +11,14 @@ from controller.learned import Learned
 from controller.roster import differing
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.replay.ablations import ABLATIONS, Blind, Unfamiliar, maker_named
-from lab.replay.result import Result, result_of
-from lab.replay.setting import Setting
+from lab.replay.policy_inputs import Setting
+from lab.replay.replay_result import Result, result_of
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import Dataset, prepare
-from lab.sim.drifts import DRIFTS
-from lab.sim.profile import JETSON_WAN
+from lab.sim.drift_scripts import DRIFTS
 from lab.sim.signals import RecordedSignals
 from lab.sim.simulator import replay
-from lab.sim.stream import Stream
+from lab.sim.workload import Stream
 
 
 @pytest.fixture(scope="module")

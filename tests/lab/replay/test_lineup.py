@@ -6,21 +6,21 @@ import pytest
 from constructed import constructed_trace
 from controller import NoArm, Option
 from lab.errors import BenchError
+from lab.policies.accuracy_predictors import fit_factorisation, fit_knn
+from lab.policies.baselines import Always
 from lab.policies.cascade import fit_pair
 from lab.policies.complexity import QualityTable
-from lab.policies.fixed import Always
-from lab.policies.predictors import fit_factorisation, fit_knn
 from lab.policies.prices import prices_at_rest
 from lab.replay.lineup import ENTRIES, WORTHS, entry_named
-from lab.replay.result import Result, result_of
-from lab.replay.setting import Setting
+from lab.replay.policy_inputs import Setting
+from lab.replay.replay_result import Result, result_of
 from lab.replay.summary import auroc
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import Dataset, prepare
-from lab.sim.drifts import DRIFTS, STEADY, Script
+from lab.sim.drift_scripts import DRIFTS, STEADY, Script
 from lab.sim.numbered_context import NumberedContext
-from lab.sim.profile import JETSON_WAN
 from lab.sim.simulator import replay
-from lab.sim.stream import Stream
+from lab.sim.workload import Stream
 
 COUNT = 120
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.replay.curves import curve_of
-from lab.replay.matching import cost_at, match
-from lab.replay.segments import STRETCH, WINDOW, Series, floor_held, optimum_in, segments
+from lab.replay.bootstrap import MEASURES, Resampler, interval
+from lab.replay.drift_phases import STRETCH, WINDOW, Series, floor_held, optimum_in, segments
+from lab.replay.equal_accuracy import cost_at, match
+from lab.replay.gap_recovered import curve_of
 from lab.replay.summary import Summary, auroc
-from lab.replay.tally import MEASURES, Resampler, interval
 
 SHARES = st.lists(st.floats(0.01, 0.99), min_size=3, max_size=8)
 

@@ -13,8 +13,8 @@ from controller.quality import features
 from lab.cli import app
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.replay.warm_start import knowledge_of
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import Dataset, prepare
-from lab.sim.profile import JETSON_WAN
 from lab.trace import trace as traces
 
 

@@ -10,7 +10,7 @@ from constructed import constructed_trace
 from lab.cli import app
 from lab.replay.timing import Speed
 from lab.report import command
-from lab.report.study import Findings, Plan, run_study
+from lab.report.findings import Findings, Plan, run_study
 from lab.report.table import Table
 from lab.trace import trace
 

@@ -9,16 +9,16 @@ import pytest
 from constructed import constructed_trace
 from controller import Policy
 from lab.errors import BenchError
-from lab.policies.fixed import Always, ShareMatchedRandom
+from lab.policies.baselines import Always, ShareMatchedRandom
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.oracle import Oracle
-from lab.replay.result import Result, result_of
+from lab.replay.replay_result import Result, result_of
 from lab.replay.summary import summarise
+from lab.sim.cost_profile import JETSON_WAN, OFFLINE, CostProfile, profile_named
 from lab.sim.dataset import Dataset, half_of, prepare
-from lab.sim.drifts import DRIFTS, SCRIPTS, STEADY, Script, script_named
-from lab.sim.profile import JETSON_WAN, OFFLINE, CostProfile, profile_named
+from lab.sim.drift_scripts import DRIFTS, SCRIPTS, STEADY, Script, script_named
 from lab.sim.simulator import replay
-from lab.sim.stream import Stream, Telling
+from lab.sim.workload import Stream, Telling
 
 COUNT = 240
 

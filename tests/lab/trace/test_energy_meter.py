@@ -6,7 +6,7 @@ import pytest
 
 from agent.sensing.rapl import Rapl
 from agent.sensing.sample import SensorAbsent
-from lab.trace.rapl_energy import Meter
+from lab.trace.energy_meter import Meter
 
 
 class Machine:

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lab.trace.recorder import Report
+from lab.trace.record_trace import Report
 
 TENTHS = 10
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from controller.arm import Arm
 from lab.policies.prices import Prices, prices_at_rest
+from lab.sim.cost_profile import CostProfile
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.profile import CostProfile
-from lab.sim.stream import Stream
+from lab.sim.workload import Stream
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.replay.curves import curve_of
+from lab.replay.bootstrap import Resampler, Totals, interval
+from lab.replay.equal_accuracy import Match, match
+from lab.replay.gap_recovered import curve_of
 from lab.replay.lineup import ENTRIES, OURS
-from lab.replay.matching import Match, match
 from lab.replay.summary import Summary
-from lab.replay.tally import Resampler, Totals, interval
-from lab.report.study import Findings, Key, mean_of
+from lab.report.findings import Findings, Key, mean_of
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
 
 DRAWS: Final = 1000

@@ -23,11 +23,11 @@ from controller.arm import Arm
 from controller.signals import Signals, image_signals, text_signals
 from inarvl.errors import InarvlError
 from lab.errors import BenchError
-from lab.trace.journal import Journal
-from lab.trace.questions import PosedQuestion, QuestionSet
-from lab.trace.rapl_energy import Meter
+from lab.trace.energy_meter import Meter
+from lab.trace.model_server import ServerSpec, serving
+from lab.trace.question_set import PosedQuestion, QuestionSet
+from lab.trace.recording_journal import Journal
 from lab.trace.scoring import is_right
-from lab.trace.serving import ServerSpec, serving
 from lab.trace.trace import Run, Trace, TracedQuestion
 from vlm.client import Completion, VlmClient
 from vlm.errors import VlmBusy, VlmRefused, VlmTimeout, VlmUnavailable

@@ -11,10 +11,10 @@ import numpy as np
 
 import controller
 import lab
+from lab.replay.bootstrap import tally
+from lab.replay.drift_phases import Course
 from lab.replay.runner import Task, run
-from lab.replay.segments import Course
 from lab.replay.summary import Summary, summarise
-from lab.replay.tally import tally
 from lab.sim.dataset import Matrix
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.record import Record
-from lab.sim.stream import Stream
+from lab.sim.replay_record import Record
+from lab.sim.workload import Stream
 
 NUMBERS: Final = (
     "correct",
@@ -33,7 +33,7 @@ class Result:
     """A replay, question by question; all arrays have shape (questions,).
 
     Attributes:
-        numbers: by name, those of `lab.sim.record.Asked`.
+        numbers: by name, those of `lab.sim.replay_record.Asked`.
         on_board: whether the answer that went out was the board's.
         board_first: whether the board was asked first.
         reference: whether the reference, the cloud's best arm, would have been right.

@@ -9,7 +9,7 @@ from pareto_bandit.config import BEST_K3_TABULA_RASA_HPARAMS
 from pareto_bandit.feature_service import FeatureService
 from pareto_bandit.types import RouterConfig
 
-from lab.policies.bandits import Bandit, Truth
+from lab.policies.bandit import Bandit, Truth
 from lab.policies.prices import Prices
 from lab.sim.dataset import Dataset, Matrix
 

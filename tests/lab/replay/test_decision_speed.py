@@ -3,13 +3,13 @@
 import pytest
 
 from constructed import constructed_trace
+from lab.replay.decision_speed import measure
 from lab.replay.lineup import entry_named
-from lab.replay.setting import Setting
-from lab.replay.speed import measure
+from lab.replay.policy_inputs import Setting
+from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import prepare
-from lab.sim.drifts import STEADY
-from lab.sim.profile import JETSON_WAN
-from lab.sim.stream import Stream
+from lab.sim.drift_scripts import STEADY
+from lab.sim.workload import Stream
 
 
 def test_both_are_timed_with_all_arms() -> None:

@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from controller import DecisionLike, DeviceState, Execution, Option, Outcome, Policy
-from lab.policies.bandits import Bandit
-from lab.policies.base import Choice
-from lab.policies.pareto import ParetoBandit
-from lab.replay.setting import Setting
+from lab.policies.bandit import Bandit
+from lab.policies.paretobandit import ParetoBandit
+from lab.policies.rival import Choice
+from lab.replay.policy_inputs import Setting
 from lab.replay.timing import Speed
 from lab.sim.numbered_context import NumberedContext
-from lab.sim.stream import Stream
+from lab.sim.workload import Stream
 
 WARM_UP, BLOCK = 200, 100
 T = TypeVar("T")

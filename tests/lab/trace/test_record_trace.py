@@ -11,12 +11,12 @@ from agent.messages import images
 from agent.profile.loading import load_profile
 from lab.cli import app
 from lab.errors import BenchError, TraceError
-from lab.trace import serving as servers
-from lab.trace.journal import Journal
-from lab.trace.questions import QuestionSet
-from lab.trace.recorder import RecordOptions, record
+from lab.trace import model_server as servers
+from lab.trace.model_server import ServerSpec
+from lab.trace.question_set import QuestionSet
+from lab.trace.record_trace import RecordOptions, record
+from lab.trace.recording_journal import Journal
 from lab.trace.scoring import is_right
-from lab.trace.serving import ServerSpec
 from lab.trace.trace import Run, Trace, merged, read
 from vlm import bundled
 from vlm.client import VlmClient
@@ -104,7 +104,7 @@ async def test_an_interrupted_recording_goes_on(
 async def test_a_server_that_is_away_for_a_moment_is_asked_again(
     asked: QuestionSet, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.trace.recorder.PAUSE_S", 0.0)
+    monkeypatch.setattr("lab.trace.record_trace.PAUSE_S", 0.0)
     complete, away = VlmClient.complete, [True, True, True]
 
     async def flaky(client: VlmClient, *args: Any, **kwargs: Any) -> Any:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
+from lab.grade.complementarity import Together
 from lab.grade.grading import ALL, Cost, Grade, Grades
-from lab.grade.together import Together
 
 TOLD = ("margin", "mean_logprob", "length", "confidence", "signals")
 

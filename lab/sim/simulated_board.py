@@ -6,8 +6,8 @@ import math
 from typing import Final
 
 from controller.context import DeviceState
-from lab.sim.profile import CostProfile
-from lab.sim.stream import Stream
+from lab.sim.cost_profile import CostProfile
+from lab.sim.workload import Stream
 
 K_PER_W: Final = 6.0  # of a module on a passive heat sink; an estimate
 WARMING_S: Final = 60.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from controller import Arm, Context
-from lab.policies.base import Choice, Static
+from lab.policies.rival import Choice, Static
 from lab.sim.dataset import Dataset, Matrix
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from controller.signals import FEATURES
 from lab.errors import BenchError
 from lab.sim.dataset import Dataset
-from lab.sim.drifts import Pool
+from lab.sim.drift_scripts import Pool
 
 FAULTS: Final = ("blur", "darkness", "flatness", "clipped", "noise", "compression")
 CLEAN, DEGRADED = 0.5, 0.65  # quantiles of the fault score below and above which an image counts so

@@ -12,13 +12,13 @@ from typing import Final, Literal
 import numpy as np
 
 from lab.replay.ablations import ABLATIONS
+from lab.replay.drift_phases import Series
 from lab.replay.lineup import ENTRIES, OURS
 from lab.replay.runner import Task, run_all
-from lab.replay.segments import Series
 from lab.replay.summary import Summary
-from lab.report.pieces import Piece, Pieces
+from lab.report.replay_cache import Piece, Pieces
 from lab.sim.dataset import Matrix
-from lab.sim.drifts import DRIFTS
+from lab.sim.drift_scripts import DRIFTS
 
 Section = Literal["steady", "drift", "regime", "ablation"]
 Key = tuple[str, float]  # a policy and its knob

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.replay.tally import Resampler, interval
+from lab.replay.bootstrap import Resampler, interval
 from lab.sim.dataset import Matrix
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from lab.outcomes.loader import read_outcomes
+from lab.outcomes.read_outcomes import read_outcomes
 from lab.replay.runner import Task, dataset_of, run_all, summary_of
 from lab.replay.summary import Summary
-from lab.sim.profile import CALLS_ONLY
-from lab.sim.stream import Telling
+from lab.sim.cost_profile import CALLS_ONLY
+from lab.sim.workload import Telling
 from lab.trace import trace
 
 WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"

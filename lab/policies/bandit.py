@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from controller import Arm, Context, DriftEvent, Outcome
-from lab.policies.base import Choice, Static
 from lab.policies.prices import Prices
+from lab.policies.rival import Choice, Static
 from lab.sim.dataset import Dataset, Matrix
 
 Truth = Callable[[int, int], bool]  # whether an arm's answer to a question is right

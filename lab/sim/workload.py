@@ -12,10 +12,10 @@ import numpy as np
 from controller.context import LinkState
 from controller.link import path_ms
 from controller.settings import LinkDefaults
+from lab.sim.cost_profile import CostProfile
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.drifts import Conditions, Script
-from lab.sim.pools import pool_rows
-from lab.sim.profile import CostProfile
+from lab.sim.drift_scripts import Conditions, Script
+from lab.sim.question_pools import pool_rows
 
 PROBE_NOISE, PROBE_GAIN = 0.1, 0.5  # of what a probe of the link measures, in its logarithm
 DEFAULTS = LinkDefaults()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from controller import Arm, Context
-from lab.policies.base import Choice, Static
+from lab.policies.rival import Choice, Static
 
 
 class Always(Static):

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.replay.result import Result
+from lab.replay.replay_result import Result
 from lab.sim.dataset import Matrix
 
 MEASURES: Final = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
-from lab.sim.stream import Stream
+from lab.sim.workload import Stream
 
 
 @dataclass(frozen=True)

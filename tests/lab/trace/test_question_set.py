@@ -8,8 +8,8 @@ from PIL import Image
 
 from lab.errors import QuestionsError
 from lab.scenes.question import TYPES
-from lab.trace.drawn import drawn, write_questions
-from lab.trace.questions import QuestionSet
+from lab.trace.question_set import QuestionSet
+from lab.trace.scene_questions import drawn, write_questions
 
 
 def test_drawn_questions_are_balanced_by_type() -> None:
