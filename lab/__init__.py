@@ -1,1 +1,1 @@
-"""Evaluation: recorded traces of what every arm does on every question, and what is told from them."""
+"""The lab: what shows and evaluates inarvl, never installed on a board."""

@@ -1,4 +1,4 @@
-"""`inarvl-bench`: record what arms do, and tell what follows from it."""
+"""`inarvl-bench`: records traces, evaluates policies on them, and tests an installation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.rig.load.command import load_command, soak_command
 from lab.trace.command import merge_command, questions_command, record_command
 
 app = typer.Typer(
-    help="Record what every arm does on every question, and tell what follows from it.",
+    help="Record traces, evaluate policies on them, and test an installation under load and faults.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -1,4 +1,4 @@
-"""What can go wrong with an evaluation."""
+"""Errors of the lab."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from inarvl.errors import InarvlError
 
 
 class BenchError(InarvlError):
-    """The root of this package's errors."""
+    """Base class of the lab's errors."""
 
     code = "bench"
 
@@ -18,6 +18,6 @@ class TraceError(BenchError):
 
 
 class QuestionsError(BenchError):
-    """A set of questions that cannot be asked; the message says what to mend."""
+    """An invalid set of questions; the message says what to correct."""
 
     code = "questions"

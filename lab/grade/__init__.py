@@ -1,1 +1,1 @@
-"""Grading: what a trace says about each model's accuracy, confidence and cost."""
+"""Grades of the arms in a trace: accuracy, value of the confidence, and cost."""

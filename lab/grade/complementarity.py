@@ -1,4 +1,4 @@
-"""What the arms of a trace can do together: where one is right and another wrong."""
+"""Complementarity of the models of a tier: on which questions one is right and another wrong."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ Rights = dict[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Together:
-    """The models of one tier, each at the resolution it is best at, on the questions that all of them had.
+class Complementarity:
+    """The models of one tier, each at its most accurate resolution, on the questions that all were asked.
 
     Attributes:
         arms: one for each model.
-        best: the highest accuracy of one of them.
-        union: share of questions that at least one of them answers rightly.
-        lead: for each of two models, the type on which it beats the other by most, and by how much.
+        count: number of questions.
+        best: highest accuracy of one model.
+        union: share of the questions that at least one model answers correctly.
+        lead: for each ordered pair of models, the type with the greatest lead of the first, and this lead.
     """
 
     tier: Tier
@@ -33,14 +34,14 @@ class Together:
     lead: dict[tuple[str, str], tuple[str, float]]
 
 
-def together(trace: Trace, tier: Tier) -> Together | None:
-    """Compare the models of `tier`; None where there are fewer than two."""
+def complementarity(trace: Trace, tier: Tier) -> Complementarity | None:
+    """Compare the models of `tier`; None if there are fewer than two."""
     best: dict[str, str] = {}
     rights = _rights(trace)
     for arm in trace.arms:
         if arm.tier == tier and arm.skill in rights:
-            before = best.get(arm.model)
-            if before is None or rights[arm.skill].mean() > rights[before].mean():
+            previous = best.get(arm.model)
+            if previous is None or rights[arm.skill].mean() > rights[previous].mean():
                 best[arm.model] = arm.skill
     arms = tuple(best.values())
     if len(arms) < 2:
@@ -48,16 +49,16 @@ def together(trace: Trace, tier: Tier) -> Together | None:
     all_ran = np.all([[run is not None for run in trace.runs[arm]] for arm in arms], axis=0)
     if not all_ran.any():
         return None
-    held = {arm: np.array([bool(run and run.correct) for run in trace.runs[arm]])[all_ran] for arm in arms}
+    right = {arm: np.array([bool(run and run.correct) for run in trace.runs[arm]])[all_ran] for arm in arms}
     types = np.array([question.type for question in trace.questions])[all_ran]
-    return Together(
+    return Complementarity(
         tier=tier,
         arms=arms,
         count=int(all_ran.sum()),
-        best=max(float(right.mean()) for right in held.values()),
-        union=float(np.any(list(held.values()), axis=0).mean()),
+        best=max(float(one.mean()) for one in right.values()),
+        union=float(np.any(list(right.values()), axis=0).mean()),
         lead={
-            (one, other): _lead(held[one], held[other], types)
+            (one, other): _lead(right[one], right[other], types)
             for one in arms
             for other in arms
             if one != other
@@ -66,7 +67,7 @@ def together(trace: Trace, tier: Tier) -> Together | None:
 
 
 def _rights(trace: Trace) -> Rights:
-    """Of every arm that was run at all, whether each answer is right."""
+    """Return for every arm that was run whether each answer is right."""
     ran = {arm: [run.correct for run in runs if run] for arm, runs in trace.runs.items()}
     return {arm: np.array(right) for arm, right in ran.items() if right}
 

@@ -1,4 +1,4 @@
-"""Grades as Markdown for a model card, and as CSV."""
+"""Formats grades as Markdown for a model card, and as CSV."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
-from lab.grade.complementarity import Together
+from lab.grade.complementarity import Complementarity
 from lab.grade.grading import ALL, Cost, Grade, Grades
 
-TOLD = ("margin", "mean_logprob", "length", "confidence", "signals")
+SCORES = ("margin", "mean_logprob", "length", "confidence", "signals")
 
 
-def markdown(grades: Grades, pairs: Sequence[Together]) -> str:
-    """Tables of accuracy, of what confidence tells, of cost, and of what models can do together."""
+def markdown(grades: Grades, pairs: Sequence[Complementarity]) -> str:
+    """Return tables of accuracy, confidence and cost, and the complementarity of each tier's models."""
     parts = [_accuracy(grades), _confidence(grades), _by_type(grades), _cost(grades)]
-    return "\n".join([*parts, *(_together(pair) for pair in pairs)])
+    return "\n".join([*parts, *(_complementarity(pair) for pair in pairs)])
 
 
 def table(grades: Grades) -> str:
-    """One CSV line per arm and type, with the arm's cost beside."""
+    """Return one CSV line per arm and type; each line also contains the arm's cost."""
     costs = [field.name for field in fields(Cost) if field.name != "arm"]
     text = io.StringIO()
     rows = csv.DictWriter(text, [*(field.name for field in fields(Grade)), *costs], lineterminator="\n")
@@ -36,11 +36,11 @@ def _accuracy(grades: Grades) -> str:
     arms = [arm.skill for arm in grades.arms]
     rows = []
     for name in grades.types:
-        told = [grades.grades[arm, name] for arm in arms]
-        count = max(grade.count for grade in told)
-        cells = [_share(grade.accuracy, grade.accuracy_pm) for grade in told]
+        by_arm = [grades.grades[arm, name] for arm in arms]
+        count = max(grade.count for grade in by_arm)
+        cells = [_share(grade.accuracy, grade.accuracy_pm) for grade in by_arm]
         rows.append((name, str(count), _share(grades.chance[name]), *cells))
-    note = "Chance is the best constant answer. ± is half of a 95% interval over images."
+    note = "Chance is the accuracy of the best constant answer. ± is half of a 95% interval over images."
     return _section("Accuracy", note, ("question", "n", "chance", *arms), rows)
 
 
@@ -48,13 +48,14 @@ def _confidence(grades: Grades) -> str:
     rows = []
     for arm in grades.arms:
         grade = grades.grades[arm.skill, ALL]
-        told = [_ratio(getattr(grade, name)) for name in TOLD]
-        told[-1] = _ratio(grade.signals, grade.signals_pm)
-        rows.append((arm.skill, *told, _ratio(grade.ece, digits=3)))
+        cells = [_ratio(getattr(grade, name)) for name in SCORES]
+        cells[-1] = _ratio(grade.signals, grade.signals_pm)
+        rows.append((arm.skill, *cells, _ratio(grade.ece, digits=3)))
     note = (
         'AUROC for "the answer is right" of the first token\'s margin, the mean log-probability, the length '
-        "(shorter is surer), the three together, and these with the signals of image and question. The last "
-        "two are calibrated and cross-validated over images; ECE is the last's expected calibration error."
+        "(shorter is more confident), the three together, and the three with the signals of image and "
+        "question. The last two are calibrated and cross-validated over images. ECE is the expected "
+        "calibration error of the last."
     )
     heads = ("arm", "margin", "mean logprob", "length", "confidence", "with signals", "ECE")
     return _section("Confidence", note, heads, rows)
@@ -63,11 +64,11 @@ def _confidence(grades: Grades) -> str:
 def _by_type(grades: Grades) -> str:
     arms = [arm.skill for arm in grades.arms]
     rows = [
-        (name, *(f"{_ratio(grade.margin)}, {_ratio(grade.signals)}" for grade in told))
+        (name, *(f"{_ratio(grade.margin)}, {_ratio(grade.signals)}" for grade in by_arm))
         for name in grades.types
-        for told in [[grades.grades[arm, name] for arm in arms]]
+        for by_arm in [[grades.grades[arm, name] for arm in arms]]
     ]
-    note = "AUROC of the margin alone and of the calibrated confidence with signals."
+    note = "AUROC of the margin alone, and of the calibrated confidence with signals."
     return _section("Confidence by type of question", note, ("question", *arms), rows)
 
 
@@ -86,21 +87,19 @@ def _cost(grades: Grades) -> str:
                 f"{_number(cost.energy_j, 3)} {cost.energy_sources}",
             )
         )
-    note = (
-        "Medians of the server's time and of the whole call as recorded, without a link; means of the rest."
-    )
+    note = "Medians of the server's time and of the recorded call without a link; means of the other values."
     heads = ("arm", "compute ms", "p95", "call ms", "payload kB", "tokens", "board's energy J")
     return _section("Cost of an answer", note, heads, rows)
 
 
-def _together(pair: Together) -> str:
+def _complementarity(pair: Complementarity) -> str:
     lines = [
-        f"### Together: {pair.tier}\n",
-        f"Of {pair.count} questions, the best of {', '.join(pair.arms)} answers {_share(pair.best)} rightly; "
-        f"{_share(pair.union)} are answered rightly by at least one of them.\n",
+        f"### Complementarity: {pair.tier}\n",
+        f"Of {pair.count} questions, the best of {', '.join(pair.arms)} answers {_share(pair.best)} "
+        f"correctly; at least one of them answers {_share(pair.union)} correctly.\n",
     ]
     for (one, other), (name, by) in pair.lead.items():
-        lines.append(f"- {one} leads {other} by most on {name}: {by * 100:+.1f} points")
+        lines.append(f"- {one} is best relative to {other} on {name}: {by * 100:+.1f} points")
     return "\n".join(lines) + "\n"
 
 

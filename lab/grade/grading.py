@@ -1,4 +1,4 @@
-"""What a trace says of each arm: accuracy, how well its confidence tells right from wrong, and cost."""
+"""Grades each arm of a trace: accuracy, how well its confidence predicts right answers, and cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.arm import Arm
+from controller import Arm
 from lab.grade.calibration import Matrix, calibration_error, confidence_matrix, out_of_fold
 from lab.replay.summary import auroc
 from lab.trace.scoring import is_right
@@ -22,15 +22,15 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Grade:
-    """An arm on the questions of one type, or on ALL.
+    """The grade of an arm on the questions of one type, or of ALL types.
 
     Attributes:
         accuracy: share of right answers.
-        margin, mean_logprob, length: AUROC of each for "the answer is right"; a shorter answer is surer.
-        confidence: AUROC of the three together, calibrated, cross-validated by group.
-        signals: AUROC of these together with the signals of image and question, likewise.
+        margin, mean_logprob, length: AUROC of each for "the answer is right"; shorter is more confident.
+        confidence: AUROC of the three together, calibrated and cross-validated by group.
+        signals: AUROC of the three and the signals of image and question, calibrated and cross-validated.
         ece: expected calibration error of `signals`.
-        accuracy_pm, signals_pm: half of the 95% interval by resampling groups; NaN but for ALL.
+        accuracy_pm, signals_pm: half of the 95% interval by resampling groups; NaN except for ALL.
     """
 
     arm: str
@@ -49,7 +49,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an answer costs: medians of milliseconds, means of the rest; None where nothing is told."""
+    """The cost of an answer: medians of times, means of the other values; None if unknown."""
 
     arm: str
     compute_ms: float | None
@@ -63,7 +63,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Grades:
-    """Of all arms, and `chance`: what the best constant answer of each type would score."""
+    """The grades of all arms; `chance` is the accuracy of the best constant answer, by type."""
 
     arms: tuple[Arm, ...]
     types: tuple[str, ...]
@@ -73,7 +73,7 @@ class Grades:
 
 
 def grade(trace: Trace, rng: np.random.Generator) -> Grades:
-    """Grade every arm that has been run at all; `rng` resamples groups for the intervals."""
+    """Grade every arm that was run; `rng` resamples groups for the intervals."""
     types = (*dict.fromkeys(question.type for question in trace.questions), ALL)
     grades: dict[tuple[str, str], Grade] = {}
     costs: dict[str, Cost] = {}
@@ -82,16 +82,16 @@ def grade(trace: Trace, rng: np.random.Generator) -> Grades:
         runs = [run for run in recorded if run]
         if runs:
             costs[arm] = _cost(arm, runs)
-            graded = _Graded(arm, [trace.questions[place] for place in at], runs, trace.signals()[at])
+            answers = _ArmAnswers(arm, [trace.questions[place] for place in at], runs, trace.signals()[at])
             for name in types:
-                grades[arm, name] = graded.on(name, rng)
+                grades[arm, name] = answers.grade(name, rng)
     arms = tuple(arm for arm in trace.arms if arm.skill in costs)
     chance = {name: _chance(q for q in trace.questions if name in (ALL, q.type)) for name in types}
     return Grades(arms, types, chance, grades, costs)
 
 
-class _Graded:
-    """The answers of one arm with what is told of them."""
+class _ArmAnswers:
+    """The answers of one arm and their scores."""
 
     def __init__(
         self, arm: str, questions: Sequence[TracedQuestion], runs: Sequence[Run], signals: Matrix
@@ -101,47 +101,47 @@ class _Graded:
         self._groups = np.array([question.group for question in questions])
         self._right = np.array([run.correct for run in runs])
         confidence = confidence_matrix(runs)
-        self._told = {
-            "margin": _scores(run.margin for run in runs),
-            "mean_logprob": _scores(run.mean_logprob for run in runs),
-            "length": -_scores(run.tokens for run in runs),
+        self._scores = {
+            "margin": _floats(run.margin for run in runs),
+            "mean_logprob": _floats(run.mean_logprob for run in runs),
+            "length": -_floats(run.tokens for run in runs),
             "confidence": out_of_fold(confidence, self._right, self._groups.tolist()),
             "signals": out_of_fold(np.hstack((confidence, signals)), self._right, self._groups.tolist()),
         }
 
-    def on(self, name: str, rng: np.random.Generator) -> Grade:
-        """On the questions of one type."""
-        here = np.flatnonzero(self._types == name) if name != ALL else np.arange(len(self._types))
-        right = self._right[here]
+    def grade(self, name: str, rng: np.random.Generator) -> Grade:
+        """Return the grade on the questions of one type."""
+        rows = np.flatnonzero(self._types == name) if name != ALL else np.arange(len(self._types))
+        right = self._right[rows]
         accuracy_pm = signals_pm = float("nan")
         if name == ALL:
             accuracy_pm, signals_pm = self._intervals(rng)
         return Grade(
             arm=self._arm,
             type=name,
-            count=len(here),
-            accuracy=float(right.mean()) if len(here) else float("nan"),
+            count=len(rows),
+            accuracy=float(right.mean()) if len(rows) else float("nan"),
             accuracy_pm=accuracy_pm,
             signals_pm=signals_pm,
-            ece=calibration_error(self._told["signals"][here], right),
-            **{told: auroc(score[here], right) for told, score in self._told.items()},
+            ece=calibration_error(self._scores["signals"][rows], right),
+            **{measure: auroc(score[rows], right) for measure, score in self._scores.items()},
         )
 
     def _intervals(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Half-widths for accuracy and AUROC: 1.96 deviations over resampled groups."""
+        """Return half-widths for accuracy and AUROC: 1.96 standard deviations over resampled groups."""
         names, which = np.unique(self._groups, return_inverse=True)
         members = [np.flatnonzero(which == group) for group in range(len(names))]
-        found = []
+        figures = []
         for _ in range(RESAMPLES):
             drawn = rng.integers(len(names), size=len(names))
             at = np.concatenate([members[group] for group in drawn])
             right = self._right[at]
-            found.append((right.mean(), auroc(self._told["signals"][at], right)))
-        accuracy_sd, signals_sd = np.std(found, axis=0)
+            figures.append((right.mean(), auroc(self._scores["signals"][at], right)))
+        accuracy_sd, signals_sd = np.std(figures, axis=0)
         return 1.96 * float(accuracy_sd), 1.96 * float(signals_sd)
 
 
-def _scores(values: Iterable[float | None]) -> Matrix:
+def _floats(values: Iterable[float | None]) -> Matrix:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 

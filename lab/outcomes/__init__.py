@@ -1,1 +1,1 @@
-"""Real outcomes of models that nobody here ran, to route between two of them."""
+"""Published outcomes of models that were not run here, to route between two of them."""

@@ -1,9 +1,9 @@
 """Reads a folder of outcomes as a trace.
 
-The folder has `outcomes.csv` (columns `task`, `question`, `image`, and for each model 0 or 1 for whether its
-answer was right) and `images/`. Only outcomes are known: no answer, confidence, latency or energy. So a right
-answer stands as "right", and a wrong one as a word of its own for each model: two models that are both wrong
-count as differing, which is the harder case for a router that learns from disagreement.
+The folder contains `outcomes.csv` (columns `task`, `question`, `image`, and one column per model: 1 if its
+answer was right, else 0) and `images/`. Only outcomes are known: no answer, confidence, latency or energy. So
+a right answer is recorded as "right", and a wrong answer as a text that contains the model's name. Two models
+that are both wrong then disagree, which is the harder case for a router that learns from disagreement.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from controller.errors import SignalsError
-from controller.signals import Signals, image_signals, text_signals
+from controller import Signals, SignalsError, image_signals, text_signals
 from lab.errors import TraceError
 from lab.trace.trace import Run, Trace, TracedQuestion
 
@@ -29,21 +28,24 @@ HASH_SIDE: Final = 16
 def read_outcomes(
     folder: Path, weak: str, strong: str, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Trace:
-    """The outcomes of `weak` as the board's and of `strong` as the cloud's; signals are read from the images.
+    """Read the outcomes of `weak` as the board's arm and of `strong` as the cloud's.
 
-    Questions whose images look alike, whatever their size, are one group.
+    Signals are computed from the images. Questions whose images look the same at any size are one group.
+
+    Args:
+        progress: called with the number of questions read and their total number.
 
     Raises:
         TraceError: a file or a column is missing, or an image cannot be read.
     """
     rows = _rows(folder / "outcomes.csv", (*COLUMNS, weak, strong))
-    seen: dict[str, tuple[bytes, str]] = {}
+    images: dict[str, tuple[bytes, str]] = {}
     questions, runs = [], {f"local/{weak}@0": list[Run | None](), f"cloud/{strong}@0": list[Run | None]()}
     for number, row in enumerate(rows):
         name = row["image"]
-        if name not in seen:
-            seen[name] = _image(folder / "images" / name)
-        data, look = seen[name]
+        if name not in images:
+            images[name] = _image(folder / "images" / name)
+        data, image_hash = images[name]
         try:
             signals = Signals(image_signals(data), text_signals(row["question"]))
         except SignalsError as error:
@@ -51,7 +53,7 @@ def read_outcomes(
         questions.append(
             TracedQuestion(
                 id=f"{number}",
-                group=f"{row['task']} {look}",
+                group=f"{row['task']} {image_hash}",
                 type=row["task"],
                 question=row["question"],
                 truth="right",
@@ -59,10 +61,10 @@ def read_outcomes(
                 looks=signals.looks,
             )
         )
-        for (_, kept), model in zip(runs.items(), (weak, strong), strict=True):
-            kept.append(_run(row[model] == "1", model, len(data)))
+        for arm_runs, model in zip(runs.values(), (weak, strong), strict=True):
+            arm_runs.append(_run(row[model] == "1", model, len(data)))
         progress(number + 1, len(rows))
-    return Trace(tuple(questions), {arm: tuple(kept) for arm, kept in runs.items()})
+    return Trace(tuple(questions), {arm: tuple(arm_runs) for arm, arm_runs in runs.items()})
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -71,7 +73,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             rows = list(csv.DictReader(text))
     except OSError as error:
         raise TraceError(
-            f"{path} cannot be read ({error.strerror}); give the folder that holds it"
+            f"{path} cannot be read ({error.strerror}); give the folder that contains it"
         ) from error
     missing = [column for column in columns if rows and column not in rows[0]]
     if missing or not rows:
@@ -80,7 +82,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _image(path: Path) -> tuple[bytes, str]:
-    """An image, and a hash of its look that does not depend on its size."""
+    """Return an image, and a hash of its appearance that does not depend on its size."""
     try:
         data = path.read_bytes()
         with Image.open(BytesIO(data)) as image:
@@ -97,7 +99,7 @@ def _run(right: bool, model: str, payload_bytes: int) -> Run:
         margin=None,
         mean_logprob=None,
         tokens=None,
-        latency_ms=1.0,  # unknown: a cost profile puts its own in place of it
+        latency_ms=1.0,  # unknown; a cost profile replaces it
         compute_ms=None,
         energy_j=0.0,
         energy_source="modelled",

@@ -1,1 +1,1 @@
-"""The policies that are compared: the controller, its rivals, and bounds that know the future."""
+"""The policies that are compared: the controller, its rivals, and an oracle that knows all answers."""

@@ -1,8 +1,8 @@
 """Routers that predict each arm's accuracy from the signals, fitted offline: kNN and matrix factorisation.
 
-Both pick the arm with the greatest predicted accuracy less its price times the knob, as RouterBench (Hu et
-al. 2024) and RouteLLM (Ong et al. 2024) do. The factorisation gives each arm a vector that a linear map of
-the question's signals is multiplied with: a network with one linear hidden layer.
+Both pick the arm with the greatest predicted accuracy minus price times knob, as in RouterBench (Hu et al.
+2024) and RouteLLM (Ong et al. 2024). The factorisation multiplies a vector per arm with a linear map of the
+question's signals: a network with one linear hidden layer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from controller import Arm, Context
-from lab.policies.rival import Choice, Static
+from lab.policies.rival import Choice, Rival
 from lab.sim.dataset import Dataset, Matrix
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ NEIGHBOURS, RANK = 40, 8
 
 
 class Predictor(Protocol):
-    """Tells each arm's chance to be right, shape (questions, arms), from signals."""
+    """Predicts each arm's probability to be right."""
 
     def __call__(self, signals: Matrix) -> Matrix:
-        """Of rows of signals."""
+        """Return probabilities of shape (questions, arms), from signals of shape (questions, features)."""
 
 
 def fit_knn(tuning: Dataset) -> Predictor:
-    """Mean accuracy among the nearest questions of the tuning half."""
+    """Fit the mean accuracy among the nearest questions of the tuning half."""
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -39,7 +39,7 @@ def fit_knn(tuning: Dataset) -> Predictor:
 
 
 def fit_factorisation(tuning: Dataset) -> Predictor:
-    """Logistic, of rank `RANK`."""
+    """Fit a logistic matrix factorisation of rank `RANK`."""
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -48,7 +48,7 @@ def fit_factorisation(tuning: Dataset) -> Predictor:
     network = MLPClassifier(
         (RANK,), activation="identity", solver="lbfgs", alpha=1.0, max_iter=1000, random_state=0
     )
-    with threadpool_limits(1):  # threads lose more than they gain on so little
+    with threadpool_limits(1):  # more threads are slower on so little data
         pipeline = make_pipeline(StandardScaler(), network).fit(tuning.matrix, tuning.correct)
     return _Fitted(pipeline, probabilities=True)
 
@@ -58,25 +58,25 @@ class _Fitted:
         self._pipeline, self._probabilities = pipeline, probabilities
 
     def __call__(self, signals: Matrix) -> Matrix:
-        told = self._pipeline.predict_proba if self._probabilities else self._pipeline.predict
-        return np.asarray(told(signals), dtype=np.float64)
+        predict = self._pipeline.predict_proba if self._probabilities else self._pipeline.predict
+        return np.asarray(predict(signals), dtype=np.float64)
 
 
-class ByPrediction(Static):
-    """argmax over arms of predicted accuracy - knob * price.
+class PredictedAccuracy(Rival):
+    """Maximises predicted accuracy - knob * price over the arms.
 
     Args:
-        predicted: of the questions by their number, shape (questions, arms).
+        predicted: accuracies, shape (questions, arms), one row per question of the workload.
     """
 
     def __init__(self, predicted: Matrix, prices: Matrix, tuning: Dataset, knob: float) -> None:
         super().__init__()
         self._arms = tuning.arms
         self._values = predicted - knob * prices
-        self._risk: list[float] = (1.0 - predicted[:, tuning.best("local")]).tolist()
+        self._risk: list[float] = (1.0 - predicted[:, tuning.best_column("local")]).tolist()
 
-    def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
-        """The best of those that can be asked."""
+    def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
+        """Choose the best available arm."""
         values = self._values[number]
-        columns = [column for column, arm in enumerate(self._arms) if arm in able]
+        columns = [column for column, arm in enumerate(self._arms) if arm in available]
         return Choice(number, self._arms[max(columns, key=lambda column: values[column])], self._risk[number])

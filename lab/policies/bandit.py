@@ -1,7 +1,7 @@
-"""What the contextual bandits share.
+"""The base of the contextual bandits.
 
-They are told of every answer at once whether it was right: a favour that the controller, told late and of a
-tenth, does not get. Their prices follow what they observe.
+For every answer that is sent, they learn immediately whether it was right. This is an advantage: the
+controller learns it for a tenth of the answers only, and later. Their prices follow the observed costs.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import numpy as np
 
 from controller import Arm, Context, DriftEvent, Outcome
 from lab.policies.prices import Prices
-from lab.policies.rival import Choice, Static
+from lab.policies.rival import Choice, Rival
 from lab.sim.dataset import Dataset, Matrix
 
-Truth = Callable[[int, int], bool]  # whether an arm's answer to a question is right
+Truth = Callable[[int, int], bool]
+"""(question's number, arm's column) -> whether the arm's answer is right."""
 
 
-class Bandit(Static):
-    """Chooses among all arms by features; subclasses pick and learn.
+class Bandit(Rival):
+    """Chooses among all arms by features of the question; subclasses implement `pick` and `observe`.
 
     Args:
-        truth: tells of the answer given, and of no other.
-        prices: of the arms at rest.
-        knob: what a unit of price is worth in right answers.
         tuning: standardises the features.
+        truth: called for the answer that was sent only.
+        prices: of the arms, starting at those of idle machines.
+        knob: value of a unit of price, in right answers.
     """
 
     def __init__(self, tuning: Dataset, truth: Truth, prices: Prices, knob: float) -> None:
@@ -37,24 +38,24 @@ class Bandit(Static):
         matrix = tuning.matrix
         self._mean, self._deviation = matrix.mean(axis=0), matrix.std(axis=0)
         self._deviation[self._deviation < 1e-6] = 1.0
-        self._asked: dict[int, Matrix] = {}
+        self._features: dict[int, Matrix] = {}
 
     def features(self, context: Context) -> Matrix:
-        """A leading 1, then the standardised signals over the root of their number."""
+        """Return a leading 1, then the standardised signals divided by the root of their number."""
         z = (context.signals.vector() - self._mean) / self._deviation
         return np.concatenate(([1.0], z.clip(-3, 3) / np.sqrt(len(z))))
 
-    def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
-        """As the subclass picks."""
-        x = self._asked[number] = self.features(context)
-        column, risk = self.pick(number, x, [self.columns[arm] for arm in able])
+    def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
+        """Choose what the subclass picks."""
+        x = self._features[number] = self.features(context)
+        column, risk = self.pick(number, x, [self.columns[arm] for arm in available])
         return Choice(number, self.arms[column], risk)
 
     def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
-        """The truth about the answer that was given, and what it cost."""
+        """Learn the cost of everything that ran, and whether the answer that was sent is right."""
         super().learn(decision, outcome, now=now)
         number = decision.number
-        x = self._asked.pop(number)
+        x = self._features.pop(number)
         for place, run in enumerate(outcome.executions):
             column = self.columns[run.arm]
             cost = self.prices.learn(column, run)
@@ -62,10 +63,10 @@ class Bandit(Static):
             self.observe(number, x, column, right, cost)
         return ()
 
-    def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
-        """The column to ask, and the risk that the board errs."""
+    def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
+        """Return the column to ask, and the risk that the board's answer is wrong."""
         raise NotImplementedError
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Learn from one run."""
+        """Learn from one execution."""
         raise NotImplementedError

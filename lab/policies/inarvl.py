@@ -1,4 +1,4 @@
-"""The controller, set up as an agent with this profile would set it up."""
+"""The controller, configured as an agent with the cost profile would configure it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from lab.sim.dataset import Dataset
 def settings_for(
     tuning: Dataset, profile: CostProfile, *, floor: float = 0.97, audit_budget: float = 0.03
 ) -> ControllerSettings:
-    """What a profile's YAML would say: accuracies to the nearest 5%, times to one figure, powers, weights."""
+    """Return what a profile's YAML would contain: powers, weights, and the priors of each model.
+
+    Accuracies are rounded to 5%, times to one significant digit.
+    """
     priors = {}
     for column, arm in enumerate(tuning.arms):
         quality = round(float(tuning.correct[:, column].mean()) * 20) / 20
@@ -31,7 +34,7 @@ def settings_for(
 def seeded_controller(
     settings: ControllerSettings, *, seed: int, knowledge: object = None, kind: type[Controller] = Controller
 ) -> Controller:
-    """A new controller that begins with `knowledge`, if given; `kind` may be an ablated one."""
+    """Return a new controller that starts with `knowledge`, if given; `kind` may be an ablated controller."""
     controller = kind(settings, rng=np.random.default_rng((seed, 1)))
     if knowledge is not None:
         controller.begin(knowledge)

@@ -1,4 +1,4 @@
-"""LinUCB (Li et al. 2010) with disjoint models, with and without a discount (Russac et al. 2019)."""
+"""LinUCB (Li et al. 2010) with disjoint models, optionally discounted (Russac et al. 2019)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RIDGE = 1.0
 
 
 class LinUCB(Bandit):
-    """Ridge regression of "right" for each arm, an upper confidence bound, less knob * price.
+    """Maximises the upper confidence bound of a ridge regression of "right" per arm, minus knob * price.
 
     Args:
-        discount: share of evidence kept from one question to the next; 1 forgets nothing.
+        discount: share of the evidence that is kept from one observation to the next; 1 forgets nothing.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class LinUCB(Bandit):
         super().__init__(tuning, truth, prices, knob)
         arms, size = len(self.arms), tuning.matrix.shape[1] + 1
         self._discount, self._alpha = discount, alpha
-        self._local = tuning.best("local")
+        self._local = tuning.best_column("local")
         self._precision = np.repeat(RIDGE * np.eye(size)[None], arms, axis=0)
         self._moment = np.zeros((arms, size))
         self._inverse = np.repeat(np.eye(size)[None] / RIDGE, arms, axis=0)
         self._theta = np.zeros((arms, size))
 
-    def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
-        """The greatest upper bound less the price."""
+    def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
+        """Pick the arm with the greatest upper bound minus price."""
         mean = self._theta @ x
         width = np.sqrt(np.maximum(0.0, (self._inverse @ x) @ x))
         values = mean + self._alpha * width - self.knob * self.prices.now
-        return max(able, key=lambda column: float(values[column])), 1.0 - float(mean[self._local])
+        return max(available, key=lambda column: float(values[column])), 1.0 - float(mean[self._local])
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Update the arm that ran."""
+        """Update the regression of the arm that ran."""
         g = self._discount
         precision = self._precision[column]
         precision *= g

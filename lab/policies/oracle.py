@@ -1,40 +1,40 @@
-"""The bound that nobody reaches: it knows what every arm would answer."""
+"""The oracle: an upper bound that knows every arm's answer in advance."""
 
 from __future__ import annotations
 
 from controller import Arm, Context
 from controller.rule import weighted
-from lab.policies.rival import Choice, Static
-from lab.sim.workload import Stream
+from lab.policies.rival import Choice, Rival
+from lab.sim.workload import Workload
 
 
-class Oracle(Static):
-    """For each question the cheapest arm that is right, or if none is, the cheapest.
+class Oracle(Rival):
+    """Chooses the cheapest arm that is right, or the cheapest arm if none is right.
 
-    Costs are those of an idle board and cloud at the link's true state; queues it cannot know are left out.
+    Costs are those of an idle board and cloud with the link's true state; queues are not included.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, workload: Workload) -> None:
         super().__init__()
-        self._stream = stream
-        self._columns = {arm: column for column, arm in enumerate(stream.dataset.arms)}
+        self._workload = workload
+        self._columns = {arm: column for column, arm in enumerate(workload.dataset.arms)}
 
-    def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
-        """The cheapest right arm."""
-        now = self._stream.arrivals[number]
-        costs = {arm: self._cost(number, arm, now) for arm in able}
-        right = [arm for arm in able if self._stream.answer(number, self._columns[arm], now)[1]]
-        return Choice(number, min(right or able, key=lambda arm: costs[arm]))
+    def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
+        """Choose the cheapest right arm."""
+        now = self._workload.arrivals[number]
+        costs = {arm: self._cost(number, arm, now) for arm in available}
+        right = [arm for arm in available if self._workload.answer(number, self._columns[arm], now)[1]]
+        return Choice(number, min(right or available, key=lambda arm: costs[arm]))
 
     def _cost(self, number: int, arm: Arm, now: float) -> float:
-        stream, column = self._stream, self._columns[arm]
-        profile, conditions = stream.profile, stream.conditions(now)
-        compute_ms = stream.compute_ms[number][column]
+        workload, column = self._workload, self._columns[arm]
+        profile, conditions = workload.profile, workload.conditions(now)
+        compute_ms = workload.compute_ms[number][column]
         if arm.tier == "local":
             latency_ms = compute_ms / conditions.clock / (1.0 - conditions.other_gpu)
             energy_j = profile.power.computing_w * latency_ms / 1e3
         else:
-            payload = stream.payload_bytes[number][column]
-            latency_ms = compute_ms + sum(stream.true_path(now, payload))
+            payload = workload.payload_bytes[number][column]
+            latency_ms = compute_ms + sum(workload.true_path(now, payload))
             energy_j = profile.power.waiting_w * latency_ms / 1e3
         return weighted(profile.weights, latency_ms=latency_ms, energy_j=energy_j, calls=arm.tier == "cloud")

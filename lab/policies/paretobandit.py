@@ -1,4 +1,4 @@
-"""ParetoBandit by its own package (`paretobandit` on PyPI): discounted LinUCB with a cost penalty."""
+"""ParetoBandit from its own package (`paretobandit` on PyPI): discounted LinUCB with a cost penalty."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lab.policies.bandit import Bandit, Truth
 from lab.policies.prices import Prices
 from lab.sim.dataset import Dataset, Matrix
 
-PER_MILLION = 1e3  # a price is told to it in dollars for a thousand tokens
+PER_MILLION = 1e3  # the package's prices are per million tokens; ours count as per 1,000
 REPRICE_EVERY = 25
 logging.getLogger("pareto_bandit").setLevel(logging.ERROR)
 
 
 class ParetoBandit(Bandit):
-    """Its router with its published cold-start settings; the knob is its cost penalty.
+    """The package's router with its published cold-start settings; the knob is its cost penalty.
 
-    Its cost anchors span the arms' prices at rest, and prices are told to it anew as they change.
+    Its cost anchors span the arms' idle prices. Its prices are updated as the observed prices change.
     """
 
     def __init__(self, tuning: Dataset, truth: Truth, prices: Prices, knob: float, *, seed: int) -> None:
@@ -29,22 +29,22 @@ class ParetoBandit(Bandit):
         self._names = [arm.skill for arm in self.arms]
         self._router = make_router(self._names, prices.now, tuning.matrix.shape[1] + 1, knob, seed)
         self._requests: dict[int, tuple[str, int]] = {}
-        self._local = tuning.best("local")
+        self._local = tuning.best_column("local")
         self._learned = 0
 
-    def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
-        """Its route; where that arm is blocked, the able arm of the greatest expected reward."""
+    def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
+        """Return the router's choice, or if it is blocked the available arm with the best expected reward."""
         name, log = self._router.route(x)
         column = self._names.index(name)
         expected = self._router.bandit.get_expected_reward
         risk = 1.0 - float(expected(self._names[self._local], x))
-        if column not in able:
-            return max(able, key=lambda other: float(expected(self._names[other], x))), risk
+        if column not in available:
+            return max(available, key=lambda other: float(expected(self._names[other], x))), risk
         self._requests[number] = log.request_id, column
         return column, risk
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Its feedback; an arm that it did not route to is learned by its update."""
+        """Pass on the feedback; for an arm that the router did not choose, update its model directly."""
         request, routed = self._requests.pop(number, ("", -1))
         if routed == column:
             self._router.process_feedback(request, float(right))
@@ -53,12 +53,12 @@ class ParetoBandit(Bandit):
         self._learned += 1
         if self._learned % REPRICE_EVERY == 0:
             for name, price in zip(self._names, self.prices.now.tolist(), strict=True):
-                told = price * PER_MILLION
-                self._router.update_model_pricing(name, input_cost_per_m=told, output_cost_per_m=told)
+                cost = price * PER_MILLION
+                self._router.update_model_pricing(name, input_cost_per_m=cost, output_cost_per_m=cost)
 
 
 def make_router(names: list[str], prices: Matrix, size: int, penalty: float, seed: int) -> BanditRouter:
-    """A router over arms with prices, for feature vectors of `size` entries, the first of them 1."""
+    """Return a router over the named arms, for feature vectors of `size` entries, the first of them 1."""
     registry = {
         name: {"input_cost_per_m": price * PER_MILLION, "output_cost_per_m": price * PER_MILLION}
         for name, price in zip(names, prices.tolist(), strict=True)

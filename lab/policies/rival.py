@@ -1,4 +1,4 @@
-"""The base of the rivals: their decision, and falling back when an arm fails."""
+"""The base of the rivals: their decision, and the fallback when an arm fails."""
 
 from __future__ import annotations
 
@@ -29,57 +29,59 @@ class Choice:
         return str(self.number)
 
 
-class Static:
-    """A policy that learns nothing; when an arm fails it asks those that are left, the board's first.
+class Rival:
+    """A policy that learns nothing and keeps every answer; subclasses choose the first arm.
+
+    When an arm fails, the remaining ones are asked: the board's first, the most accurate of a tier first.
 
     Attributes:
-        ranking: arms from the most to the least accurate; in this order they stand in for others.
+        ranking: arms from the most to the least accurate.
     """
 
     def __init__(self) -> None:
         self.ranking: tuple[Arm, ...] = ()
-        self._left: dict[int, list[Arm]] = {}
+        self._remaining: dict[int, list[Arm]] = {}
 
     def decide(self, context: Context, *, now: float) -> Choice:
-        """The wanted arm, or if it is blocked the first that is not. Raises NoArm if all are."""
+        """Choose among the arms that are not blocked. Raises NoArm if all are."""
         if not isinstance(context, NumberedContext):
-            raise TypeError("rivals answer only questions of a stream: pass a NumberedContext")
-        able = [option.arm for option in context.options if option.blocked is None]
-        if not able:
+            raise TypeError("a rival decides only on questions of a workload: pass a NumberedContext")
+        available = [option.arm for option in context.options if option.blocked is None]
+        if not available:
             raise NoArm("every arm is blocked")
-        choice = self.choose(context.number, context, able)
-        self._left[choice.number] = [arm for arm in able if arm != choice.arm]
+        choice = self.choose(context.number, context, available)
+        self._remaining[choice.number] = [arm for arm in available if arm != choice.arm]
         return choice
 
-    def choose(self, number: int, context: Context, able: list[Arm]) -> Choice:
-        """The arm of `able` to ask first."""
+    def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
+        """Return the arm of `available` to ask first."""
         raise NotImplementedError
 
     def fallback(self, decision: Choice, failed: Execution, *, now: float) -> Choice | None:
-        """One of those that are left, the board's best first."""
-        left = [arm for arm in self._left[decision.number] if arm != failed.arm]
-        left.sort(key=lambda arm: (arm.tier != "local", self._rank(arm)))
-        self._left[decision.number] = left[1:]
-        return replace(decision, arm=left[0]) if left else None
+        """Return the next of the remaining arms; None when there is none."""
+        remaining = [arm for arm in self._remaining[decision.number] if arm != failed.arm]
+        remaining.sort(key=lambda arm: (arm.tier != "local", self._rank(arm)))
+        self._remaining[decision.number] = remaining[1:]
+        return replace(decision, arm=remaining[0]) if remaining else None
 
     def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
-        """Kept."""
+        """Keep the answer."""
         return KEEP
 
     def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
-        """Nothing."""
-        self._left.pop(decision.number, None)
+        """Learn nothing."""
+        self._remaining.pop(decision.number, None)
         return ()
 
     def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
-        """Ignored."""
+        """Ignore feedback."""
         return False
 
-    def preferred(self, wanted: Arm, able: list[Arm]) -> Arm:
-        """`wanted` if it can be asked; else the best of its tier, else the best."""
-        if wanted in able:
+    def nearest_available(self, wanted: Arm, available: list[Arm]) -> Arm:
+        """Return `wanted` if it is available; else the most accurate arm of its tier, else of the other."""
+        if wanted in available:
             return wanted
-        return min(able, key=lambda arm: (arm.tier != wanted.tier, self._rank(arm)))
+        return min(available, key=lambda arm: (arm.tier != wanted.tier, self._rank(arm)))
 
     def _rank(self, arm: Arm) -> int:
         return self.ranking.index(arm) if arm in self.ranking else len(self.ranking)

@@ -13,7 +13,7 @@ OPTIONS = "--cb_explore_adf --squarecb --gamma_scale 100 --cb_type mtr -q sa --q
 
 
 class Vowpal(Bandit):
-    """Its loss is (wrong + knob * cost) over the most that can be."""
+    """Its loss is (wrong + knob * cost), divided by the maximum."""
 
     def __init__(self, tuning: Dataset, truth: Truth, prices: Prices, knob: float, *, seed: int) -> None:
         super().__init__(tuning, truth, prices, knob)
@@ -22,25 +22,25 @@ class Vowpal(Bandit):
         self._scale = 1.0 + knob * float(prices.now.max())
         self._picked: dict[int, tuple[list[int], dict[int, float]]] = {}
 
-    def pick(self, number: int, x: Matrix, able: list[int]) -> tuple[int, float | None]:
-        """By the probabilities that it gives."""
-        probabilities = np.array(self._workspace.predict(self._example(x, able)))
+    def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
+        """Draw an arm by the predicted probabilities."""
+        probabilities = np.array(self._workspace.predict(self._example(x, available)))
         probabilities /= probabilities.sum()
-        place = int(self._rng.choice(len(able), p=probabilities))
-        self._picked[number] = able, dict(zip(able, probabilities.tolist(), strict=True))
-        return able[place], None
+        place = int(self._rng.choice(len(available), p=probabilities))
+        self._picked[number] = available, dict(zip(available, probabilities.tolist(), strict=True))
+        return available[place], None
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Learn the loss of the arm that it drew."""
-        able, probabilities = self._picked.pop(number, ([], {}))
+        """Learn the loss of the arm that was drawn."""
+        available, probabilities = self._picked.pop(number, ([], {}))
         if column not in probabilities:
             return
         loss = (1.0 - right + self.knob * cost) / self._scale
-        lines = self._example(x, able)
-        place = able.index(column)
+        lines = self._example(x, available)
+        place = available.index(column)
         lines[place + 1] = f"{place}:{loss:.5f}:{max(1e-3, probabilities[column]):.5f} {lines[place + 1]}"
         self._workspace.learn(lines)
 
-    def _example(self, x: Matrix, able: list[int]) -> list[str]:
+    def _example(self, x: Matrix, available: list[int]) -> list[str]:
         shared = " ".join(f"{place}:{value:.4f}" for place, value in enumerate(x) if value)
-        return [f"shared |s {shared}", *(f"|a arm{column}" for column in able)]
+        return [f"shared |s {shared}", *(f"|a arm{column}" for column in available)]

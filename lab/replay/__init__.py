@@ -1,1 +1,1 @@
-"""Replays: policies run over a trace, and the figures that come of it."""
+"""Replays of policies on a trace, and their figures."""

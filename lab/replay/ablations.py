@@ -1,4 +1,4 @@
-"""The controller with parts taken away, to see what each is worth."""
+"""Ablations: the controller with one part removed or changed."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ from controller import (
     Forgetting,
 )
 from lab.policies.inarvl import seeded_controller, settings_for
-from lab.replay.lineup import COLD_AUDITS, Change, PolicyMaker, entry_named, warm
-from lab.replay.policy_inputs import Setting
+from lab.replay.lineup import COLD_AUDITS, Change, PolicyMaker, entry_named, warm_controller
+from lab.replay.policy_inputs import PolicyInputs
 from lab.sim.signals import RecordedSignals
 
 AUDITS: Final = (0.0, 0.01, 0.05, 0.1, 0.2)
 BLANK: Final = RecordedSignals(np.full(len(FEATURES), 0.3))
 
 
-class Unsure(Controller):
-    """Is never told how sure a model was."""
+class WithoutConfidence(Controller):
+    """Never sees the confidence of an answer."""
 
     def study(self, example: Example, *, weight: float = 1.0) -> None:
-        """As if no server had told."""
+        """Study the example without its confidences."""
         super().study(replace(example, confidences=(Confidence(),) * len(example.arms)), weight=weight)
 
     def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
-        """As if the server told no probabilities."""
+        """Judge the answer without its confidence."""
         return super().escalate(decision, replace(execution, confidence=Confidence()), now=now)
 
 
-class Blind(Controller):
-    """Sees the same signals in every question."""
+class WithoutSignals(Controller):
+    """Sees the same signals for every question."""
 
     def study(self, example: Example, *, weight: float = 1.0) -> None:
-        """As if all questions looked alike."""
+        """Study the example with blank signals."""
         super().study(replace(example, signals=BLANK), weight=weight)
 
     def decide(self, context: Context, *, now: float) -> Decision:
-        """As if all questions looked alike."""
+        """Decide with blank signals."""
         return super().decide(replace(context, signals=BLANK), now=now)
 
 
-class Unfamiliar(Controller):
-    """Meets every picture as if for the first time."""
+class WithoutFamiliarity(Controller):
+    """Never recognises an image or a question."""
 
     def decide(self, context: Context, *, now: float) -> Decision:
-        """As if nothing like it had been met before."""
+        """Decide without the keys by which familiar images and questions are recognised."""
         signals = RecordedSignals(context.signals.vector())
         return super().decide(replace(context, signals=signals), now=now)
 
 
 def _changed(change: Change) -> PolicyMaker:
-    return lambda s: warm(s, change=change)
+    return lambda inputs: warm_controller(inputs, change=change)
 
 
-def _unprimed(kind: type[Controller]) -> PolicyMaker:
-    def make(s: Setting) -> Controller:
-        settings = settings_for(s.tuning, s.profile, floor=s.knob)
+def _without_priors(kind: type[Controller]) -> PolicyMaker:
+    def make(inputs: PolicyInputs) -> Controller:
+        settings = settings_for(inputs.tuning, inputs.profile, floor=inputs.knob)
         return seeded_controller(
-            replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=s.seed, kind=kind
+            replace(settings, priors={}, audit_budget=COLD_AUDITS), seed=inputs.seed, kind=kind
         )
 
     return make
@@ -80,9 +80,9 @@ def _audits(budget: float) -> PolicyMaker:
 
 
 ABLATIONS: Final[dict[str, PolicyMaker]] = {
-    "no confidence": lambda s: warm(s, Unsure),
-    "no complexity": lambda s: warm(s, Blind),
-    "no familiarity": lambda s: warm(s, Unfamiliar),
+    "no confidence": lambda inputs: warm_controller(inputs, WithoutConfidence),
+    "no complexity": lambda inputs: warm_controller(inputs, WithoutSignals),
+    "no familiarity": lambda inputs: warm_controller(inputs, WithoutFamiliarity),
     "no forgetting": _changed(
         lambda settings: replace(settings, forgetting=Forgetting(cost=1.0, quality=1.0, floor=1.0))
     ),
@@ -98,12 +98,12 @@ ABLATIONS: Final[dict[str, PolicyMaker]] = {
         )
     ),
     "no warm start": entry_named("inarvl-cold").make,
-    "no warm start, no priors": _unprimed(Controller),
-    "no warm start, no priors, no familiarity": _unprimed(Unfamiliar),
+    "no warm start, no priors": _without_priors(Controller),
+    "no warm start, no priors, no familiarity": _without_priors(WithoutFamiliarity),
     **{f"audits {budget:.0%}": _audits(budget) for budget in AUDITS},
 }
 
 
 def maker_named(name: str) -> PolicyMaker:
-    """What makes a policy of the lineup or an ablation. Raises BenchError for another name."""
+    """Return the maker of a policy of the lineup or of an ablation. Raises BenchError for other names."""
     return ABLATIONS[name] if name in ABLATIONS else entry_named(name).make

@@ -1,4 +1,4 @@
-"""Sums of a replay by group of questions, from which ratios and their intervals are made."""
+"""Bootstrap intervals of ratios, from the sums of replays by group of questions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.replay.replay_result import Result
+from lab.replay.replay_result import ReplayResult
 from lab.sim.dataset import Matrix
 
 MEASURES: Final = (
@@ -27,8 +27,8 @@ MEASURES: Final = (
 )
 
 
-def tally(result: Result, groups: int) -> Matrix:
-    """Sums of the measures over each group's questions, shape (groups, len(MEASURES))."""
+def group_sums(result: ReplayResult, groups: int) -> Matrix:
+    """Return the sums of the measures over each group's questions, shape (groups, len(MEASURES))."""
     sums = np.empty((groups, len(MEASURES)))
     values = {
         "questions": np.ones(len(result.cost)),
@@ -45,7 +45,7 @@ def tally(result: Result, groups: int) -> Matrix:
 
 @dataclass(frozen=True)
 class Totals:
-    """Totals of the measures, shape (..., len(MEASURES)): of a sample, or of many resamples of it."""
+    """Totals of the measures, shape (..., len(MEASURES)): of a sample, or of its resamples."""
 
     sums: Matrix
 
@@ -53,20 +53,20 @@ class Totals:
         return np.asarray(self.sums[..., MEASURES.index(name)])
 
     def mean(self, name: str) -> NDArray[np.float64]:
-        """By question."""
+        """Return the mean per question."""
         return self[name] / self["questions"]
 
     @property
     def kept(self) -> NDArray[np.float64]:
-        """Accuracy as a share of the reference's."""
+        """Return the accuracy as a share of the reference's."""
         return self["correct"] / self["reference"]
 
 
 class Resampler:
     """Draws seeds and groups with replacement, the same for every policy: a crossed, paired bootstrap.
 
-    Replays share their questions, so seeds alone would tell too little: both factors are resampled (Owen
-    2007, "The pigeonhole bootstrap", which errs on the wide side).
+    Replays with different seeds share their questions, so resampling only seeds would give intervals that
+    are too narrow. Both factors are resampled (Owen 2007, "The pigeonhole bootstrap"), which is conservative.
     """
 
     def __init__(self, seeds: int, groups: int, *, draws: int = 1000, seed: int = 0) -> None:
@@ -74,17 +74,17 @@ class Resampler:
         self._seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws).astype(np.float64)
         self._groups = rng.multinomial(groups, np.full(groups, 1 / groups), draws).astype(np.float64)
 
-    def sample(self, tallies: Matrix) -> Totals:
-        """Of tallies, shape (seeds, groups, measures): the totals as they are."""
-        return Totals(tallies.sum(axis=(0, 1)))
+    def sample(self, sums: Matrix) -> Totals:
+        """Return the totals of sums of shape (seeds, groups, measures), not resampled."""
+        return Totals(sums.sum(axis=(0, 1)))
 
-    def resamples(self, tallies: Matrix) -> Totals:
-        """The totals of each draw, shape (draws, measures)."""
-        by_group = [self._seeds @ tallies[:, :, m] for m in range(tallies.shape[2])]
+    def resamples(self, sums: Matrix) -> Totals:
+        """Return the totals of each draw, shape (draws, measures)."""
+        by_group = [self._seeds @ sums[:, :, m] for m in range(sums.shape[2])]
         return Totals(np.stack([(sums * self._groups).sum(axis=1) for sums in by_group], axis=1))
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95%."""
+    """Return the central 95% interval."""
     low, high = np.nanpercentile(values, (2.5, 97.5)).tolist()
     return low, high

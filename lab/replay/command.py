@@ -1,4 +1,4 @@
-"""`inarvl-bench replay`: one table of figures for some policies on one trace."""
+"""`inarvl-bench replay`: replays policies on a trace and prints a table of figures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from inarvl.terminal import explained
-from lab.replay.lineup import ENTRIES, entry_named
-from lab.replay.runner import Task, digest_of, run_all, summary_of
+from lab.replay.lineup import LINEUP, entry_named
+from lab.replay.runner import ReplayTask, digest_of, run_tasks, summary_of
 from lab.replay.summary import Summary
 from lab.sim.cost_profile import PROFILES, profile_named
 from lab.sim.drift_scripts import SCRIPTS, script_named
@@ -37,26 +37,31 @@ SHOWN = (
 def replay_command(
     trace: Annotated[Path, typer.Argument(help="A recorded trace (.csv.gz).", exists=True, dir_okay=False)],
     policy: Annotated[
-        list[str] | None, typer.Option(help=f"Repeatable; of {', '.join(ENTRIES)}. All when left out.")
+        list[str] | None,
+        typer.Option(help=f"Policy to replay; repeatable. Default: all of {', '.join(LINEUP)}."),
     ] = None,
-    knob: Annotated[float | None, typer.Option(help="The policies' knob; each one's default.")] = None,
+    knob: Annotated[
+        float | None, typer.Option(help="Knob of the policies. Default: each policy's own.")
+    ] = None,
     profile: Annotated[str, typer.Option(help=f"Cost profile: {', '.join(PROFILES)}.")] = "jetson-wan",
     script: Annotated[str, typer.Option(help=f"Drift script: {', '.join(SCRIPTS)}.")] = "steady",
     seeds: Annotated[int, typer.Option(min=1, help="Replays of each policy.")] = 3,
     count: Annotated[int, typer.Option(min=10, help="Questions in a replay.")] = 3000,
-    tune: Annotated[bool, typer.Option(help="Replay the tuning half instead of the reported one.")] = False,
-    processes: Annotated[int | None, typer.Option(min=1, help="Cores to use; all.")] = None,
+    tune: Annotated[bool, typer.Option(help="Replay the tuning half instead of the reported half.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")
+    ] = None,
     digest: Annotated[
-        bool, typer.Option("--digest", help="Print a SHA-256 of each replay instead of the table.")
+        bool, typer.Option("--digest", help="Print the SHA-256 of each replay instead of the table.")
     ] = False,
 ) -> None:
-    """Replay policies on a trace under a cost profile, and print what they came to (simulated)."""
+    """Replay policies on a trace under a cost profile, and print their figures (simulated)."""
     with explained("inarvl-bench"):
         profile_named(profile)
         script_named(script)
-        names = [entry_named(name).name for name in policy or ENTRIES]
+        names = [entry_named(name).name for name in policy or LINEUP]
         tasks = [
-            Task(
+            ReplayTask(
                 trace=trace,
                 policy=name,
                 knob=entry_named(name).knobs[0] if knob is None else knob,
@@ -70,10 +75,10 @@ def replay_command(
             for seed in range(seeds)
         ]
         if digest:
-            for task, value in zip(tasks, run_all(tasks, digest_of, processes=processes), strict=True):
+            for task, value in zip(tasks, run_tasks(tasks, digest_of, processes=processes), strict=True):
                 typer.echo(f"{task.policy} {task.script} {task.seed} {value}")
             return
-        summaries = list(run_all(tasks, summary_of, processes=processes))
+        summaries = list(run_tasks(tasks, summary_of, processes=processes))
     half = f"{'tuning' if tune else 'reported'} half"
     over = f"profile {profile}, script {script}, {seeds} x {count} questions"
     title = f"{trace.name}, {half}, {over}: simulated"

@@ -1,9 +1,9 @@
-"""What a rival costs at the accuracy that the controller keeps.
+"""The cost of a rival at the controller's accuracy.
 
-A rival's knob settings are points of accuracy and cost. Between two of them it could be run at either by a
-coin, so what it can reach is the lower convex hull of its points; always asking the cloud counts as one more,
-for a rival that does not get there by itself. Where even that is less accurate, it is charged for its most
-accurate point only.
+Each knob setting of a rival is a point of accuracy and cost. By choosing between two settings at random, a
+rival reaches every point between them, so its cost is read from the lower convex hull of its points. Always
+asking the cloud is added as a point, for rivals that do not reach the accuracy themselves. If no point is
+accurate enough, the cost of the most accurate point is used.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ from lab.sim.dataset import Matrix
 
 
 @dataclass(frozen=True)
-class Match:
-    """A rival at equal accuracy.
+class EqualAccuracy:
+    """A rival at the controller's accuracy.
 
     Attributes:
-        cost: the rival's, weighted, by question.
-        more: how much more that is than the controller's, as a share of the controller's cost.
-        low, high: 95% interval of `more`.
+        cost: of the rival per question, weighted.
+        extra: the rival's cost above the controller's, as a share of the controller's.
+        low, high: 95% interval of `extra`.
     """
 
     rival: str
     cost: float
-    more: float
+    extra: float
     low: float
     high: float
 
     @property
     def beaten(self) -> bool:
-        """The rival costs more, and the interval does not touch 0."""
+        """Return whether the rival costs more, with an interval above 0."""
         return self.low > 0
 
 
-def match(
+def compare_at_equal_accuracy(
     rival: str, ours: Matrix, points: Sequence[Matrix], always_cloud: Matrix, resampler: Resampler
-) -> Match:
-    """Compare at equal accuracy; all arguments are tallies, shape (seeds, groups, measures)."""
-    mine, mine_drawn = resampler.sample(ours), resampler.resamples(ours)
+) -> EqualAccuracy:
+    """Compare a rival with the controller; all sums have shape (seeds, groups, measures)."""
+    own, own_drawn = resampler.sample(ours), resampler.resamples(ours)
     everything = [*points, always_cloud]
-    samples = [resampler.sample(tallies) for tallies in everything]
-    drawn = [resampler.resamples(tallies) for tallies in everything]
+    samples = [resampler.sample(sums) for sums in everything]
+    drawn = [resampler.resamples(sums) for sums in everything]
     cost = cost_at(
-        float(mine.mean("correct")),
+        float(own.mean("correct")),
         np.array([float(s.mean("correct")) for s in samples]),
         np.array([float(s.mean("cost")) for s in samples]),
     )
     accuracies = np.stack([d.mean("correct") for d in drawn], axis=1)
     costs = np.stack([d.mean("cost") for d in drawn], axis=1)
-    wanted, own = mine_drawn.mean("correct"), mine_drawn.mean("cost")
+    wanted, own_costs = own_drawn.mean("correct"), own_drawn.mean("cost")
     ratios = [
         cost_at(float(w), a, c) / float(o) - 1
-        for w, a, c, o in zip(wanted, accuracies, costs, own, strict=True)
+        for w, a, c, o in zip(wanted, accuracies, costs, own_costs, strict=True)
     ]
     low, high = interval(np.array(ratios))
-    return Match(rival, cost, cost / float(mine.mean("cost")) - 1, low, high)
+    return EqualAccuracy(rival, cost, cost / float(own.mean("cost")) - 1, low, high)
 
 
 def cost_at(wanted: float, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
-    """Least cost at an accuracy of at least `wanted` on the lower convex hull of the points.
+    """Return the minimum cost at an accuracy of at least `wanted`, on the lower convex hull of the points.
 
     >>> round(cost_at(0.8, np.array([0.7, 0.9, 0.8]), np.array([1.0, 2.0, 1.9])), 3)
     1.5
@@ -75,7 +75,7 @@ def cost_at(wanted: float, accuracy: NDArray[np.float64], cost: NDArray[np.float
         while len(hull) >= 2 and _turns_up(hull[-2], hull[-1], point):
             hull.pop()
         hull.append(point)
-    # A point that is both less accurate and dearer than another is never used.
+    # A point that is both less accurate and more expensive than another is never used.
     least = [min(c for a, c in hull if a >= own) for own, _ in hull]
     return float(np.interp(wanted, [a for a, _ in hull], least))
 

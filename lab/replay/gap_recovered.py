@@ -1,4 +1,4 @@
-"""How much of the gap between board and cloud a policy closes for how many calls (RouteLLM, Ong 2024)."""
+"""The performance gap between board and cloud that a policy recovers, by calls (RouteLLM, Ong 2024)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.replay.summary import Summary
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Performance gap recovered over the share of calls to the cloud.
+class GapRecovered:
+    """Performance gap recovered, as a function of the share of calls to the cloud.
 
     Attributes:
-        apgr: mean of the gap recovered over all shares of calls; 0.5 is a coin's.
-        cpt50, cpt80: least share of calls that recovers half and four fifths of the gap.
+        apgr: mean of the gap recovered over all shares of calls; 0.5 for random routing.
+        cpt50, cpt80: minimum share of calls that recovers 50% and 80% of the gap.
     """
 
     apgr: float
@@ -24,18 +24,19 @@ class Curve:
     cpt80: float
 
 
-def curve_of(summaries: Sequence[Summary]) -> Curve:
-    """From the means of one policy at several knobs, with the two ends that every policy could have.
+def gap_recovered(summaries: Sequence[Summary]) -> GapRecovered:
+    """Compute the curve from the mean figures of one policy at several knobs.
 
-    Calls above one a question (audits after answers) count as one.
+    No calls (gap 0) and all calls (gap 1) are added as end points. More than one call per question, as with
+    audits after an answer of the cloud, counts as one.
     """
     points = sorted((min(1.0, s.calls), s.pgr) for s in summaries if np.isfinite(s.pgr))
     shares = np.array([0.0, *(share for share, _ in points), 1.0])
     recovered = np.maximum.accumulate([0.0, *(pgr for _, pgr in points), 1.0])
     grid = np.linspace(0.0, 1.0, 501)
-    along = np.interp(grid, shares, recovered)
-    return Curve(float(along.mean()), _least(grid, along, 0.5), _least(grid, along, 0.8))
+    curve = np.interp(grid, shares, recovered)
+    return GapRecovered(float(curve.mean()), _least(grid, curve, 0.5), _least(grid, curve, 0.8))
 
 
-def _least(grid: np.ndarray, along: np.ndarray, wanted: float) -> float:
-    return float(grid[np.argmax(along >= wanted)])
+def _least(grid: np.ndarray, curve: np.ndarray, wanted: float) -> float:
+    return float(grid[np.argmax(curve >= wanted)])

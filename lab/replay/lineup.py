@@ -1,4 +1,4 @@
-"""The policies by name, each with a knob that trades cost for accuracy."""
+"""The lineup: all policies by name, each with a knob that trades cost for accuracy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from controller import Controller, ControllerSettings, Policy
 from lab.errors import BenchError
-from lab.policies.accuracy_predictors import ByPrediction, Predictor, fit_factorisation, fit_knn
+from lab.policies.accuracy_predictors import PredictedAccuracy, Predictor, fit_factorisation, fit_knn
 from lab.policies.baselines import Always, ShareMatchedRandom
 from lab.policies.cascade import Cascade, Kind, fit_pair
 from lab.policies.complexity import Complexity, QualityTable, StaticPareto, Thresholds
@@ -16,27 +16,38 @@ from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.linucb import LinUCB
 from lab.policies.oracle import Oracle
 from lab.policies.virtual_queue import VirtualQueue
-from lab.replay.policy_inputs import Setting
+from lab.replay.policy_inputs import PolicyInputs
 from lab.replay.warm_start import knowledge_of
 from lab.sim.dataset import Dataset
 
-PolicyMaker = Callable[[Setting], Policy[Any]]
+PolicyMaker = Callable[[PolicyInputs], Policy[Any]]
 Change = Callable[[ControllerSettings], ControllerSettings]
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
 OURS: Final = ("inarvl", "inarvl-cold")
-COLD_AUDITS: Final = ControllerSettings().audit_budget  # the bundled profiles begin warm, and spend less
-WORTHS: Final = (0.1, 0.02, 0.04, 0.07, 0.15, 0.25, 0.5, 1.0)  # of a unit of price, in right answers
+COLD_AUDITS: Final = (
+    ControllerSettings().audit_budget
+)  # the bundled profiles start warm with a smaller budget
+PRICE_KNOBS: Final = (
+    0.1,
+    0.02,
+    0.04,
+    0.07,
+    0.15,
+    0.25,
+    0.5,
+    1.0,
+)  # value of a unit of price in right answers
 
 
 @dataclass(frozen=True)
-class Entry:
+class LineupEntry:
     """A policy in the lineup.
 
     Attributes:
-        knobs: its default first, then what it is swept over.
-        learns: while it runs, from the tuning half, from the future, or not at all.
-        about: what it is, and what its knob is.
+        knobs: values of its knob, the default first.
+        learns: during the replay (online), from the tuning half (offline), from the workload (hindsight).
+        about: what the policy and its knob are.
     """
 
     name: str
@@ -46,151 +57,188 @@ class Entry:
     about: str
 
 
-def warm(
-    s: Setting, kind: type[Controller] = Controller, change: Change = lambda settings: settings
+def warm_controller(
+    inputs: PolicyInputs, kind: type[Controller] = Controller, change: Change = lambda settings: settings
 ) -> Controller:
-    """The controller, or one like it, with other settings; knowing of the tuning half what that kind sees."""
-    settings = settings_for(s.tuning, s.profile, floor=s.knob)
-    known = s.fitted(f"knowledge {kind.__name__}", lambda: knowledge_of(s.tuning, settings, kind))
-    return seeded_controller(change(settings), seed=s.seed, knowledge=known, kind=kind)
+    """Return a controller with a warm start from the tuning half; `kind` and `change` make an ablation."""
+    settings = settings_for(inputs.tuning, inputs.profile, floor=inputs.knob)
+    knowledge = inputs.fit_once(
+        f"knowledge {kind.__name__}", lambda: knowledge_of(inputs.tuning, settings, kind)
+    )
+    return seeded_controller(change(settings), seed=inputs.seed, knowledge=knowledge, kind=kind)
 
 
-def _cold(s: Setting) -> Controller:
-    settings = settings_for(s.tuning, s.profile, floor=s.knob, audit_budget=COLD_AUDITS)
-    return seeded_controller(settings, seed=s.seed)
+def _cold_controller(inputs: PolicyInputs) -> Controller:
+    settings = settings_for(inputs.tuning, inputs.profile, floor=inputs.knob, audit_budget=COLD_AUDITS)
+    return seeded_controller(settings, seed=inputs.seed)
+
+
+def _random(inputs: PolicyInputs) -> Policy[Any]:
+    return ShareMatchedRandom(inputs.edge, inputs.cloud, 1.0 - inputs.knob, seed=inputs.seed)
 
 
 def _cascade(kind: Kind) -> PolicyMaker:
-    def make(s: Setting) -> Policy[Any]:
-        pair = s.fitted(f"cascade {kind}", lambda: fit_pair(s.tuning, s.at_rest, kind))
-        return Cascade(pair, pair.threshold(s.knob))
+    def make(inputs: PolicyInputs) -> Policy[Any]:
+        pair = inputs.fit_once(f"cascade {kind}", lambda: fit_pair(inputs.tuning, inputs.idle_prices, kind))
+        return Cascade(pair, pair.threshold(inputs.knob))
 
     return make
 
 
-def _static_pareto(s: Setting) -> Policy[Any]:
-    table = s.fitted("qualities", lambda: QualityTable.fit(s.tuning))
-    return StaticPareto(table, s.at_rest, s.tuning, s.asked, s.knob)
+def _static_pareto(inputs: PolicyInputs) -> Policy[Any]:
+    table = inputs.fit_once("qualities", lambda: QualityTable.fit(inputs.tuning))
+    return StaticPareto(table, inputs.idle_prices, inputs.tuning, inputs.signals, inputs.knob)
 
 
-def _thresholds(s: Setting) -> Policy[Any]:
-    complexity = s.fitted("complexity", lambda: Complexity.fit(s.tuning))
-    return Thresholds(complexity, s.tuning, s.asked, 1.0 - s.knob, s.profile.path.rtt_ms)
+def _thresholds(inputs: PolicyInputs) -> Policy[Any]:
+    complexity = inputs.fit_once("complexity", lambda: Complexity.fit(inputs.tuning))
+    rtt_ms = inputs.profile.link.rtt_ms
+    return Thresholds(complexity, inputs.tuning, inputs.signals, 1.0 - inputs.knob, rtt_ms)
 
 
 def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> PolicyMaker:
-    def make(s: Setting) -> Policy[Any]:
-        predictor = s.fitted(name, lambda: fit(s.tuning))
-        matrix = s.stream.dataset.matrix
-        predicted = s.fitted(f"{name} {id(s.stream.dataset)}", lambda: predictor(matrix))
-        return ByPrediction(predicted[s.stream.rows], s.at_rest, s.tuning, s.knob)
+    def make(inputs: PolicyInputs) -> Policy[Any]:
+        predictor = inputs.fit_once(name, lambda: fit(inputs.tuning))
+        dataset = inputs.workload.dataset
+        predicted = inputs.fit_once(f"{name} {id(dataset)}", lambda: predictor(dataset.matrix))
+        rows = inputs.workload.rows
+        return PredictedAccuracy(predicted[rows], inputs.idle_prices, inputs.tuning, inputs.knob)
 
     return make
 
 
 def _linucb(discount: float) -> PolicyMaker:
-    return lambda s: LinUCB(s.tuning, s.truth, s.prices, s.knob, discount=discount)
+    return lambda inputs: LinUCB(inputs.tuning, inputs.truth, inputs.prices, inputs.knob, discount=discount)
 
 
-def _vowpal(s: Setting) -> Policy[Any]:
-    from lab.policies.vowpal_wabbit import Vowpal  # where its package is not, the others still run
+def _vowpal(inputs: PolicyInputs) -> Policy[Any]:
+    from lab.policies.vowpal_wabbit import Vowpal  # without its package the other policies still run
 
-    return Vowpal(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
+    return Vowpal(inputs.tuning, inputs.truth, inputs.prices, inputs.knob, seed=inputs.seed)
 
 
-def _paretobandit(s: Setting) -> Policy[Any]:
+def _paretobandit(inputs: PolicyInputs) -> Policy[Any]:
     from lab.policies.paretobandit import ParetoBandit  # as above
 
-    return ParetoBandit(s.tuning, s.truth, s.prices, s.knob, seed=s.seed)
+    return ParetoBandit(inputs.tuning, inputs.truth, inputs.prices, inputs.knob, seed=inputs.seed)
 
 
-def _virtual_queue(s: Setting) -> Policy[Any]:
-    alpha = s.knob * float(s.tuning.correct[:, s.tuning.best("cloud")].mean())
-    return VirtualQueue(s.tuning, s.truth, s.prices, alpha, seed=s.seed)
+def _virtual_queue(inputs: PolicyInputs) -> Policy[Any]:
+    tuning = inputs.tuning
+    alpha = inputs.knob * float(tuning.correct[:, tuning.best_column("cloud")].mean())
+    return VirtualQueue(tuning, inputs.truth, inputs.prices, alpha, seed=inputs.seed)
 
 
-ENTRIES: Final = {
+LINEUP: Final = {
     entry.name: entry
     for entry in (
-        Entry("inarvl", warm, FLOORS, "online", "the controller, knowing the tuning half; knob: its floor"),
-        Entry("inarvl-cold", _cold, FLOORS, "online", "the same, knowing nothing of the models"),
-        Entry("always-edge", lambda s: Always(s.edge), (0.0,), "nothing", "the board's most accurate arm"),
-        Entry("always-cloud", lambda s: Always(s.cloud), (0.0,), "nothing", "the reference"),
-        Entry(
+        LineupEntry(
+            "inarvl",
+            warm_controller,
+            FLOORS,
+            "online",
+            "the controller with a warm start from the tuning half; knob: its floor",
+        ),
+        LineupEntry(
+            "inarvl-cold",
+            _cold_controller,
+            FLOORS,
+            "online",
+            "the controller without a warm start; knob: its floor",
+        ),
+        LineupEntry(
+            "always-edge",
+            lambda inputs: Always(inputs.edge),
+            (0.0,),
+            "nothing",
+            "the board's most accurate arm",
+        ),
+        LineupEntry(
+            "always-cloud",
+            lambda inputs: Always(inputs.cloud),
+            (0.0,),
+            "nothing",
+            "the cloud's most accurate arm, the reference",
+        ),
+        LineupEntry(
             "random",
-            lambda s: ShareMatchedRandom(s.edge, s.cloud, 1.0 - s.knob, seed=s.seed),
+            _random,
             (0.64, 0.05, 0.2, 0.35, 0.5, 0.8, 0.95),
             "nothing",
-            "a coin; knob: share to the cloud",
+            "random choice; knob: share to the cloud",
         ),
-        Entry(
+        LineupEntry(
             "static-pareto",
             _static_pareto,
             (0.97, 0.7, 0.8, 0.9, 0.94, 0.99, 1.0),
             "offline",
-            "INAR-VL-like: cheapest arm that is good enough for the complexity; knob: how good",
+            "INAR-VL-like: the cheapest arm that is accurate enough for its complexity; knob: how accurate",
         ),
-        Entry(
+        LineupEntry(
             "thresholds",
             _thresholds,
             (0.5, 0.05, 0.2, 0.35, 0.65, 0.8, 0.95),
             "offline",
-            "MoA-Off-like: complex in either modality goes to the cloud; knob: share counted complex",
+            "MoA-Off-like: complex image or text to the cloud; knob: share that counts as complex",
         ),
-        Entry(
+        LineupEntry(
             "cascade-raw",
             _cascade("raw"),
             (0.35, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8),
             "offline",
-            "the board first, escalated by its tokens' mean probability; knob: share escalated",
+            "the board first, escalated by the mean probability of its tokens; knob: share escalated",
         ),
-        Entry(
+        LineupEntry(
             "cascade-isotonic",
             _cascade("isotonic"),
             (0.35, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8),
             "offline",
-            "the board first, escalated by its calibrated margin; knob: share escalated",
+            "the board first, escalated by its calibrated first-token margin; knob: share escalated",
         ),
-        Entry(
-            "knn", _predicted("knn", fit_knn), WORTHS, "offline", "accuracy of near questions; knob: price"
+        LineupEntry(
+            "knn",
+            _predicted("knn", fit_knn),
+            PRICE_KNOBS,
+            "offline",
+            "accuracy of similar questions; knob: price",
         ),
-        Entry(
+        LineupEntry(
             "factorisation",
             _predicted("factorisation", fit_factorisation),
-            WORTHS,
+            PRICE_KNOBS,
             "offline",
             "accuracy by matrix factorisation; knob: price",
         ),
-        Entry("linucb", _linucb(1.0), WORTHS, "online", "forgets nothing; knob: price"),
-        Entry("linucb-discounted", _linucb(0.998), WORTHS, "online", "memory of 500 runs; knob: price"),
-        Entry(
-            "vowpal-wabbit",
-            _vowpal,
-            WORTHS,
-            "online",
-            "cb_explore_adf with SquareCB; knob: price",
+        LineupEntry("linucb", _linucb(1.0), PRICE_KNOBS, "online", "forgets nothing; knob: price"),
+        LineupEntry(
+            "linucb-discounted", _linucb(0.998), PRICE_KNOBS, "online", "memory of 500 answers; knob: price"
         ),
-        Entry(
+        LineupEntry(
+            "vowpal-wabbit", _vowpal, PRICE_KNOBS, "online", "cb_explore_adf with SquareCB; knob: price"
+        ),
+        LineupEntry(
             "paretobandit",
             _paretobandit,
             (0.3, 0.01, 0.03, 0.06, 0.1, 0.2, 0.5),
             "online",
-            "its package, from cold; knob: its cost penalty",
+            "its own package, cold start; knob: its cost penalty",
         ),
-        Entry(
+        LineupEntry(
             "virtual-queue",
             _virtual_queue,
             (0.98, 0.85, 0.9, 0.94, 1.0, 1.05),
             "online",
-            "MESS+-like; knob: accuracy to hold, as a share of the reference's",
+            "MESS+-like; knob: required accuracy as a share of the reference's",
         ),
-        Entry("oracle", lambda s: Oracle(s.stream), (0.0,), "hindsight", "the cheapest right arm"),
+        LineupEntry(
+            "oracle", lambda inputs: Oracle(inputs.workload), (0.0,), "hindsight", "the cheapest right arm"
+        ),
     )
 }
 
 
-def entry_named(name: str) -> Entry:
-    """One of `ENTRIES`. Raises BenchError where there is none of that name."""
-    if name not in ENTRIES:
-        raise BenchError(f"there is no policy {name!r}: use one of {', '.join(ENTRIES)}")
-    return ENTRIES[name]
+def entry_named(name: str) -> LineupEntry:
+    """Return one of `LINEUP`. Raises BenchError for an unknown name."""
+    if name not in LINEUP:
+        raise BenchError(f"unknown policy {name!r}: use one of {', '.join(LINEUP)}")
+    return LINEUP[name]

@@ -1,4 +1,4 @@
-"""What a policy may be made from."""
+"""The inputs from which a policy is made."""
 
 from __future__ import annotations
 
@@ -8,69 +8,69 @@ from typing import TypeVar
 
 import numpy as np
 
-from controller.arm import Arm
-from lab.policies.prices import Prices, prices_at_rest
+from controller import Arm
+from lab.policies.prices import Prices, idle_prices
 from lab.sim.cost_profile import CostProfile
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.workload import Stream
+from lab.sim.workload import Workload
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Setting:
-    """The tuning half is known to all; the stream's future only to an oracle.
+class PolicyInputs:
+    """What a policy may be made from: the tuning half, and only for an oracle the workload's future.
 
     Attributes:
-        knob: what the policy trades cost for accuracy with.
-        fits: what was fitted to the tuning half before, by name; kept between replays.
+        knob: the policy's parameter that trades cost for accuracy.
+        fit_cache: models that were fitted to the tuning half, by name; shared between replays.
     """
 
     tuning: Dataset
     profile: CostProfile
-    stream: Stream
+    workload: Workload
     seed: int
     knob: float
-    fits: dict[str, object] = field(default_factory=dict)
+    fit_cache: dict[str, object] = field(default_factory=dict)
 
     @property
     def edge(self) -> Arm:
-        """The board's most accurate arm on the tuning half."""
-        return self.tuning.arms[self.tuning.best("local")]
+        """Return the board's most accurate arm on the tuning half."""
+        return self.tuning.arms[self.tuning.best_column("local")]
 
     @property
     def cloud(self) -> Arm:
-        """The cloud's most accurate arm on the tuning half: the reference."""
-        return self.tuning.arms[self.tuning.best("cloud")]
+        """Return the cloud's most accurate arm on the tuning half: the reference."""
+        return self.tuning.arms[self.tuning.best_column("cloud")]
 
     @property
     def ranking(self) -> tuple[Arm, ...]:
-        """All arms, from the most to the least accurate on the tuning half."""
+        """Return all arms, from the most to the least accurate on the tuning half."""
         right = self.tuning.correct.mean(axis=0)
         return tuple(self.tuning.arms[column] for column in np.argsort(-right, kind="stable"))
 
     @property
-    def asked(self) -> Matrix:
-        """Signals of the stream's questions by their number."""
-        return self.stream.dataset.matrix[self.stream.rows]
+    def signals(self) -> Matrix:
+        """Return the signals of the workload's questions, shape (questions, features)."""
+        return self.workload.dataset.matrix[self.workload.rows]
 
     @property
-    def at_rest(self) -> Matrix:
-        """Price of each arm on idle machines."""
-        return self.fitted("prices", lambda: prices_at_rest(self.tuning, self.profile))
+    def idle_prices(self) -> Matrix:
+        """Return the price of each arm on idle machines."""
+        return self.fit_once("prices", lambda: idle_prices(self.tuning, self.profile))
 
     @property
     def prices(self) -> Prices:
-        """Prices that follow what is observed, begun at rest."""
-        return Prices(self.at_rest, self.profile.weights)
+        """Return new prices that start at the idle prices and follow the observed costs."""
+        return Prices(self.idle_prices, self.profile.weights)
 
     def truth(self, number: int, column: int) -> bool:
-        """Whether an arm's answer to a question is right: for policies that are told so."""
-        return self.stream.answer(number, column, self.stream.arrivals[number])[1]
+        """Return whether an arm's answer to a question is right: the feedback of online rivals."""
+        return self.workload.answer(number, column, self.workload.arrivals[number])[1]
 
-    def fitted(self, name: str, fit: Callable[[], T]) -> T:
-        """What `fit` makes of the tuning half, made once."""
-        if name not in self.fits:
-            self.fits[name] = fit()
-        found: T = self.fits[name]  # type: ignore[assignment]  # kept under a name that fixes its type
+    def fit_once(self, name: str, fit: Callable[[], T]) -> T:
+        """Return the cached result of `fit`, which is called only the first time."""
+        if name not in self.fit_cache:
+            self.fit_cache[name] = fit()
+        found: T = self.fit_cache[name]  # type: ignore[assignment]  # the name fixes the type
         return found

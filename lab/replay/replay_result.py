@@ -1,4 +1,4 @@
-"""What is kept of a replay: one entry a question, as arrays."""
+"""The result of a replay: one value per question, as arrays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.replay_record import Record
-from lab.sim.workload import Stream
+from lab.sim.replay_record import ReplayRecord
+from lab.sim.workload import Workload
 
 NUMBERS: Final = (
     "correct",
@@ -29,12 +29,12 @@ NUMBERS: Final = (
 
 
 @dataclass(frozen=True)
-class Result:
+class ReplayResult:
     """A replay, question by question; all arrays have shape (questions,).
 
     Attributes:
-        numbers: by name, those of `lab.sim.replay_record.Asked`.
-        on_board: whether the answer that went out was the board's.
+        numbers: the values of `lab.sim.replay_record.QuestionRecord`, by name.
+        on_board: whether the answer that was sent was the board's.
         board_first: whether the board was asked first.
         reference: whether the reference, the cloud's best arm, would have been right.
         board_right: whether the board's best arm would have been right.
@@ -56,9 +56,9 @@ class Result:
     def __getitem__(self, name: str) -> Matrix:
         return self.numbers[name]
 
-    def part(self, where: NDArray[np.bool_] | slice) -> Result:
-        """Some of the questions."""
-        return Result(
+    def part(self, where: NDArray[np.bool_] | slice) -> ReplayResult:
+        """Return the result for some of the questions."""
+        return ReplayResult(
             self.policy,
             {name: values[where] for name, values in self.numbers.items()},
             self.on_board[where],
@@ -71,16 +71,16 @@ class Result:
         )
 
 
-def result_of(record: Record, stream: Stream, reference: int, board: int) -> Result:
-    """Condense a record; `reference` and `board` are the columns of the best arms of the tiers."""
-    dataset, weights = stream.dataset, stream.profile.weights
-    numbers = {name: record.of(name) for name in NUMBERS}
+def result_of(record: ReplayRecord, workload: Workload, reference: int, board: int) -> ReplayResult:
+    """Convert a record; `reference` and `board` are the columns of the best cloud and local arm."""
+    dataset, weights = workload.dataset, workload.profile.weights
+    numbers = {name: record.values(name) for name in NUMBERS}
     cost = weights.latency_per_s * numbers["latency_ms"] / 1e3 + weights.energy_per_j * numbers["device_j"]
     cost = cost + weights.money_per_call * numbers["cloud_calls"]
-    right = stream.correct() > 0
-    local = dataset.tier("local")
-    phase = np.searchsorted(np.array(stream.starts[1:]), np.arange(stream.count), side="right")
-    return Result(
+    right = workload.correct() > 0
+    local = dataset.columns_of("local")
+    phase = np.searchsorted(np.array(workload.starts[1:]), np.arange(workload.count), side="right")
+    return ReplayResult(
         policy=record.policy,
         numbers=numbers,
         on_board=np.isin(record.columns("sent"), local),
@@ -88,12 +88,12 @@ def result_of(record: Record, stream: Stream, reference: int, board: int) -> Res
         reference=right[:, reference],
         board_right=right[:, board],
         cost=cost,
-        groups=group_numbers(dataset)[stream.rows],
+        groups=group_numbers(dataset)[workload.rows],
         phase=phase,
     )
 
 
 def group_numbers(dataset: Dataset) -> NDArray[np.int64]:
-    """The group of each of the dataset's questions, as a number."""
+    """Return the group of each of the dataset's questions, as a number."""
     known: dict[str, int] = {}
     return np.array([known.setdefault(group, len(known)) for group in dataset.groups])

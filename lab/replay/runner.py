@@ -1,4 +1,4 @@
-"""Runs replays, on all cores."""
+"""Runs replays, on one or several cores."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from lab.errors import BenchError
-from lab.policies.rival import Static
+from lab.policies.rival import Rival
 from lab.replay.ablations import maker_named
-from lab.replay.policy_inputs import Setting
-from lab.replay.replay_result import Result, result_of
+from lab.replay.policy_inputs import PolicyInputs
+from lab.replay.replay_result import ReplayResult, result_of
 from lab.replay.summary import Summary, summarise
 from lab.sim.cost_profile import profile_named
 from lab.sim.dataset import Dataset, Half, prepare
 from lab.sim.drift_scripts import script_named
-from lab.sim.replay_record import Record
+from lab.sim.replay_record import ReplayRecord
 from lab.sim.simulator import replay
-from lab.sim.workload import Stream, Telling
-from lab.trace import trace
+from lab.sim.workload import Feedback, Workload
+from lab.trace.trace import Trace, read_trace
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Task:
-    """One replay to run; all of it is in these words and numbers, so that any process can."""
+class ReplayTask:
+    """One replay to run, described by texts and numbers only, so that any process can run it."""
 
     trace: Path
     policy: str
@@ -39,68 +39,71 @@ class Task:
     script: str = "steady"
     count: int = 3000
     half: Half = "report"
-    telling: Telling = field(default_factory=Telling)
+    feedback: Feedback = field(default_factory=Feedback)
 
 
-def run(task: Task) -> Result:
-    """Replay one policy. Raises TraceError or BenchError."""
-    setting = setting_of(task)
-    tuning = setting.tuning
-    return result_of(_replayed(task, setting), setting.stream, tuning.best("cloud"), tuning.best("local"))
-
-
-def _replayed(task: Task, setting: Setting) -> Record:
-    try:
-        policy = maker_named(task.policy)(setting)
-    except ModuleNotFoundError as error:
-        raise BenchError(f"{task.policy} needs {error.name}: pip install './lab[bench]'") from error
-    if isinstance(policy, Static):
-        policy.ranking = setting.ranking
-    return replay(setting.stream, policy, task.policy)
-
-
-def run_all(tasks: Iterable[Task], work: Callable[[Task], T], *, processes: int | None = None) -> Iterator[T]:
-    """What `work`, which can be sent to another process, makes of each task, in the tasks' order."""
+def run_tasks(
+    tasks: Iterable[ReplayTask], work: Callable[[ReplayTask], T], *, processes: int | None = None
+) -> Iterator[T]:
+    """Yield the results of `work`, which must be picklable, in the order of the tasks."""
     processes = processes or os.cpu_count() or 1
     if processes == 1:
         yield from map(work, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, _single_threaded) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _use_one_thread) as pool:
         yield from pool.imap(work, tasks)
 
 
-def summary_of(task: Task) -> Summary:
-    """The figures of one replay. Raises TraceError or BenchError."""
-    return summarise(run(task))
+def run_replay(task: ReplayTask) -> ReplayResult:
+    """Replay one policy. Raises TraceError or BenchError."""
+    inputs = inputs_of(task)
+    tuning = inputs.tuning
+    record = _record(task, inputs)
+    return result_of(record, inputs.workload, tuning.best_column("cloud"), tuning.best_column("local"))
 
 
-def digest_of(task: Task) -> str:
-    """SHA-256 of all decisions and figures of one replay. Raises TraceError or BenchError."""
-    return _replayed(task, setting_of(task)).digest()
+def summary_of(task: ReplayTask) -> Summary:
+    """Return the figures of one replay. Raises TraceError or BenchError."""
+    return summarise(run_replay(task))
+
+
+def digest_of(task: ReplayTask) -> str:
+    """Return the SHA-256 of all decisions and figures of one replay. Raises TraceError or BenchError."""
+    return _record(task, inputs_of(task)).digest()
 
 
 def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:
-    """A half of a trace on a profile's machines. Raises TraceError or BenchError."""
+    """Return a half of a trace on a profile's machines. Raises TraceError or BenchError."""
     return _halves(trace, profile)[half]
 
 
-def setting_of(task: Task) -> Setting:
-    """What a task's policy is made from. Raises TraceError or BenchError."""
+def inputs_of(task: ReplayTask) -> PolicyInputs:
+    """Return the inputs of a task's policy. Raises TraceError or BenchError."""
     profile = profile_named(task.profile)
     halves = _halves(task.trace, task.profile)
-    stream = Stream(
+    workload = Workload(
         halves[task.half],
         profile,
         script_named(task.script),
         count=task.count,
         seed=task.seed,
-        telling=task.telling,
+        feedback=task.feedback,
     )
-    fits = _fits(task.trace, task.profile)
-    return Setting(halves["tune"], profile, stream, task.seed, task.knob, fits)
+    fit_cache = _fit_cache(task.trace, task.profile)
+    return PolicyInputs(halves["tune"], profile, workload, task.seed, task.knob, fit_cache)
 
 
-def _single_threaded() -> None:
+def _record(task: ReplayTask, inputs: PolicyInputs) -> ReplayRecord:
+    try:
+        policy = maker_named(task.policy)(inputs)
+    except ModuleNotFoundError as error:
+        raise BenchError(f"{task.policy} needs {error.name}: pip install './lab[bench]'") from error
+    if isinstance(policy, Rival):
+        policy.ranking = inputs.ranking
+    return replay(inputs.workload, policy, task.policy)
+
+
+def _use_one_thread() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
@@ -113,10 +116,10 @@ def _halves(path: Path, profile: str) -> dict[Half, Dataset]:
 
 
 @lru_cache(maxsize=8)
-def _fits(path: Path, profile: str) -> dict[str, object]:
+def _fit_cache(path: Path, profile: str) -> dict[str, object]:
     return {}
 
 
 @lru_cache(maxsize=2)
-def _trace(path: Path) -> trace.Trace:
-    return trace.read(path)
+def _trace(path: Path) -> Trace:
+    return read_trace(path)

@@ -8,25 +8,26 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.replay.replay_result import Result
+from lab.replay.replay_result import ReplayResult
 from lab.sim.dataset import Matrix
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a replay came to; means over its questions unless said otherwise.
+    """The figures of a replay; means over its questions unless stated otherwise.
 
     Attributes:
-        edge_share: answers that the board gave.
+        edge_share: share of the answers that the board gave.
         kept: right answers as a share of the reference's.
         pgr: performance gap recovered, (accuracy - board's) / (reference's - board's) (RouteLLM, Ong et al.
-            2024); NaN where there is no gap.
-        device_j, cloud_j: energy, audits and failures included; the board's is of all it draws meanwhile.
-        above_idle_j: of the board without its idle power.
+            2024); NaN if there is no gap.
+        device_j, cloud_j: energy, audits and failures included; the board's includes its idle power.
+        above_idle_j: energy of the board without its idle power.
         cost: weighted.
         calls: requests to the cloud, audits included.
-        route_auroc: of the risk told before any arm ran, against the board's best arm being wrong.
-        answer_auroc: of the risk told after the first answer, against the same, where the board was asked.
+        alarms: total number.
+        route_auroc: AUROC of the risk before any arm ran, for the board's best arm being wrong.
+        answer_auroc: AUROC of the risk after the first answer, for the same.
     """
 
     policy: str
@@ -52,12 +53,12 @@ class Summary:
     answer_auroc: float
 
     def row(self) -> dict[str, object]:
-        """For a table."""
+        """Return the figures by name, for a table."""
         return asdict(self)
 
 
-def summarise(result: Result) -> Summary:
-    """The figures of one replay."""
+def summarise(result: ReplayResult) -> Summary:
+    """Compute the figures of one replay."""
     latency_ms = result["latency_ms"]
     accuracy, reference = float(result["correct"].mean()), float(result.reference.mean())
     board = float(result.board_right.mean())
@@ -88,7 +89,9 @@ def summarise(result: Result) -> Summary:
 
 
 def auroc(score: Matrix, positive: NDArray[np.bool_]) -> float:
-    """Chance that a positive outranks a negative, ties counting half; unscored (NaN) entries are left out.
+    """Return the probability that a positive has a higher score than a negative; ties count half.
+
+    Entries without a score (NaN) are skipped.
 
     >>> auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
     0.75

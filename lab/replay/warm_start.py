@@ -1,4 +1,4 @@
-"""What the controller can know of the models before its first question: learned from a recorded trace."""
+"""The controller's warm start: what it can learn about the models from a recorded trace."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from controller import Controller, ControllerSettings, Example
 from lab.sim.dataset import Dataset
 
-PASSES: Final = 2  # a label is understood better once the others are known; it still counts once in all
+PASSES: Final = 2  # the second pass uses what the first learned; a label still counts as one in total
 
 
 def knowledge_of(
     dataset: Dataset, settings: ControllerSettings, kind: type[Controller] = Controller
 ) -> dict[str, object]:
-    """What a controller learns of the models from all that a dataset holds; see `Controller.begin`.
+    """Return what a controller learns about the models from a dataset, for `Controller.begin`.
 
-    Nothing is forgotten meanwhile: the questions of a trace are of no particular time.
+    Nothing is forgotten while it learns, because the questions of a trace have no time order.
 
     Args:
-        kind: the controller, or an ablated one, which sees less of each question.
+        kind: the controller, or an ablated controller that sees less of each question.
     """
     forgetting = replace(settings.forgetting, quality=1.0)
     rng = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def knowledge_of(
 
 
 def example_of(dataset: Dataset, row: int) -> Example:
-    """A recorded question, with what every arm answered."""
+    """Return a recorded question with the answers of all arms."""
     return Example(
         signals=dataset.signals[row],
         arms=dataset.arms,

@@ -1,1 +1,1 @@
-"""The report: every policy, drift, regime and ablation on one trace, as one page and as CSV."""
+"""The report: all policies, drifts, regimes and ablations on one trace, as one page and as CSV."""

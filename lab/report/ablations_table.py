@@ -1,27 +1,28 @@
-"""The table of the controller with parts taken away."""
+"""The table of the ablations."""
 
 from __future__ import annotations
 
 from lab.replay.bootstrap import Resampler, interval
-from lab.replay.drift_phases import Series, floor_held
-from lab.report.findings import ABLATED_DRIFT, Findings
+from lab.replay.drift_phases import DriftReplays, floor_windows
+from lab.report.findings import Findings
+from lab.report.plan import ABLATION_DRIFT
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text
 
 
 def ablations_table(findings: Findings) -> Table:
-    """What each part is worth."""
+    """Return the figures of the controller and of its ablations."""
     plan = findings.plan
-    whole = findings.tallies[plan.ours]
+    whole = findings.sums[plan.ours]
     resampler = Resampler(*whole.shape[:2])
     base, base_drawn = resampler.sample(whole), resampler.resamples(whole)
-    drifting = findings.courses.get((ABLATED_DRIFT, plan.ours))
+    whole_drift = findings.drifts.get((ABLATION_DRIFT, plan.ours))
     rows = []
-    for name, tallies in (
+    for name, sums in (
         ("as it is", whole),
         *((name, findings.ablations[name]) for name in plan.ablations),
     ):
-        sample, drawn = resampler.sample(tallies), resampler.resamples(tallies)
-        course = drifting if name == "as it is" else findings.ablated_courses.get(name)
+        sample, drawn = resampler.sample(sums), resampler.resamples(sums)
+        ablated_drift = whole_drift if name == "as it is" else findings.ablated_drifts.get(name)
         rows.append(
             (
                 text(name),
@@ -34,15 +35,15 @@ def ablations_table(findings: Findings) -> Table:
                 ),
                 number(float(sample.mean("escalated")), PERCENT),
                 number(float(sample.mean("audited")), PERCENT),
-                *_in_drift(course, drifting, plan.floor),
+                *_in_drift(ablated_drift, whole_drift, plan.floor),
             )
         )
     return Table(
         name="ablations",
-        title="The controller with parts taken away",
+        title="Ablations of the controller",
         note=(
-            f"Steady, and in the last three columns through {ABLATED_DRIFT}. Cost is against the "
-            f"controller as it is; a part may be worth its cost in accuracy only."
+            f"Without drift, and in the last three columns with the drift {ABLATION_DRIFT}. Cost is relative "
+            f"to the complete controller. Some parts improve accuracy rather than cost."
         ),
         columns=(
             *("without", "edge share", "accuracy kept", "cost", "escalated", "audited"),
@@ -53,11 +54,13 @@ def ablations_table(findings: Findings) -> Table:
     )
 
 
-def _in_drift(course: Series | None, whole: Series | None, floor: float) -> tuple[Cell, Cell, Cell]:
-    if course is None or whole is None:
+def _in_drift(
+    ablated: DriftReplays | None, whole: DriftReplays | None, floor: float
+) -> tuple[Cell, Cell, Cell]:
+    if ablated is None or whole is None:
         return text("-"), text("-"), text("-")
     return (
-        number(float(course.correct.mean() / course.reference.mean()), PERCENT),
-        number(float(course.cost.mean() / whole.cost.mean()) - 1, SIGNED),
-        number(floor_held(course, floor).held, PERCENT),
+        number(float(ablated.correct.mean() / ablated.reference.mean()), PERCENT),
+        number(float(ablated.cost.mean() / whole.cost.mean()) - 1, SIGNED),
+        number(floor_windows(ablated, floor).held, PERCENT),
     )

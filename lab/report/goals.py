@@ -1,4 +1,4 @@
-"""The figures that were set as goals, as they were found."""
+"""The table of the figures for which goals were set."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lab.replay.bootstrap import Resampler
-from lab.replay.equal_accuracy import Match
-from lab.replay.timing import Speed
-from lab.report.drift_tables import RECOVERED_BY, floors_of, segments_of
+from lab.replay.decision_speed import DecisionSpeed
+from lab.replay.equal_accuracy import EqualAccuracy
+from lab.report.drift_tables import RECOVERED_BY, floors_of, phases_of
 from lab.report.findings import Findings
-from lab.report.policy_tables import Intervals
+from lab.report.intervals import Intervals
 from lab.report.regimes_table import better_static
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
 
@@ -19,12 +19,15 @@ Row = tuple[str, str, str, Cell, bool]
 
 
 def goals_table(
-    findings: Findings, intervals: Intervals, matches: Sequence[Match], speeds: tuple[Speed, Speed]
+    findings: Findings,
+    intervals: Intervals,
+    comparisons: Sequence[EqualAccuracy],
+    speeds: tuple[DecisionSpeed, DecisionSpeed],
 ) -> Table:
-    """Each figure with its goal; reached means by the estimate, intervals are beside it."""
+    """Return each figure with its goal; `reached` compares the estimate, not its interval, with the goal."""
     rows = [
         *_against_cloud(findings, intervals),
-        _against_rivals(matches),
+        _against_rivals(comparisons),
         *_through_drift(findings),
         _speed(*speeds),
         _fast_lan(findings),
@@ -33,9 +36,9 @@ def goals_table(
         name="goals",
         title="Figures and goals",
         note=(
-            "On the reported half; what is fitted offline knows the tuning half, the controller too. Audits, "
-            "probes and overheads are included; costs are simulated. INAR-VL's figures are its paper's "
-            "(arXiv 2605.18853), on other models, questions and hardware."
+            "Measured on the reported half. Policies that are fitted offline, and the controller, know the "
+            "tuning half. Audits, probes and overheads are included; costs are simulated. INAR-VL's figures "
+            "are from its paper (arXiv 2605.18853), for other models, questions and hardware."
         ),
         columns=("figure", "INAR-VL", "goal", "found", "reached"),
         rows=tuple(
@@ -57,9 +60,15 @@ def _against_cloud(findings: Findings, intervals: Intervals) -> list[Row]:
     return [
         ("accuracy kept", "97%", "at least 98%", kept, _value(kept) >= 0.98),
         ("requests answered on the board", "36%", "at least 65%", edge, _value(edge) >= 0.65),
-        ("latency against always-cloud", "-24%", "-45%", latency, _value(latency) <= -0.45),
-        ("board energy against always-cloud", "-26%", "-45%", energy, _value(energy) <= -0.45),
-        ("the same above idle power", "", "-45%", above_idle, _value(above_idle) <= -0.45),
+        ("latency relative to always-cloud", "-24%", "-45%", latency, _value(latency) <= -0.45),
+        ("board energy relative to always-cloud", "-26%", "-45%", energy, _value(energy) <= -0.45),
+        (
+            "board energy above idle, relative to always-cloud",
+            "",
+            "-45%",
+            above_idle,
+            _value(above_idle) <= -0.45,
+        ),
         *(
             (f"share of the oracle's saving of {what}", "", "at least 75%", cell, _value(cell) >= 0.75)
             for what, cell in (("latency", saved["latency_ms"]), ("board energy", saved["device_j"]))
@@ -67,48 +76,50 @@ def _against_cloud(findings: Findings, intervals: Intervals) -> list[Row]:
     ]
 
 
-def _against_rivals(matches: Sequence[Match]) -> Row:
-    beaten = sum(found.beaten for found in matches)
-    closest = min(matches, key=lambda found: found.low)
+def _against_rivals(comparisons: Sequence[EqualAccuracy]) -> Row:
+    beaten = sum(comparison.beaten for comparison in comparisons)
+    closest = min(comparisons, key=lambda comparison: comparison.low)
     interval = f"[{SIGNED.format(closest.low)}, {SIGNED.format(closest.high)}]"
-    shown = f"{beaten} of {len(matches)}; closest: {closest.rival} {SIGNED.format(closest.more)} {interval}"
+    shown = (
+        f"{beaten} of {len(comparisons)}; closest: {closest.rival} {SIGNED.format(closest.extra)} {interval}"
+    )
     return (
-        "rivals that cost more at equal accuracy, interval not touching",
+        "rivals that cost more at equal accuracy, interval above 0",
         "",
-        f"all {len(matches)}",
+        f"all {len(comparisons)}",
         Cell(beaten, shown),
-        beaten == len(matches),
+        beaten == len(comparisons),
     )
 
 
 def _through_drift(findings: Findings) -> list[Row]:
     changes = [
-        (script, segment)
-        for script, found in segments_of(findings, "inarvl").items()
-        for segment in found[1:]
+        (script, figures)
+        for script, phases in phases_of(findings, "inarvl").items()
+        for figures in phases[1:]
     ]
     late = [
-        f"{script} phase {segment.phase + 1}"
-        for script, segment in changes
-        if segment.recovery is None or segment.recovery > RECOVERED_BY
+        f"{script} phase {figures.phase + 1}"
+        for script, figures in changes
+        if figures.recovery is None or figures.recovery > RECOVERED_BY
     ]
     in_time = len(changes) - len(late)
     shown = f"{in_time} of {len(changes)}" + (f"; not: {', '.join(late)}" if late else "")
     floors = floors_of(findings)
-    weights = [floor.stretches for floor in floors.values()]
+    weights = [floor.windows for floor in floors.values()]
     held = float(np.average([floor.held for floor in floors.values()], weights=weights))
     worst = min(floors, key=lambda name: floors[name].held)
     shown_held = f"{PERCENT.format(held)}; least: {worst} {PERCENT.format(floors[worst].held)}"
     return [
         (
-            f"changes recovered from within {RECOVERED_BY} questions",
+            f"changes with recovery within {RECOVERED_BY} questions",
             "untested",
             f"all {len(changes)}",
             Cell(in_time, shown),
             not late,
         ),
         (
-            "windows in which the floor held, all drifts",
+            "windows in which the floor was held, all drifts",
             "untested",
             "at least 95% in each",
             Cell(held, shown_held),
@@ -117,11 +128,11 @@ def _through_drift(findings: Findings) -> list[Row]:
     ]
 
 
-def _speed(ours: Speed, rival: Speed) -> Row:
+def _speed(ours: DecisionSpeed, rival: DecisionSpeed) -> Row:
     ratio = ours.total_us / rival.total_us
-    shown = f"{ours.total_us:.0f} us against {rival.total_us:.0f} us: {ratio:.1f} times"
+    shown = f"{ours.total_us:.0f} us, ParetoBandit {rival.total_us:.0f} us: {ratio:.1f} times"
     return (
-        "decide and learn, against ParetoBandit in the same run",
+        "time to decide and learn, relative to ParetoBandit in the same run",
         "",
         "at most 3 times",
         Cell(ratio, shown),

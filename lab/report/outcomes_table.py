@@ -1,4 +1,4 @@
-"""Table: routing between two models on real outcomes."""
+"""The table of routing between two models on real outcomes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from lab.report.table import Table, number, text
 
 
 def outcomes_table(curve: OutcomeCurve) -> Table:
-    """The curve, and its gain over a coin at SHARE."""
+    """Return the curve, and its gain over random routing at SHARE."""
     gains = "; ".join(
-        f"told of {told:.0%}: {100 * np.mean(gain):+.1f} points (seeds from {100 * min(gain):+.1f} "
-        f"to {100 * max(gain):+.1f})"
-        for told, gain in curve.above.items()
+        f"with feedback for {share:.0%} of the answers {100 * np.mean(gain):+.1f} points (seeds from "
+        f"{100 * min(gain):+.1f} to {100 * max(gain):+.1f})"
+        for share, gain in curve.gains.items()
     )
     return Table(
         name="outcomes",
         title="Real outcomes of two models",
         note=(
-            f"Accuracy above a coin's at {SHARE:.0%} strong calls: {gains}. Online and from nothing: no "
-            f"priors, no training, no confidence; only calls cost, audits included. Were every image met for "
-            f"the first time, being told of all would bring {100 * np.mean(curve.unfamiliar):+.1f}. "
-            f"Outcomes are real."
+            f"Gain in accuracy over random routing at {SHARE:.0%} strong calls: {gains}. The controller "
+            f"learns online, without priors, training or confidences; only calls have a cost, audits "
+            f"included. If it never recognised an image, feedback for every answer would give "
+            f"{100 * np.mean(curve.unfamiliar):+.1f}. The outcomes are real."
         ),
         columns=("told of", "floor", "strong calls", "accuracy", "a coin's", "gain"),
+        headings=("feedback", "floor", "strong calls", "accuracy", "random routing", "gain"),
         rows=tuple(
             (
-                text(f"{point.told:.0%}"),
+                text(f"{point.feedback_share:.0%}"),
                 number(point.floor, "{:.2f}"),
                 number(point.calls, "{:.1%}"),
                 number(point.accuracy, "{:.1%}"),
-                number(point.coin, "{:.1%}"),
-                number(point.accuracy - point.coin, "{:+.1%}"),
+                number(point.random_accuracy, "{:.1%}"),
+                number(point.accuracy - point.random_accuracy, "{:+.1%}"),
             )
             for point in curve.points
         ),

@@ -1,4 +1,4 @@
-"""A report on disk: one HTML page that needs nothing else, and a CSV file for each table."""
+"""Writes a report: one self-contained HTML page, and one CSV file per table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ h2 { margin-top: 2.2rem; } p { max-width: 60rem; } svg { max-width: 100%; height
 def write_report(
     folder: Path, title: str, facts: Sequence[str], tables: Sequence[Table], plots: Sequence[Plot]
 ) -> Path:
-    """Write `report.html` and the tables' CSV files into a folder; returns the page's path."""
+    """Write `report.html` and the tables' CSV files into a folder and return the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         (folder / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")

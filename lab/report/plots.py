@@ -12,26 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lab.replay.drift_phases import Series, optimum_in
-from lab.replay.lineup import ENTRIES
+from lab.replay.drift_phases import DriftReplays, phase_optimum
+from lab.replay.lineup import LINEUP
 from lab.report.findings import Findings
-from lab.report.policy_tables import Intervals
+from lab.report.intervals import Intervals
 from lab.sim.drift_scripts import DRIFTS
 
-SMOOTHED = 60  # questions that a moving average is over
+WINDOW = 60  # questions in a moving average
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A titled picture."""
+    """An SVG picture with its title and an explanation."""
 
     title: str
     note: str
     svg: str
 
 
-def curves_plot(findings: Findings, intervals: Intervals) -> Plot:
-    """Cost and accuracy of every policy at each of its knobs."""
+def cost_accuracy_plot(findings: Findings, intervals: Intervals) -> Plot:
+    """Plot cost and accuracy of every policy at each of its knob values."""
 
     def draw(axes: Axes) -> None:
         for place, name in enumerate(findings.plan.policies):
@@ -45,38 +45,38 @@ def curves_plot(findings: Findings, intervals: Intervals) -> Plot:
             axes.plot(
                 costs,
                 [100 * share for share in kept],
-                marker="o" if ours or len(ENTRIES[name].knobs) == 1 else ".",
+                marker="o" if ours or len(LINEUP[name].knobs) == 1 else ".",
                 linewidth=2.5 if ours else 1.0,
                 color="black" if ours else mpl.colormaps["tab20"](place % 20),
                 zorder=3 if ours else 2,
                 label=name,
             )
         axes.axhline(100 * findings.plan.floor, color="grey", linewidth=0.8, linestyle=":")
-        axes.set_xlabel("cost by question (weighted latency and board energy; simulated)")
+        axes.set_xlabel("cost per question (weighted latency and board energy; simulated)")
         axes.set_ylabel("accuracy kept, % of the cloud's")
         axes.legend(fontsize=7, ncol=2)
 
     return Plot(
-        "Cost and quality",
-        "Each line is one policy over its knob; up and to the left is better. Dotted: the floor.",
+        "Cost and accuracy",
+        "Each line is one policy at all its knob values; higher and further left is better. Dotted: floor.",
         _svg(draw, width=9.0, height=5.5),
     )
 
 
 def drift_plots(findings: Findings) -> list[Plot]:
-    """Edge share, accuracy and cost through each script, the controller against the optimum of each phase."""
+    """Plot the controller's edge share, accuracy and cost in each script, with the optimum of each phase."""
     plots = []
     for name in findings.plan.scripts:
         script = DRIFTS[name]
-        course = findings.courses[name, findings.plan.ours]
+        replays = findings.drifts[name, findings.plan.ours]
         optimum = _best_of_each_phase(findings, name)
         plots.append(
             Plot(
-                f"Through {name}",
+                f"Drift: {name}",
                 f"Phases: {', '.join(phase.name for phase in script.phases)}. Moving averages over "
-                f"{SMOOTHED} questions and {len(course.cost)} seeds. Dashed: the best fixed threshold of "
+                f"{WINDOW} questions and {len(replays.cost)} seeds. Dashed: the best fixed threshold of "
                 f"each phase.",
-                _course_svg(course, optimum, findings.plan.floor),
+                _drift_svg(replays, optimum, findings.plan.floor),
             )
         )
     return plots
@@ -88,23 +88,23 @@ def _best_of_each_phase(findings: Findings, script: str) -> NDArray[np.float64]:
     cost = np.empty(len(phases))
     for phase in range(int(phases.max()) + 1):
         where = phases == phase
-        best = candidates[optimum_in(candidates, where, findings.plan.floor)]
+        best = candidates[phase_optimum(candidates, where, findings.plan.floor)]
         cost[where] = best.cost[:, where].mean(axis=0)
     return cost
 
 
-def _course_svg(course: Series, optimum: NDArray[np.float64], floor: float) -> str:
+def _drift_svg(replays: DriftReplays, optimum: NDArray[np.float64], floor: float) -> str:
     figure = Figure(figsize=(9.0, 2.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    starts = np.flatnonzero(np.diff(course.phase)) + 1
-    left.plot(_smooth(course.on_board.mean(axis=0)) * 100, color="black")
+    starts = np.flatnonzero(np.diff(replays.phase)) + 1
+    left.plot(_smooth(replays.on_board.mean(axis=0)) * 100, color="black")
     left.set_title("edge share, %", fontsize=9)
     left.set_ylim(0, 100)
-    kept = _smooth(course.correct.mean(axis=0)) / np.maximum(1e-9, _smooth(course.reference.mean(axis=0)))
+    kept = _smooth(replays.correct.mean(axis=0)) / np.maximum(1e-9, _smooth(replays.reference.mean(axis=0)))
     middle.plot(kept * 100, color="black")
     middle.axhline(100 * floor, color="grey", linewidth=0.8, linestyle=":")
     middle.set_title("accuracy kept, %", fontsize=9)
-    right.plot(_smooth(course.cost.mean(axis=0)), color="black")
+    right.plot(_smooth(replays.cost.mean(axis=0)), color="black")
     right.plot(_smooth(optimum), color="tab:red", linestyle="--")
     right.set_title("cost", fontsize=9)
     for axes in (left, middle, right):
@@ -115,7 +115,7 @@ def _course_svg(course: Series, optimum: NDArray[np.float64], floor: float) -> s
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    window = min(SMOOTHED, len(values))
+    window = min(WINDOW, len(values))
     sums = np.convolve(values, np.ones(window))[: len(values)]
     return sums / np.minimum(np.arange(len(values)) + 1, window)
 

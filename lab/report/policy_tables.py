@@ -1,70 +1,22 @@
-"""The tables of the steady replays: figures against goals, the lineup, and equal accuracy."""
+"""The tables of the steady replays: the lineup, cost at equal accuracy, and the gap recovered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
-
-from lab.replay.bootstrap import Resampler, Totals, interval
-from lab.replay.equal_accuracy import Match, match
-from lab.replay.gap_recovered import curve_of
-from lab.replay.lineup import ENTRIES, OURS
+from lab.replay.equal_accuracy import EqualAccuracy, compare_at_equal_accuracy
+from lab.replay.gap_recovered import gap_recovered
+from lab.replay.lineup import LINEUP, OURS
 from lab.replay.summary import Summary
-from lab.report.findings import Findings, Key, mean_of
-from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
-
-DRAWS: Final = 1000
-Figure = Callable[[Totals], NDArray[np.float64]]
-
-
-class Intervals:
-    """Figures of totals with intervals, all from the same resamples."""
-
-    def __init__(self, findings: Findings) -> None:
-        seeds, groups, _ = findings.tallies[findings.plan.ours].shape
-        self.resampler = Resampler(seeds, groups, draws=DRAWS)
-        self._findings = findings
-        self._held: dict[Key, tuple[Totals, Totals]] = {}
-
-    def totals(self, key: Key) -> tuple[Totals, Totals]:
-        """Of the sample and of its resamples."""
-        if key not in self._held:
-            tallies = self._findings.tallies[key]
-            self._held[key] = self.resampler.sample(tallies), self.resampler.resamples(tallies)
-        return self._held[key]
-
-    def cell(self, key: Key, figure: Figure, form: str) -> Cell:
-        """One policy's figure."""
-        sample, drawn = self.totals(key)
-        return number(float(figure(sample)), form, interval(figure(drawn)))
-
-    def relative(self, key: Key, base: Key, name: str) -> Cell:
-        """A measure against another policy's, paired."""
-        (own, own_drawn), (other, other_drawn) = self.totals(key), self.totals(base)
-        value = float(own.mean(name) / other.mean(name) - 1)
-        return number(value, SIGNED, interval(own_drawn.mean(name) / other_drawn.mean(name) - 1))
-
-    def saving(self, key: Key, base: Key, bound: Key, name: str) -> Cell:
-        """The share of what a bound saves against a base that a policy saves too, paired."""
-        parts = [self.totals(policy) for policy in (key, base, bound)]
-
-        def share(totals: list[Totals]) -> NDArray[np.float64]:
-            own, most, least = (t.mean(name) for t in totals)
-            return np.asarray((most - own) / (most - least))
-
-        value = share([sample for sample, _ in parts])
-        return number(float(value), PERCENT, interval(share([drawn for _, drawn in parts])))
+from lab.report.findings import Findings, mean_of
+from lab.report.intervals import Intervals
+from lab.report.table import PERCENT, SIGNED, Table, number, text, yes
 
 
 def lineup_table(findings: Findings, intervals: Intervals) -> Table:
-    """Every policy at its default knob."""
+    """Return the figures of every policy at its default knob."""
     plan, cloud = findings.plan, ("always-cloud", 0.0)
     rows = []
     for name in plan.policies:
-        entry = ENTRIES[name]
+        entry = LINEUP[name]
         key = (name, plan.default(name))
         rows.append(
             (
@@ -89,9 +41,9 @@ def lineup_table(findings: Findings, intervals: Intervals) -> Table:
         )
     return Table(
         name="lineup",
-        title="Every policy at its default setting",
+        title="Every policy at its default knob",
         note=(
-            "Latency and energy are against always-cloud. All of them include audits, probes and escalations."
+            "Latency and energy are relative to always-cloud. Figures include audits, probes and escalations."
         ),
         columns=(
             *("policy", "knob", "learns", "edge share", "accuracy kept", "latency", "board energy"),
@@ -103,54 +55,54 @@ def lineup_table(findings: Findings, intervals: Intervals) -> Table:
     )
 
 
-def matches_of(findings: Findings, intervals: Intervals) -> list[Match]:
-    """Every rival at the accuracy that the controller keeps."""
+def equal_accuracies(findings: Findings, intervals: Intervals) -> list[EqualAccuracy]:
+    """Compare every rival with the controller, at the accuracy that the controller keeps."""
     plan = findings.plan
-    cloud = findings.tallies["always-cloud", 0.0]
+    cloud = findings.sums["always-cloud", 0.0]
     return [
-        match(
+        compare_at_equal_accuracy(
             name,
-            findings.tallies[plan.ours],
-            [findings.tallies[name, knob] for knob in plan.knobs(name)],
+            findings.sums[plan.ours],
+            [findings.sums[name, knob] for knob in plan.knobs(name)],
             cloud,
             intervals.resampler,
         )
         for name in plan.policies
-        if name not in (*OURS, "always-edge") and ENTRIES[name].learns != "hindsight"
+        if name not in (*OURS, "always-edge") and LINEUP[name].learns != "hindsight"
     ]
 
 
-def matches_table(matches: list[Match]) -> Table:
-    """What rivals cost at equal accuracy."""
-    ordered = sorted(matches, key=lambda match: match.more)
+def equal_accuracy_table(comparisons: list[EqualAccuracy]) -> Table:
+    """Return the costs of the rivals at equal accuracy."""
+    ordered = sorted(comparisons, key=lambda comparison: comparison.extra)
     return Table(
         name="equal-accuracy",
         title="Cost at the accuracy that the controller keeps",
         note=(
-            "Each rival at the mixture of its settings, and of always-cloud, that costs least at that "
-            "accuracy, picked in hindsight. More than 0%: the controller is cheaper."
+            "Each rival at the mixture of its knob settings and always-cloud that costs least at that "
+            "accuracy, chosen in hindsight. Above 0%: the controller is cheaper."
         ),
         columns=("rival", "cost", "more than the controller", "beaten"),
         rows=tuple(
             (
-                text(found.rival),
-                number(found.cost, "{:.3f}"),
-                number(found.more, SIGNED, (found.low, found.high)),
-                yes(found.beaten),
+                text(comparison.rival),
+                number(comparison.cost, "{:.3f}"),
+                number(comparison.extra, SIGNED, (comparison.low, comparison.high)),
+                yes(comparison.beaten),
             )
-            for found in ordered
+            for comparison in ordered
         ),
     )
 
 
-def curves_table(findings: Findings) -> Table:
-    """How much of the accuracy gap is closed for how many calls."""
+def gap_recovered_table(findings: Findings) -> Table:
+    """Return how much of the accuracy gap each policy recovers, by calls."""
     rows = []
     for name in findings.plan.policies:
-        if len(ENTRIES[name].knobs) == 1:
+        if len(LINEUP[name].knobs) == 1:
             continue
         means = [_mean(findings.summaries[name, knob]) for knob in findings.plan.knobs(name)]
-        curve = curve_of(means)
+        curve = gap_recovered(means)
         rows.append(
             (
                 text(name),
@@ -163,9 +115,9 @@ def curves_table(findings: Findings) -> Table:
         name="gap-recovered",
         title="Performance gap recovered over calls to the cloud",
         note=(
-            "APGR is the mean gap recovered over all shares of calls, CPT the share of calls that "
-            "recovers so much. A policy that prefers a cheap model of the cloud to the board's spends "
-            "calls but not cost."
+            "APGR is the mean gap recovered over all shares of calls. CPT is the share of calls that "
+            "recovers that much of the gap. Calls are not cost: a policy may make many calls to a cheap "
+            "cloud model."
         ),
         columns=("policy", "APGR", "CPT(50%)", "CPT(80%)"),
         rows=tuple(rows),

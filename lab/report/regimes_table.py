@@ -1,14 +1,15 @@
-"""The table of other settings of the link and of the speeds."""
+"""The table of other cost profiles."""
 
 from __future__ import annotations
 
 from lab.replay.bootstrap import Resampler, Totals, interval
-from lab.report.findings import IN_REGIMES, Findings
+from lab.report.findings import Findings
+from lab.report.plan import REGIME_POLICIES
 from lab.report.table import PERCENT, SIGNED, Table, number, text
 
 
 def regimes_table(findings: Findings) -> Table:
-    """Other settings of the link and of the speeds."""
+    """Return the figures of several policies under other cost profiles."""
     rows = []
     resampler = Resampler(*next(iter(findings.regimes.values())).shape[:2])
     for profile in findings.plan.regimes:
@@ -17,7 +18,7 @@ def regimes_table(findings: Findings) -> Table:
                 resampler.sample(findings.regimes[profile, policy]),
                 resampler.resamples(findings.regimes[profile, policy]),
             )
-            for policy in IN_REGIMES
+            for policy in REGIME_POLICIES
         }
         better = better_static(totals["always-edge"][0], totals["always-cloud"][0], findings.plan.floor)
         for policy, (sample, drawn) in totals.items():
@@ -40,9 +41,9 @@ def regimes_table(findings: Findings) -> Table:
         name="regimes",
         title="Fast LAN, slow WAN, offline",
         note=(
-            "The same code in other settings (simulated). The better static choice is the cheaper of "
-            "always-edge and always-cloud among those that keep the floor's share of the better one's "
-            "accuracy."
+            "The same policies under other cost profiles (simulated). The better static choice is the "
+            "cheaper one of always-edge and always-cloud, among those that keep the floor's share of the "
+            "better accuracy."
         ),
         columns=(
             *("profile", "policy", "edge share", "accuracy", "latency ms", "board J", "cost"),
@@ -54,7 +55,7 @@ def regimes_table(findings: Findings) -> Table:
 
 
 def better_static(edge: Totals, cloud: Totals, floor: float) -> str:
-    """The cheaper of the two among those that are accurate enough."""
+    """Return the cheaper of the two policies, among those that are accurate enough."""
     accuracy = {"always-edge": float(edge.mean("correct")), "always-cloud": float(cloud.mean("correct"))}
     cost = {"always-edge": float(edge.mean("cost")), "always-cloud": float(cloud.mean("cost"))}
     enough = [name for name in accuracy if accuracy[name] >= floor * max(accuracy.values())]

@@ -1,4 +1,4 @@
-"""What is kept of one replay, also on disk, so that an interrupted report goes on where it stopped."""
+"""A cache of finished replays on disk, from which an interrupted report continues."""
 
 from __future__ import annotations
 
@@ -11,36 +11,41 @@ import numpy as np
 
 import controller
 import lab
-from lab.replay.bootstrap import tally
-from lab.replay.drift_phases import Course
-from lab.replay.runner import Task, run
+from lab.replay.bootstrap import group_sums
+from lab.replay.drift_phases import DriftReplay
+from lab.replay.runner import ReplayTask, run_replay
 from lab.replay.summary import Summary, summarise
 from lab.sim.dataset import Matrix
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A replay's figures, its sums by group of questions, and if it drifted its course."""
+class FinishedReplay:
+    """What a report needs of a replay.
+
+    Attributes:
+        sums: by group of questions and measure.
+        drift: the values per question; None for a steady replay.
+    """
 
     summary: Summary
-    tally: Matrix
-    course: Course | None
+    sums: Matrix
+    drift: DriftReplay | None
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """A folder of finished replays; those of another trace or another version of the code are never found.
+class ReplayCache:
+    """A folder of finished replays.
 
     Attributes:
-        fingerprint: of the trace and of the code.
+        fingerprint: of the trace and of the code; replays with another fingerprint are ignored.
     """
 
     folder: Path
     fingerprint: str
 
     @classmethod
-    def of(cls, folder: Path, trace: Path) -> Pieces:
-        """Read the fingerprint of a trace and of the code as they are now."""
+    def of(cls, folder: Path, trace: Path) -> ReplayCache:
+        """Compute the fingerprint of a trace and of the present code."""
         digest = hashlib.sha256(trace.read_bytes())
         for package in (lab, controller):
             for root in package.__path__:
@@ -49,35 +54,35 @@ class Pieces:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder, digest.hexdigest())
 
-    def piece(self, task: Task) -> Piece:
-        """A task's piece: the kept one, or a new one, which is then kept. Raises TraceError or BenchError."""
+    def get(self, task: ReplayTask) -> FinishedReplay:
+        """Return a task's replay from the cache, or run and cache it. Raises TraceError or BenchError."""
         key = hashlib.sha256(f"{self.fingerprint} {task}".encode()).hexdigest()[:32]
         path = self.folder / f"{key}.npz"
         if path.exists():
             return _read(path)
-        made = _piece(task)
-        _write(path, made)
-        return made
+        replay = _run(task)
+        _write(path, replay)
+        return replay
 
 
-def _piece(task: Task) -> Piece:
-    result = run(task)
+def _run(task: ReplayTask) -> FinishedReplay:
+    result = run_replay(task)
     groups = int(result.groups.max()) + 1
-    course = Course.of(result) if result.phase.any() else None
-    return Piece(summarise(result), tally(result, groups), course)
+    drift = DriftReplay.of(result) if result.phase.any() else None
+    return FinishedReplay(summarise(result), group_sums(result, groups), drift)
 
 
-def _write(path: Path, piece: Piece) -> None:
-    course = {} if piece.course is None else asdict(piece.course)
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
-        np.savez(file, summary=np.array(json.dumps(asdict(piece.summary))), tally=piece.tally, **course)
-    beside.replace(path)
+def _write(path: Path, replay: FinishedReplay) -> None:
+    drift = {} if replay.drift is None else asdict(replay.drift)
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez(file, summary=np.array(json.dumps(asdict(replay.summary))), sums=replay.sums, **drift)
+    partial.replace(path)
 
 
-def _read(path: Path) -> Piece:
-    with np.load(path) as held:
-        summary = Summary(**json.loads(str(held["summary"])))
-        names = [name for name in held.files if name not in ("summary", "tally")]
-        course = Course(**{name: held[name] for name in names}) if names else None
-        return Piece(summary, held["tally"], course)
+def _read(path: Path) -> FinishedReplay:
+    with np.load(path) as arrays:
+        summary = Summary(**json.loads(str(arrays["summary"])))
+        names = [name for name in arrays.files if name not in ("summary", "sums")]
+        drift = DriftReplay(**{name: arrays[name] for name in names}) if names else None
+        return FinishedReplay(summary, arrays["sums"], drift)

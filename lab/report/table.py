@@ -16,7 +16,7 @@ SIGNED: Final = "{:+.1%}"
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure with its 95% interval, both as they are and as they are shown."""
+    """A value with its 95% interval, and its text on the page."""
 
     value: float | int | str | bool | None
     shown: str
@@ -29,9 +29,11 @@ class Table:
     """Named columns of cells.
 
     Attributes:
-        name: of its CSV file.
-        note: what the figures are, shown above it.
-        marked: rows that are set off.
+        name: of the CSV file.
+        note: explains the figures; shown above the table.
+        columns: their names in the CSV file.
+        marked: numbers of the rows that are highlighted.
+        headings: of the columns on the page; the columns' names if empty.
     """
 
     name: str
@@ -40,10 +42,11 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     marked: tuple[int, ...] = ()
+    headings: tuple[str, ...] = ()
 
     def html(self) -> str:
-        """A titled HTML table."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.columns)
+        """Return the table as HTML, with its title and note."""
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.headings or self.columns)
         body = "".join(
             f"<tr{' class=marked' if place in self.marked else ''}>"
             + "".join(f"<td>{html.escape(cell.shown)}</td>" for cell in row)
@@ -56,31 +59,33 @@ class Table:
         )
 
     def csv(self) -> str:
-        """The figures themselves; a column with intervals has its ends in two more."""
-        spans = [any(row[place].low is not None for row in self.rows) for place in range(len(self.columns))]
+        """Return the values as CSV; a column with intervals is followed by two columns, low and high."""
+        has_interval = [
+            any(row[place].low is not None for row in self.rows) for place in range(len(self.columns))
+        ]
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(
             name
-            for column, spanned in zip(self.columns, spans, strict=True)
-            for name in ((column, f"{column} low", f"{column} high") if spanned else (column,))
+            for column, interval in zip(self.columns, has_interval, strict=True)
+            for name in ((column, f"{column} low", f"{column} high") if interval else (column,))
         )
         for row in self.rows:
             rows.writerow(
                 value
-                for cell, spanned in zip(row, spans, strict=True)
-                for value in ((cell.value, cell.low, cell.high) if spanned else (cell.value,))
+                for cell, interval in zip(row, has_interval, strict=True)
+                for value in ((cell.value, cell.low, cell.high) if interval else (cell.value,))
             )
         return out.getvalue()
 
 
 def text(value: str) -> Cell:
-    """Words."""
+    """Return a cell with a text."""
     return Cell(value, value)
 
 
 def number(value: float, form: str, ends: Sequence[float] | None = None) -> Cell:
-    """A figure, with its interval when one is given; a dash where it is not a number."""
+    """Return a cell with a number and its interval, if given; a dash for NaN."""
     if math.isnan(value):
         return Cell(None, "-")
     if ends is None:
@@ -90,5 +95,5 @@ def number(value: float, form: str, ends: Sequence[float] | None = None) -> Cell
 
 
 def yes(value: bool) -> Cell:
-    """Reached, or not."""
+    """Return a cell with yes or no."""
     return Cell(value, "yes" if value else "no")

@@ -1,1 +1,1 @@
-"""A discrete-event simulation of a board, a link and a cloud, fed from a recorded trace."""
+"""A discrete-event simulation of a board, a link and a cloud, driven by a recorded trace."""

@@ -1,4 +1,4 @@
-"""A trace prepared for many replays: what every arm answers and costs on every question, as arrays."""
+"""A trace as arrays: what every arm answers and costs on every question, under a cost profile."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.answering.normalise import normalise
-from controller.arm import Arm
-from controller.outcome import Confidence
+from controller import Arm, Confidence
 from lab.errors import BenchError
-from lab.sim.cost_profile import CostProfile, Speed
+from lab.sim.cost_profile import CostProfile, ModelSpeed
 from lab.sim.signals import RecordedSignals
 from lab.trace.trace import Trace
 
 Half = Literal["tune", "report"]
 Matrix = NDArray[np.float64]
-UNKNOWN_TOKENS = 3.0
+UNKNOWN_TOKENS = 3.0  # assumed for an answer whose tokens were not counted
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Questions by arms; all arrays have one row a question, in the trace's order.
+    """Questions by arms; every array has one row per question, in the trace's order.
 
     Attributes:
-        signals: what a policy sees of each question.
-        types: kind of each question.
-        groups: group of each question.
-        answers: each arm's normalised answer, by question and arm.
-        correct: shape (questions, arms), whether it is right.
+        signals: of each question.
+        types: of each question.
+        groups: of each question.
+        answers: normalised, by question and arm.
+        correct: shape (questions, arms), whether the answer is right.
         confidences: by question and arm.
-        compute_ms: shape (questions, arms), of the profile's machines; simulated.
+        compute_ms: shape (questions, arms), on the profile's machines; simulated.
         payload_bytes: shape (questions, arms), of the profile's cameras; simulated.
     """
 
@@ -53,22 +52,22 @@ class Dataset:
 
     @property
     def matrix(self) -> Matrix:
-        """The signals of all questions, shape (questions, features)."""
+        """Return the signals of all questions, shape (questions, features)."""
         return np.array([signals.vector() for signals in self.signals])
 
-    def tier(self, tier: str) -> list[int]:
-        """Columns of a tier's arms."""
+    def columns_of(self, tier: str) -> list[int]:
+        """Return the columns of a tier's arms."""
         return [column for column, arm in enumerate(self.arms) if arm.tier == tier]
 
-    def best(self, tier: str) -> int:
-        """Column of a tier's most accurate arm."""
-        columns = self.tier(tier)
+    def best_column(self, tier: str) -> int:
+        """Return the column of a tier's most accurate arm."""
+        columns = self.columns_of(tier)
         if not columns:
-            raise BenchError(f"the trace has no {tier} arm: record one of each tier at least")
+            raise BenchError(f"the trace has no {tier} arm: record at least one arm of each tier")
         return max(columns, key=lambda column: (self.correct[:, column].mean(), column))
 
-    def rows(self, chosen: Sequence[int] | NDArray[np.int64]) -> Dataset:
-        """Some of the questions."""
+    def select(self, chosen: Sequence[int] | NDArray[np.int64]) -> Dataset:
+        """Return some of the questions."""
         rows = [int(row) for row in chosen]
         return replace(
             self,
@@ -83,44 +82,44 @@ class Dataset:
         )
 
     def half(self, half: Half) -> Dataset:
-        """The questions of one half; a group is never split."""
+        """Return the questions of one half; a group is never split."""
         rows = [row for row, group in enumerate(self.groups) if half_of(group) == half]
         if not rows:
-            raise BenchError(f"the {half} half holds no question: the trace needs more groups")
-        return self.rows(rows)
+            raise BenchError(f"the {half} half contains no question: the trace needs more groups")
+        return self.select(rows)
 
 
 def half_of(group: str) -> Half:
-    """The half that a group belongs to, by its name alone."""
+    """Return the half that a group belongs to, which depends only on its name."""
     return "tune" if hashlib.sha256(group.encode()).digest()[0] % 2 else "report"
 
 
 def prepare(trace: Trace, profile: CostProfile) -> Dataset:
-    """Put a trace on a profile's machines.
+    """Simulate a trace's times and payloads on a profile's machines.
 
-    Each arm's time is that of the profile for the rank of its model among its tier's, by recorded computing
-    time, and of its resolution, with the recorded number of tokens. Payloads keep the recorded proportions.
-    Questions that some arm was not asked are left out.
+    Within a tier, models are ranked by recorded computing time. An arm gets the profile's times for the rank
+    of its model and for its resolution, with the recorded number of tokens. Payloads keep their recorded
+    proportions. Questions that were not asked of every arm are skipped.
 
     Raises:
-        BenchError: none is left.
+        BenchError: no question was asked of every arm.
     """
     names = list(trace.runs)
     arms = trace.arms
-    whole = [row for row in range(len(trace.questions)) if all(trace.runs[name][row] for name in names)]
-    if not whole:
-        raise BenchError("no question was put to every arm: record one set with all of them")
-    questions = [trace.questions[row] for row in whole]
-    runs = [[run for row in whole if (run := trace.runs[name][row]) is not None] for name in names]
+    complete = [row for row in range(len(trace.questions)) if all(trace.runs[name][row] for name in names)]
+    if not complete:
+        raise BenchError("no question was asked of every arm: record one set of questions with all arms")
+    questions = [trace.questions[row] for row in complete]
+    runs = [[run for row in complete if (run := trace.runs[name][row]) is not None] for name in names]
     recorded = np.array([[run.compute_ms or run.latency_ms for run in column] for column in runs]).T
     tokens = np.array([[run.tokens or UNKNOWN_TOKENS for run in column] for column in runs]).T
     sizes = np.array([[max(1, run.payload_bytes) for run in column] for column in runs], dtype=np.float64).T
     compute_ms, payload = np.empty_like(recorded), np.empty_like(sizes)
     for column, arm in enumerate(arms):
         speed = _speed(arm, arms, recorded.mean(axis=0), profile)
-        share = _share(arm.resolution, sorted({a.resolution for a in arms if a.tier == arm.tier}))
-        compute_ms[:, column] = _between(speed.prefill_ms, share) + speed.token_ms * tokens[:, column]
-        mean_bytes = _between(profile.payload_kb, share) * 1e3
+        position = _position(arm.resolution, sorted({a.resolution for a in arms if a.tier == arm.tier}))
+        compute_ms[:, column] = _interpolate(speed.prefill_ms, position) + speed.token_ms * tokens[:, column]
+        mean_bytes = _interpolate(profile.payload_kb, position) * 1e3
         payload[:, column] = mean_bytes * sizes[:, column] / sizes[:, column].mean()
     return Dataset(
         arms=arms,
@@ -143,7 +142,7 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
     )
 
 
-def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProfile) -> Speed:
+def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProfile) -> ModelSpeed:
     speeds = profile.local if arm.tier == "local" else profile.cloud
     times: dict[str, float] = {}
     for column, other in enumerate(arms):
@@ -154,10 +153,10 @@ def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProf
     return speeds[round(share * (len(speeds) - 1))]
 
 
-def _share(value: int, ordered: Sequence[int]) -> float:
-    """Where `value` stands among `ordered`, from 0 to 1; 0.5 when it stands alone."""
+def _position(value: int, ordered: Sequence[int]) -> float:
+    """Return the position of `value` in `ordered`, from 0 to 1; 0.5 if it is the only one."""
     return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 else 0.5
 
 
-def _between(ends: tuple[float, float], share: float) -> float:
+def _interpolate(ends: tuple[float, float], share: float) -> float:
     return ends[0] + share * (ends[1] - ends[0])

@@ -9,9 +9,9 @@ from controller import Context
 
 @dataclass(frozen=True, kw_only=True)
 class NumberedContext(Context):
-    """What a policy sees of question `number` of a stream, counted from 0.
+    """The context of question `number` of a workload, counted from 0.
 
-    Rivals look up under the number what was computed for all questions in advance; the controller ignores it.
+    Rivals use the number to look up what is computed for all questions in advance; the controller ignores it.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Which questions a phase of a drift script may ask."""
+"""The pools of questions from which the phases of a drift script draw."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.signals import FEATURES
+from controller import FEATURES
 from lab.errors import BenchError
 from lab.sim.dataset import Dataset
 from lab.sim.drift_scripts import Pool
 
 FAULTS: Final = ("blur", "darkness", "flatness", "clipped", "noise", "compression")
-CLEAN, DEGRADED = 0.5, 0.65  # quantiles of the fault score below and above which an image counts so
+CLEAN, DEGRADED = 0.5, 0.65  # quantiles of the fault score: images below the first, or above the second
 
 
 def pool_rows(dataset: Dataset, pool: Pool) -> NDArray[np.int64]:
-    """Rows of the questions in `pool`.
+    """Return the rows of the questions in `pool`.
 
-    `easy` are the types that the best arm of the board answers best, up to about half of the questions, and
-    `hard` the rest. `degraded` are the images whose signals of camera faults stand out most, `clean` least.
+    `easy` contains the question types that the board's best arm answers best, up to about half of the
+    questions, and `hard` the others. `degraded` contains the images with the highest camera-fault signals,
+    `clean` those with the lowest.
 
     Raises:
-        BenchError: the trace has but one type of question, or its images do not differ.
+        BenchError: the trace has only one type of question, or no image differs in a camera fault.
     """
     if pool == "all":
         return np.arange(len(dataset))
     if pool in ("clean", "degraded"):
-        return _by_camera(dataset, degraded=pool == "degraded")
-    right = dataset.correct[:, dataset.best("local")]
+        return _by_camera_fault(dataset, degraded=pool == "degraded")
+    right = dataset.correct[:, dataset.best_column("local")]
     by_type: dict[str, list[int]] = defaultdict(list)
     for row, kind in enumerate(dataset.types):
         by_type[kind].append(row)
@@ -42,15 +43,15 @@ def pool_rows(dataset: Dataset, pool: Pool) -> NDArray[np.int64]:
             break
     rows = easy if pool == "easy" else sorted(set(range(len(dataset))) - set(easy))
     if not rows:
-        raise BenchError("the trace has one type of question only, so its content cannot be swapped")
+        raise BenchError("the trace has only one type of question: its content cannot be swapped")
     return np.array(rows)
 
 
-def _by_camera(dataset: Dataset, *, degraded: bool) -> NDArray[np.int64]:
+def _by_camera_fault(dataset: Dataset, *, degraded: bool) -> NDArray[np.int64]:
     columns = dataset.matrix[:, [FEATURES.index(name) for name in FAULTS]]
     deviation = columns.std(axis=0)
     if not deviation.any():
-        raise BenchError("the trace's images do not differ in any camera fault")
+        raise BenchError("no image of the trace differs from the others in a camera fault")
     score = ((columns - columns.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).max(axis=1)
     if degraded:
         return np.flatnonzero(score >= np.quantile(score, DEGRADED))

@@ -1,4 +1,4 @@
-"""What came of a replay, one entry a question."""
+"""The record of a replay: one entry per question."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from lab.sim.dataset import Matrix
 
 
 @dataclass
-class Asked:
-    """One question's way through a replay.
+class QuestionRecord:
+    """What happened to one question.
 
     Attributes:
-        first, sent: columns of the arm asked first and of the one whose answer went out; -1 for none.
+        first, sent: columns of the first arm asked and of the arm whose answer was sent; -1 for none.
         latency_ms: from arrival to reply, queues included.
-        device_j, cloud_j: of everything that ran for it, audits and failures included.
-        idle_j: what of `device_j` the board would have drawn idle in the same time.
-        cloud_calls: requests sent to the cloud for it, audits included.
-        route_risk, answer_risk: what the policy ranked it by, before any arm ran and after the first one.
+        device_j, cloud_j: energy of everything that ran for the question, audits and failures included.
+        idle_j: the part of `device_j` that an idle board would have used in the same time.
+        cloud_calls: requests sent to the cloud for the question, audits included.
+        route_risk, answer_risk: the policy's estimate that the board's answer is wrong, before any arm ran
+            and after the first answer; NaN without an estimate.
     """
 
     first: int = -1
@@ -41,26 +42,26 @@ class Asked:
 
 
 @dataclass
-class Record:
-    """All questions of one replay."""
+class ReplayRecord:
+    """All questions of one replay, in order of arrival."""
 
     policy: str
-    asked: list[Asked] = field(default_factory=list)
+    questions: list[QuestionRecord] = field(default_factory=list)
 
     def digest(self) -> str:
-        """SHA-256 over every value of every question, in order, as a hexadecimal string.
+        """Return the SHA-256 over all values of all questions, in order, as a hexadecimal string.
 
         Two replays have the same digest only if all their decisions and figures are identical.
         """
         sha256 = hashlib.sha256()
-        for entry in self.asked:
+        for entry in self.questions:
             sha256.update(repr(astuple(entry)).encode())
         return sha256.hexdigest()
 
-    def of(self, name: str) -> Matrix:
-        """One attribute of every question, as numbers."""
-        return np.array([getattr(entry, name) for entry in self.asked], dtype=np.float64)
+    def values(self, name: str) -> Matrix:
+        """Return one attribute of every question, as floats."""
+        return np.array([getattr(entry, name) for entry in self.questions], dtype=np.float64)
 
     def columns(self, name: str) -> NDArray[np.int64]:
-        """`first` or `sent` of every question."""
-        return np.array([getattr(entry, name) for entry in self.asked], dtype=np.int64)
+        """Return `first` or `sent` of every question."""
+        return np.array([getattr(entry, name) for entry in self.questions], dtype=np.int64)

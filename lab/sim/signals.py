@@ -1,34 +1,34 @@
-"""Signals that were recorded, in place of ones read from an image."""
+"""Signals that were recorded, used instead of signals computed from an image."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controller import FEATURES, Signals
 from controller.looks import Looks
-from controller.signals import FEATURES, Signals
 
 
 class RecordedSignals(Signals):
-    """The vector that a question's signals made; what it was made from is not known any more.
+    """The vector of a question's signals; the image and text signals behind it are not kept in a trace.
 
     Args:
         vector: shape (len(FEATURES),), within [-1, 1].
-        looks: names under which the same may be met again; none where they were not recorded.
+        looks: keys under which the same image or question is recognised again; empty if not recorded.
     """
 
     def __init__(self, vector: NDArray[np.float64], looks: Looks = ()) -> None:
-        held = np.asarray(vector, dtype=np.float64)
-        if held.shape != (len(FEATURES),):
-            raise ValueError(f"{len(FEATURES)} signals are needed, not {held.shape}")
-        held.flags.writeable = False
-        object.__setattr__(self, "_held", held)
+        values = np.asarray(vector, dtype=np.float64)
+        if values.shape != (len(FEATURES),):
+            raise ValueError(f"{len(FEATURES)} signals are needed, not {values.shape}")
+        values.flags.writeable = False
+        object.__setattr__(self, "_values", values)
         object.__setattr__(self, "looks", looks)
 
     def vector(self) -> NDArray[np.float64]:
-        """The recorded vector."""
-        held: NDArray[np.float64] = object.__getattribute__(self, "_held")
-        return held
+        """Return the recorded vector."""
+        values: NDArray[np.float64] = object.__getattribute__(self, "_values")
+        return values
 
     def __eq__(self, other: object) -> bool:
         return (

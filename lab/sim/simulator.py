@@ -1,12 +1,13 @@
-"""The discrete-event simulation of one policy on one stream.
+"""The discrete-event simulation of one policy on one workload.
 
-1. A question arrives; the policy picks an arm from what the board's sensors and probes say at that moment.
-2. The board queues it, or the uplink carries it to the cloud, where it waits for a slot.
-3. A failed arm is followed by the next one that the policy names, until it names none.
-4. A first answer is kept, escalated, or sent out and then audited. An audit loads the link like any call.
-5. When all has ended the policy learns; a share of the questions is told right or wrong later still.
+1. A question arrives. The policy picks an arm from the readings of the board's sensors and link probes.
+2. The board queues it, or the uplink sends it to the cloud, where it waits for a slot.
+3. If the arm fails, the policy's fallback is asked next, until the policy has none.
+4. The first answer is kept, escalated, or sent and then audited. An audit loads the link like any call.
+5. When everything has run, the policy learns. For a share of the questions, feedback follows later.
 
-Nothing is random here: all noise comes with the stream, so that policies differ by their choices alone.
+The simulation itself draws no random number: all noise is part of the workload, so that policies differ only
+by their decisions.
 """
 
 from __future__ import annotations
@@ -18,39 +19,39 @@ from typing import Any, Generic, Literal, TypeVar
 
 from controller import Arm, DecisionLike, Execution, NoArm, Option, Outcome, Policy
 from lab.sim.numbered_context import NumberedContext
-from lab.sim.replay_record import Asked, Record
-from lab.sim.simulated_board import Board
-from lab.sim.simulated_cloud import Cloud, Sent
-from lab.sim.workload import Stream
+from lab.sim.replay_record import QuestionRecord, ReplayRecord
+from lab.sim.simulated_board import SimulatedBoard
+from lab.sim.simulated_cloud import SimulatedCloud, Transmission
+from lab.sim.workload import Workload
 
 D = TypeVar("D", bound=DecisionLike)
 Stage = Literal["first", "escalation", "audit"]
 
 
 class Simulation(Generic[D]):
-    """Runs `policy` through `stream`."""
+    """Runs `policy` on `workload`."""
 
-    def __init__(self, stream: Stream, policy: Policy[D], name: str) -> None:
-        self._stream, self._policy = stream, policy
-        self._board, self._cloud = Board(stream), Cloud(stream)
-        self._column = {arm: column for column, arm in enumerate(stream.dataset.arms)}
+    def __init__(self, workload: Workload, policy: Policy[D], name: str) -> None:
+        self._workload, self._policy = workload, policy
+        self._board, self._cloud = SimulatedBoard(workload), SimulatedCloud(workload)
+        self._column = {arm: column for column, arm in enumerate(workload.dataset.arms)}
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._decisions: dict[int, D] = {}
-        self._ran: list[list[Execution]] = [[] for _ in range(stream.count)]
-        self._answered: list[int | None] = [None] * stream.count
-        self.record = Record(name, [Asked() for _ in range(stream.count)])
+        self._executions: list[list[Execution]] = [[] for _ in range(workload.count)]
+        self._answered: list[int | None] = [None] * workload.count
+        self.record = ReplayRecord(name, [QuestionRecord() for _ in range(workload.count)])
 
-    def run(self) -> Record:
-        """Until nothing is under way any more."""
-        for number, arrival in enumerate(self._stream.arrivals):
-            self._at(arrival, self._arrive, number)
+    def run(self) -> ReplayRecord:
+        """Run until no event is left."""
+        for number, arrival in enumerate(self._workload.arrivals):
+            self._schedule(arrival, self._arrive, number)
         while self._events:
             now, _, action, arguments = heapq.heappop(self._events)
             action(now, *arguments)
         return self.record
 
-    def _at(self, time: float, action: Callable[..., None], *arguments: object) -> None:
+    def _schedule(self, time: float, action: Callable[..., None], *arguments: object) -> None:
         heapq.heappush(self._events, (time, next(self._order), action, arguments))
 
     def _arrive(self, now: float, number: int) -> None:
@@ -59,144 +60,152 @@ class Simulation(Generic[D]):
         except NoArm:
             return
         self._decisions[number] = decision
-        entry = self.record.asked[number]
+        entry = self.record.questions[number]
         entry.first = self._column[decision.arm]
         if decision.risk is not None:
             entry.route_risk = decision.risk
         self._ask(now, number, decision.arm, "first")
 
     def _context(self, number: int, now: float) -> NumberedContext:
-        stream = self._stream
-        link = stream.link(now)
+        workload = self._workload
+        link = workload.link(now)
         blocked = None if link is not None else "its server does not answer"
-        payloads = stream.payload_bytes[number]
+        payloads = workload.payload_bytes[number]
         options = tuple(
             Option(arm, queue=self._board.queue)
             if arm.tier == "local"
             else Option(arm, payloads[column], self._cloud.queue, link, blocked=blocked)
             for arm, column in self._column.items()
         )
-        signals = stream.dataset.signals[stream.rows[number]]
+        signals = workload.dataset.signals[workload.rows[number]]
         return NumberedContext(signals, options, self._board.state(now), number=number)
 
     def _ask(self, now: float, number: int, arm: Arm, stage: Stage) -> None:
-        stream, column = self._stream, self._column[arm]
-        compute_ms = stream.compute_ms[number][column]
+        workload, column = self._workload, self._column[arm]
+        compute_ms = workload.compute_ms[number][column]
         if arm.tier == "local":
-            ends, queued_ms, compute_ms, energy_j = self._board.run(now, compute_ms)
-            run = self._answer(number, column, now, ends, compute_ms, queued_ms, energy_j)
-            self._at(ends, self._done, number, stage, run)
+            run = self._board.run(now, compute_ms)
+            execution = self._executed(
+                number, column, now, run.ends, run.compute_ms, run.queue_ms, run.energy_j
+            )
+            self._schedule(run.ends, self._end, number, stage, execution)
             return
-        self.record.asked[number].cloud_calls += 1
-        sent = self._cloud.send(now, stream.payload_bytes[number][column], stream.path_noise[number][column])
+        self.record.questions[number].cloud_calls += 1
+        noise = workload.link_noise[number][column]
+        sent = self._cloud.send(now, workload.payload_bytes[number][column], noise)
         if sent.lost:
-            energy_j = stream.profile.power.waiting_w * (sent.arrives - now)
+            energy_j = workload.profile.power.waiting_w * (sent.ends - now)
             failed = Execution(arm, latency_ms=None, energy_j=energy_j, failure="timeout")
-            self._at(sent.arrives, self._done, number, stage, failed)
+            self._schedule(sent.ends, self._end, number, stage, failed)
         else:
-            self._at(sent.arrives, self._serve, number, stage, arm, now, sent)
+            self._schedule(sent.ends, self._serve, number, stage, arm, now, sent)
 
-    def _serve(self, now: float, number: int, stage: Stage, arm: Arm, asked: float, sent: Sent) -> None:
-        stream, column = self._stream, self._column[arm]
-        compute_ms = stream.compute_ms[number][column]
-        served, queued_ms = self._cloud.serve(now, compute_ms)
-        power, ends = stream.profile.power, served + sent.back_s
+    def _serve(
+        self, now: float, number: int, stage: Stage, arm: Arm, asked: float, sent: Transmission
+    ) -> None:
+        workload, column = self._workload, self._column[arm]
+        compute_ms = workload.compute_ms[number][column]
+        served, queue_ms = self._cloud.serve(now, compute_ms)
+        power, ends = workload.profile.power, served + sent.return_s
         energy_j = power.waiting_w * (ends - asked) + sent.energy_j
-        self.record.asked[number].cloud_j += power.cloud_w * compute_ms / 1e3
-        if stream.conditions(ends).down:
-            ends = max(ends, asked + stream.profile.timeout_ms / 1e3)
-            run = Execution(arm, latency_ms=None, energy_j=energy_j, failure="timeout")
+        self.record.questions[number].cloud_j += power.cloud_w * compute_ms / 1e3
+        if workload.conditions(ends).down:
+            ends = max(ends, asked + workload.profile.timeout_ms / 1e3)
+            execution = Execution(arm, latency_ms=None, energy_j=energy_j, failure="timeout")
         else:
-            run = self._answer(number, column, asked, ends, compute_ms, queued_ms, energy_j)
-        self._at(ends, self._done, number, stage, run)
+            execution = self._executed(number, column, asked, ends, compute_ms, queue_ms, energy_j)
+        self._schedule(ends, self._end, number, stage, execution)
 
-    def _answer(
+    def _executed(
         self,
         number: int,
         column: int,
         asked: float,
         ends: float,
         compute_ms: float,
-        queued_ms: float,
+        queue_ms: float,
         energy_j: float,
     ) -> Execution:
-        dataset = self._stream.dataset
+        dataset = self._workload.dataset
         return Execution(
             arm=dataset.arms[column],
             latency_ms=(ends - asked) * 1e3,
             compute_ms=compute_ms,
-            queue_ms=queued_ms,
+            queue_ms=queue_ms,
             energy_j=energy_j,
-            answer=self._stream.answer(number, column, asked)[0],
-            confidence=dataset.confidences[self._stream.rows[number]][column],
+            answer=self._workload.answer(number, column, asked)[0],
+            confidence=dataset.confidences[self._workload.rows[number]][column],
         )
 
-    def _done(self, now: float, number: int, stage: Stage, run: Execution) -> None:
-        (self._board if run.arm.tier == "local" else self._cloud).queue -= 1
-        entry, ran = self.record.asked[number], self._ran[number]
-        ran.append(run)
-        entry.device_j += run.energy_j or 0.0
-        busy_ms = run.compute_ms if run.arm.tier == "local" else run.latency_ms
+    def _end(self, now: float, number: int, stage: Stage, execution: Execution) -> None:
+        local = execution.arm.tier == "local"
+        (self._board if local else self._cloud).queue -= 1
+        entry, executions = self.record.questions[number], self._executions[number]
+        executions.append(execution)
+        entry.device_j += execution.energy_j or 0.0
+        busy_ms = execution.compute_ms if local else execution.latency_ms
         if busy_ms is None:
-            busy_ms = self._stream.profile.timeout_ms
-        entry.idle_j += self._stream.profile.power.idle_w * busy_ms / 1e3
-        entry.failures += run.failure is not None
+            busy_ms = self._workload.profile.timeout_ms
+        entry.idle_j += self._workload.profile.power.idle_w * busy_ms / 1e3
+        entry.failures += execution.failure is not None
         if stage == "first":
-            self._first_done(now, number, run)
+            self._end_first(now, number, execution)
         elif stage == "escalation":
-            self._send(now, number, len(ran) - 1 if run.failure is None else len(ran) - 2)
+            last = len(executions) - 1
+            self._send(now, number, last if execution.failure is None else last - 1)
             self._finish(now, number)
         else:
-            entry.audited = run.failure is None
+            entry.audited = execution.failure is None
             self._finish(now, number)
 
-    def _first_done(self, now: float, number: int, run: Execution) -> None:
-        entry, ran, decision = self.record.asked[number], self._ran[number], self._decisions[number]
-        if run.failure is not None:
-            other = self._policy.fallback(decision, run, now=now)
-            if other is not None:
-                self._decisions[number] = other
-                self._ask(now, number, other.arm, "first")
+    def _end_first(self, now: float, number: int, execution: Execution) -> None:
+        entry, decision = self.record.questions[number], self._decisions[number]
+        if execution.failure is not None:
+            fallback = self._policy.fallback(decision, execution, now=now)
+            if fallback is not None:
+                self._decisions[number] = fallback
+                self._ask(now, number, fallback.arm, "first")
                 return
-            entry.latency_ms = (now - self._stream.arrivals[number]) * 1e3
+            entry.latency_ms = (now - self._workload.arrivals[number]) * 1e3
             self._finish(now, number)
             return
-        following = self._policy.escalate(decision, run, now=now)
-        # A cloud answer that is simply kept was not in question: its risk would blur the board's.
-        judged = run.arm.tier == "local" or following.action != "keep"
+        following = self._policy.escalate(decision, execution, now=now)
+        # A cloud answer that is kept is not a judgement of the board's answers: its risk is not recorded.
+        judged = execution.arm.tier == "local" or following.action != "keep"
         if judged and following.loss is not None:
             entry.answer_risk = following.loss
         if following.action == "escalate" and following.arm is not None:
             entry.escalated = True
             self._ask(now, number, following.arm, "escalation")
             return
-        self._send(now, number, len(ran) - 1)
+        self._send(now, number, len(self._executions[number]) - 1)
         if following.action == "audit" and following.arm is not None:
             self._ask(now, number, following.arm, "audit")
             return
         self._finish(now, number)
 
     def _send(self, now: float, number: int, chosen: int) -> None:
-        entry, stream = self.record.asked[number], self._stream
-        arrived = stream.arrivals[number]
-        run = self._ran[number][chosen]
-        entry.sent = self._column[run.arm]
-        entry.latency_ms = (now - arrived) * 1e3
-        entry.correct = stream.answer(number, entry.sent, arrived)[1]
+        entry, workload = self.record.questions[number], self._workload
+        arrival = workload.arrivals[number]
+        execution = self._executions[number][chosen]
+        entry.sent = self._column[execution.arm]
+        entry.latency_ms = (now - arrival) * 1e3
+        entry.correct = workload.answer(number, entry.sent, arrival)[1]
         self._answered[number] = chosen
 
     def _finish(self, now: float, number: int) -> None:
-        entry = self.record.asked[number]
-        outcome = Outcome(tuple(self._ran[number]), self._answered[number], entry.audited)
+        entry = self.record.questions[number]
+        outcome = Outcome(tuple(self._executions[number]), self._answered[number], entry.audited)
         decision = self._decisions.pop(number)
         entry.alarms += len(self._policy.learn(decision, outcome, now=now))
-        if self._answered[number] is not None and self._stream.told[number]:
-            self._at(now + self._stream.told_after_s[number], self._feedback, decision.id, entry.correct)
+        if self._answered[number] is not None and self._workload.has_feedback[number]:
+            reported = now + self._workload.feedback_delay_s[number]
+            self._schedule(reported, self._report, decision.id, entry.correct)
 
-    def _feedback(self, now: float, decision_id: str, correct: bool) -> None:
+    def _report(self, now: float, decision_id: str, correct: bool) -> None:
         self._policy.feedback(decision_id, correct, now=now)
 
 
-def replay(stream: Stream, policy: Policy[D], name: str) -> Record:
-    """What comes of `policy` on `stream`."""
-    return Simulation(stream, policy, name).run()
+def replay(workload: Workload, policy: Policy[D], name: str) -> ReplayRecord:
+    """Run `policy` on `workload`; `name` is the policy's name in the record."""
+    return Simulation(workload, policy, name).run()

@@ -1,1 +1,1 @@
-"""Traces: what every model answered to every question, recorded, stored and read."""
+"""Traces: the answers of every model to every question, recorded, written and read."""

@@ -1,4 +1,4 @@
-"""`inarvl-bench questions`, `record` and `merge`: how a trace comes to be."""
+"""`inarvl-bench questions`, `record` and `merge`: make a trace."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from agent.profile.loading import load_profile
 from agent.sensing.rapl import Rapl
 from controller.arm import Tier
 from inarvl.terminal import explained
-from lab.trace import trace as traces
-from lab.trace.energy_meter import Meter
+from lab.trace.energy_meter import EnergyMeter
 from lab.trace.model_server import ServerSpec
 from lab.trace.question_set import QuestionSet
-from lab.trace.record_trace import RecordOptions, record
+from lab.trace.record_trace import RecordOptions, record_trace
 from lab.trace.recording_progress import recording_display
 from lab.trace.scene_questions import write_questions
+from lab.trace.trace import Trace, merge_traces, read_trace, write_trace
 from vlm.checkpoint import Quantization
 from vlm.cli import QuantizationChoice
 
@@ -31,12 +31,12 @@ NAMED = re.compile(r"([\w.-]+)=(.+)")
 
 
 def questions_command(
-    folder: Annotated[Path, typer.Argument(help="Where images and questions.csv are put.")],
-    count: Annotated[int, typer.Option(min=1, help="How many questions, as many of each type.")] = 6600,
-    per_image: Annotated[int, typer.Option(min=1, help="Most questions about one image.")] = 6,
-    split: Annotated[int, typer.Option(min=2, help="Which world of scenes; 1 is what models train on.")] = 3,
+    folder: Annotated[Path, typer.Argument(help="Folder for the images and questions.csv.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of questions, equally many of each type.")] = 6600,
+    per_image: Annotated[int, typer.Option(min=1, help="Maximum number of questions about one image.")] = 6,
+    split: Annotated[int, typer.Option(min=2, help="Seed of the scenes; models train on split 1.")] = 3,
 ) -> None:
-    """Draw scenes and ask about them."""
+    """Draw scenes and write questions about them."""
     with explained("inarvl-bench"):
         for _ in track(
             write_questions(folder, count, per_image, split), "Drawing", console=Console(stderr=True)
@@ -45,35 +45,51 @@ def questions_command(
 
 
 def record_command(
-    questions: Annotated[Path, typer.Argument(help="A CSV with image, question, answer; or its folder.")],
-    out: Annotated[Path, typer.Option(help="The trace, such as trace.csv.gz.")],
+    questions: Annotated[
+        Path, typer.Argument(help="A CSV file with image, question, answer; or its folder.")
+    ],
+    out: Annotated[Path, typer.Option(help="The trace to write, such as trace.csv.gz.")],
     local: Annotated[
         list[str] | None,
         typer.Option(help="[NAME=]checkpoint or address (unix:, http:) of a model on the board; repeatable."),
     ] = None,
-    cloud: Annotated[list[str] | None, typer.Option(help="The same in the cloud; repeatable.")] = None,
+    cloud: Annotated[
+        list[str] | None,
+        typer.Option(help="[NAME=]checkpoint or address of a model in the cloud; repeatable."),
+    ] = None,
     local_quantization: Annotated[
-        QuantizationChoice, typer.Option(help="How weights on the board are held.")
+        QuantizationChoice, typer.Option(help="Quantization of the board's models.")
     ] = QuantizationChoice.nf4,
     cloud_quantization: Annotated[
-        QuantizationChoice, typer.Option(help="How weights in the cloud are held.")
+        QuantizationChoice, typer.Option(help="Quantization of the cloud's models.")
     ] = QuantizationChoice.none,
-    profile: Annotated[str, typer.Option(help="Prices the energy, by name or file.")] = "generic-x86",
+    profile: Annotated[
+        str, typer.Option(help="Profile that models the energy: name or file.")
+    ] = "generic-x86",
     resolution: Annotated[
-        list[int] | None, typer.Option(min=0, help="Try every model at it; repeatable. Else its own.")
+        list[int] | None,
+        typer.Option(min=0, help="Resolution for every model; repeatable. Default: each model's own."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Most output tokens per answer.")] = 16,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="How long an answer may take.")] = 120,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum of output tokens per answer.")] = 16,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Maximum duration of a call.")] = 120,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Servers asked at once; more than one disturbs the latencies.")
+        int, typer.Option(min=1, help="Servers asked at the same time; more than one disturb the latencies.")
     ] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each server started.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many questions only.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of each server that is started.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first LIMIT questions.")] = None,
     measure_energy: Annotated[
-        bool, typer.Option("--measure-energy", help="Read the processor's own counters for local answers.")
+        bool,
+        typer.Option(
+            "--measure-energy", help="Measure the energy of local answers with the processor's counters."
+        ),
     ] = False,
 ) -> None:
-    """Ask every model every question at every resolution. An interrupted recording goes on when run again."""
+    """Ask every model every question at every resolution.
+
+    An interrupted recording continues when the same command is run again.
+    """
     with explained("inarvl-bench"):
         servers = [
             *_servers("local", local, local_quantization.value, threads),
@@ -88,41 +104,41 @@ def record_command(
             max_tokens=max_tokens,
             timeout_s=timeout_s,
             jobs=jobs,
-            meter=Meter.settled(Rapl()) if measure_energy else None,
+            meter=EnergyMeter.calibrated(Rapl()) if measure_energy else None,
         )
-        # As Ctrl-C does, so that the servers that were started end too.
+        # SIGTERM then ends the recording like Ctrl-C, which also stops the servers that were started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         unfinished = out.with_name(f"{out.name}.unfinished")
         with recording_display() as report:
 
-            async def run() -> traces.Trace:
-                return await record(asked, servers, options, folder=unfinished, report=report)
+            async def run() -> Trace:
+                return await record_trace(asked, servers, options, folder=unfinished, report=report)
 
             recorded = anyio.run(run)
-        traces.write(out, recorded)
+        write_trace(out, recorded)
         shutil.rmtree(unfinished)
         refused = sum(run is None for runs in recorded.runs.values() for run in runs)
         typer.echo(
             f"{out}: {len(recorded.questions)} questions, {len(recorded.runs)} arms"
-            + (f"; {refused} times a server refused to answer" if refused else "")
+            + (f"; {refused} times a server refused a question" if refused else "")
         )
 
 
 def merge_command(
-    parts: Annotated[list[Path], typer.Argument(help="Traces of the same questions by different arms.")],
+    parts: Annotated[list[Path], typer.Argument(help="Traces of the same questions with different arms.")],
     out: Annotated[Path, typer.Option(help="The trace to write.")],
 ) -> None:
-    """Join traces of the same questions, recorded on the board and elsewhere."""
+    """Merge traces of the same questions with different arms."""
     with explained("inarvl-bench"):
-        traces.write(out, traces.merged([traces.read(part) for part in parts]))
+        write_trace(out, merge_traces([read_trace(part) for part in parts]))
 
 
 def _servers(
     tier: Tier, sources: list[str] | None, quantization: Quantization, threads: int | None
 ) -> list[ServerSpec]:
     servers = []
-    for given in sources or ():
-        named = NAMED.fullmatch(given)
-        name, source = named.groups() if named else (None, given)
+    for argument in sources or ():
+        named = NAMED.fullmatch(argument)
+        name, source = named.groups() if named else (None, argument)
         servers.append(ServerSpec(tier, source, quantization, name, threads))
     return servers

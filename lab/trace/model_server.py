@@ -1,4 +1,4 @@
-"""A model server: one that already runs, or one started for the recording as it would run in service."""
+"""A model server for a recording: a running one, or one that is started as it would run in service."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STOP_S = 20.0
 
 @dataclass(frozen=True)
 class ServerSpec:
-    """What answers on a tier.
+    """A server on a tier.
 
     Attributes:
-        source: unix:/path or http(s)://host:port of a server that runs, else a checkpoint to start one with.
-        name: what to serve the checkpoint as, or which of a running server's models to ask; None asks all.
-        quantization, threads: for a server to be started; None leaves the threads to torch.
+        source: unix:/path or http(s)://host:port of a running server, else a checkpoint to serve.
+        name: model name of the checkpoint, or the model of a running server to ask; None asks all models.
+        quantization, threads: of a server that is started; None lets torch choose the threads.
     """
 
     tier: Tier
@@ -38,11 +38,11 @@ class ServerSpec:
 
     @property
     def runs_already(self) -> bool:
-        """Whether `source` is an address."""
+        """Return whether `source` is an address."""
         return self.source.startswith(("unix:", "http://", "https://"))
 
-    def stamp(self) -> str:
-        """Changes when other weights would answer; of a running server only its address is known."""
+    def fingerprint(self) -> str:
+        """Return a text that changes with the weights; of a running server only the address is known."""
         if self.runs_already:
             return f"{self.tier} {self.source}"
         checkpoint = Checkpoint.at(self.source, self.quantization)
@@ -52,17 +52,20 @@ class ServerSpec:
 
 
 @asynccontextmanager
-async def serving(spec: ServerSpec, folder: Path) -> AsyncIterator[VlmClient]:
-    """A client of the server, which is ready; one that was started is stopped at the end.
+async def running_server(spec: ServerSpec, folder: Path) -> AsyncIterator[VlmClient]:
+    """Yield a client of a ready server; start the server first if needed, and stop it at the end.
 
-    Its log and its socket are in `folder`. Raises BenchError when it does not become ready.
+    The log and the socket of a server that is started are in `folder`.
+
+    Raises:
+        BenchError: the server does not become ready.
     """
     if spec.runs_already:
         client = VlmClient(spec.source)
         try:
             if not await client.ready():
                 raise BenchError(
-                    f"{spec.source} is not ready to answer; start it, or wait until it is loaded"
+                    f"{spec.source} is not ready to answer; start it, or wait until its model is loaded"
                 )
             yield client
         finally:
@@ -75,7 +78,7 @@ async def serving(spec: ServerSpec, folder: Path) -> AsyncIterator[VlmClient]:
     try:
         while not await client.ready():
             if process.returncode is not None:
-                raise BenchError(f"{spec.source} cannot be served: {_end_of(log)}")
+                raise BenchError(f"{spec.source} cannot be served: {_last_line(log)}")
             await anyio.sleep(POLL_S)
         yield client
     finally:
@@ -101,6 +104,6 @@ async def _stop(process: anyio.abc.Process) -> None:
     await process.wait()
 
 
-def _end_of(log: Path) -> str:
+def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else "it ended without output"

@@ -1,4 +1,4 @@
-"""Shows how a recording goes: bars on a terminal, log lines elsewhere."""
+"""Shows the progress of a recording: bars on a terminal, otherwise lines on standard error."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lab.trace.record_trace import Report
+from lab.trace.record_trace import ReportProgress
 
 TENTHS = 10
 
 
 @contextmanager
-def recording_display() -> Iterator[Report]:
-    """A place to report a recording to, on standard error."""
+def recording_display() -> Iterator[ReportProgress]:
+    """Yield a function that shows the progress on standard error."""
     if not sys.stderr.isatty():
-        yield _tell_tenths
+        yield _print_tenths
         return
     columns = (
         TextColumn("{task.description}"),
@@ -46,6 +46,6 @@ def recording_display() -> Iterator[Report]:
         yield show
 
 
-def _tell_tenths(name: str, done: int, total: int) -> None:
+def _print_tenths(name: str, done: int, total: int) -> None:
     if done * TENTHS // total > (done - 1) * TENTHS // total:
         sys.stderr.write(f"{name}: {done} of {total}\n")

@@ -1,4 +1,4 @@
-"""Question sets about drawn scenes, whose truth is known."""
+"""Question sets about drawn scenes, for which the right answers are known."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ JPEG_QUALITY = 92
 COLUMNS = ("image", "question", "answer", "type", "group")
 
 
-def drawn(count: int, per_image: int, split: int) -> Iterator[tuple[Scene, list[Question]]]:
-    """Scenes with `count` questions in all, as many of each type, at most `per_image` about one scene.
+def scenes_with_questions(count: int, per_image: int, split: int) -> Iterator[tuple[Scene, list[Question]]]:
+    """Yield scenes with `count` questions in total, equally many of each type.
 
-    A split is a world of its own: its scene i is the same on every machine. Models are trained on split 1.
+    Args:
+        per_image: maximum number of questions about one scene.
+        split: seed of the scenes; a split's scenes are the same on every machine. Models train on split 1.
     """
     missing = Counter({name: count // len(TYPES) + (i < count % len(TYPES)) for i, name in enumerate(TYPES)})
     rng = np.random.default_rng([split, 0])
@@ -29,7 +31,7 @@ def drawn(count: int, per_image: int, split: int) -> Iterator[tuple[Scene, list[
         index += 1
         scene = draw(np.random.default_rng([split, index]))
         questions: list[Question] = []
-        for name, _ in missing.most_common():  # types that few scenes have are wanted most, and asked first
+        for name, _ in missing.most_common():  # types that few scenes allow are missing most: ask them first
             if len(questions) < per_image:
                 questions += ask(scene, rng, 1, [name])
         missing.subtract(question.type for question in questions)
@@ -38,18 +40,18 @@ def drawn(count: int, per_image: int, split: int) -> Iterator[tuple[Scene, list[
 
 
 def write_questions(folder: Path, count: int, per_image: int, split: int) -> Iterator[int]:
-    """Fill `folder` with images and then their questions.csv, giving the number of questions as they come."""
+    """Write images and questions.csv into `folder`; yields the number of questions after each image."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / ".questions.csv"
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    partial = folder / ".questions.csv"
+    with partial.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         written = 0
-        for number, (scene, questions) in enumerate(drawn(count, per_image, split)):
+        for number, (scene, questions) in enumerate(scenes_with_questions(count, per_image, split)):
             image = f"{number:05}.jpg"
             render(scene).save(folder / image, "JPEG", quality=JPEG_QUALITY)
             for question in questions:
                 rows.writerow((image, question.text, question.answer, question.type, f"{split}-{number:05}"))
             written += len(questions)
             yield written
-    beside.replace(folder / "questions.csv")
+    partial.replace(folder / "questions.csv")

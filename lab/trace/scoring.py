@@ -1,13 +1,13 @@
-"""When an answer counts as right: the practice of visual question answering.
+"""Scores answers as right or wrong, as is usual in visual question answering (VQA).
 
-1. Both sides are normalised as VQA does (Antol et al. 2015, arXiv 1505.00468): lower case, no articles, no
-   punctuation outside numbers, number words from zero to ten as digits. Then they must be equal.
-2. To a truth of "yes" or "no", an answer that begins with yes or no gives that word: "No, there is none."
-3. To a truth that is a number, an answer with exactly one number in it gives that number: "There are 3."
-4. Several right answers are separated by "|"; one of them is enough. VQA's share of ten annotators becomes
-   this by listing the answers that three or more of them gave, which are those that score in full.
+1. Answer and truth are normalised as in VQA (Antol et al. 2015, arXiv 1505.00468): lower case, no articles,
+   no punctuation outside numbers, number words from zero to ten as digits. Then they must be equal.
+2. If the truth is "yes" or "no", the first word of the answer is compared: "No, there is none."
+3. If the truth is a number, the answer may be a sentence with exactly this one number: "There are 3."
+4. Several right answers are separated by "|"; one of them is enough. VQA scores the share of ten annotators:
+   to convert it, list the answers of three or more annotators, which get the full score.
 
-Nothing else is forgiven: no synonyms, no parts of words, no judgement by another model.
+Nothing else counts as right: no synonyms, no parts of words, no judgement by another model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 
 
 def is_right(answer: str, truth: str) -> bool:
-    """Whether `answer` is `truth`, or one of them.
+    """Return whether `answer` is `truth`, or one of several truths.
 
     >>> is_right("The red one.", "red one"), is_right("Yes, two of them", "yes"), is_right("two or 3", "3")
     (True, True, False)

@@ -1,31 +1,32 @@
-"""A trace: what every arm did on every question, in one gzipped CSV file.
+"""A trace: the results of every arm on every question, in one gzipped CSV file.
 
-One line per question. The columns, empty where nothing is known:
+One line per question. The columns, empty if unknown:
 
     id                    names the question
-    group                 questions that share one belong together, as those about one image do: never split
-                          a group between fitting and testing
+    group                 questions with the same group belong together, such as those about one image;
+                          never split a group between fitting and testing
     type                  kind of question, such as "counting"; may be empty
-    question, truth       as asked, and the right answer; several right answers are separated by "|"
-    looks                 names under which image and question may be met again, of controller.looks.SORTS,
-                          in hexadecimal digits with blanks between; empty, or no column, where not recorded
-    signal.<name>         for each of controller.signals.FEATURES, in [-1, 1], of the image as it was taken
-                          and of the question
+    question, truth       the question as asked, and the right answer; several are separated by "|"
+    looks                 keys under which the image and the question are recognised again, one for each of
+                          controller.looks.SORTS, hexadecimal, separated by spaces; empty or absent if not
+                          recorded
+    signal.<name>         for each of controller.signals.FEATURES, in [-1, 1], of the original image and of
+                          the question
 
 and for each arm, named `local/MODEL@RESOLUTION` or `cloud/MODEL@RESOLUTION`:
 
-    <arm>.answer          as the model gave it
+    <arm>.answer          the model's text
     <arm>.correct         1 or 0, by lab.trace.scoring
     <arm>.margin          p(best) - p(second) of the first answer token, in [0, 1]
     <arm>.mean_logprob    mean log-probability of the answer's tokens, in nats
     <arm>.tokens          number of tokens in the answer
-    <arm>.latency_ms      the call as its caller saw it, over whatever link it was recorded with
-    <arm>.compute_ms      the server's own share of that; add a link to it to simulate one
-    <arm>.energy_j        what the board spent above idle
-    <arm>.energy_source   "measured" or "modelled" (a profile's power times the times above)
+    <arm>.latency_ms      duration of the call, including the link over which it was recorded
+    <arm>.compute_ms      the server's own part of it; add the times of a link to simulate one
+    <arm>.energy_j        energy of the board above idle
+    <arm>.energy_source   "measured" or "modelled" (a profile's power multiplied by the times above)
     <arm>.payload_bytes   size of the encoded image that was sent
 
-Numbers have six significant digits. An arm without `latency_ms` on a line was not run on that question.
+Numbers have six significant digits. If `latency_ms` is empty, the arm was not run on that question.
 """
 
 from __future__ import annotations
@@ -43,9 +44,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.sensing.energy_model import EnergySource
-from controller.arm import Arm, Tier
+from controller import FEATURES, Arm, Tier
 from controller.looks import SORTS, Looks
-from controller.signals import FEATURES
 from lab.errors import TraceError
 
 QUESTION_COLUMNS = ("id", "group", "type", "question", "truth")
@@ -80,7 +80,7 @@ class TracedQuestion:
 
 @dataclass(frozen=True)
 class Run:
-    """What one arm did on one question; the fields are the columns of the same names."""
+    """The result of one arm on one question; the fields are the columns of the same names."""
 
     answer: str
     correct: bool
@@ -96,74 +96,76 @@ class Run:
 
 @dataclass(frozen=True)
 class Trace:
-    """Questions, and for each arm by its name what it did on each, None where it was not run."""
+    """Questions, and for each arm by its name its run on each question; None if it was not run."""
 
     questions: tuple[TracedQuestion, ...]
     runs: Mapping[str, tuple[Run | None, ...]]
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms, each on a server named after its tier."""
-        return tuple(arm_named(name) for name in self.runs)
+        """Return the arms; each arm's server is named after its tier."""
+        return tuple(parse_arm(name) for name in self.runs)
 
     def signals(self) -> NDArray[np.float64]:
-        """Of all questions, shape (questions, len(FEATURES))."""
+        """Return the signals of all questions, shape (questions, len(FEATURES))."""
         return np.array([question.signals for question in self.questions]).reshape(-1, len(FEATURES))
 
 
-def arm_named(name: str) -> Arm:
-    """The arm that a trace calls `name`. Raises TraceError for another form.
+def parse_arm(name: str) -> Arm:
+    """Parse the name of an arm in a trace. Raises TraceError.
 
-    >>> arm_named("local/owner/model@384").resolution
+    >>> parse_arm("local/owner/model@384").resolution
     384
     """
     tier, _, rest = name.partition("/")
     model, _, resolution = rest.rpartition("@")
     if tier not in ("local", "cloud") or not model or not resolution.isdigit():
-        raise TraceError(f"{name!r} names no arm; write local/MODEL@RESOLUTION or cloud/MODEL@RESOLUTION")
-    known: Tier = "local" if tier == "local" else "cloud"
-    return Arm(known, model, int(resolution), server=tier)
+        raise TraceError(f"{name!r} is not an arm; write local/MODEL@RESOLUTION or cloud/MODEL@RESOLUTION")
+    arm_tier: Tier = "local" if tier == "local" else "cloud"
+    return Arm(arm_tier, model, int(resolution), server=tier)
 
 
-def merged(parts: Sequence[Trace]) -> Trace:
-    """One trace of all arms. Raises TraceError unless questions are the same and arms different."""
+def merge_traces(parts: Sequence[Trace]) -> Trace:
+    """Merge traces into one. Raises TraceError unless they have the same questions and different arms."""
     runs: dict[str, tuple[Run | None, ...]] = {}
     for part in parts:
         if part.questions != parts[0].questions:
-            raise TraceError("these traces are not of the same questions; record the same set for all")
+            raise TraceError(
+                "the traces do not have the same questions; record the same set of questions for all"
+            )
         for arm in part.runs:
             if arm in runs:
-                raise TraceError(f"two traces have {arm}; record one of them under another name")
+                raise TraceError(f"two traces contain {arm}; record one of them under another name")
         runs |= part.runs
     return Trace(parts[0].questions, runs)
 
 
-def write(path: Path, trace: Trace) -> None:
-    """Write `trace` to `path`, all of it or nothing; the same trace always gives the same bytes."""
+def write_trace(path: Path, trace: Trace) -> None:
+    """Write `trace` to `path` atomically; the same trace always gives the same bytes."""
     columns = [*QUESTION_COLUMNS, LOOKS_COLUMN, *SIGNAL_COLUMNS]
     columns += [f"{arm}.{column}" for arm in trace.runs for column in RUN_COLUMNS]
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with (
-            beside.open("wb") as raw,
+            partial.open("wb") as raw,
             gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
             io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
         ):
             rows = csv.writer(text, lineterminator="\n")
             rows.writerow(columns)
             for number, question in enumerate(trace.questions):
-                told = [question.id, question.group, question.type, question.question, question.truth]
-                told.append(" ".join(question.looks))
-                told += [f"{signal:.6g}" for signal in question.signals]
+                cells = [question.id, question.group, question.type, question.question, question.truth]
+                cells.append(" ".join(question.looks))
+                cells += [f"{signal:.6g}" for signal in question.signals]
                 for runs in trace.runs.values():
-                    told += _written(runs[number])
-                rows.writerow(told)
-        beside.replace(path)
+                    cells += _cells(runs[number])
+                rows.writerow(cells)
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Trace:
+def read_trace(path: Path) -> Trace:
     """Read a trace. Raises TraceError."""
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
@@ -174,24 +176,24 @@ def read(path: Path) -> Trace:
             for row in rows:
                 line = _Line(f"{path}, line {rows.line_num}", row)
                 questions.append(line.question())
-                for arm, kept in runs.items():
-                    kept.append(line.run(arm))
+                for arm, arm_runs in runs.items():
+                    arm_runs.append(line.run(arm))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise TraceError(f"{path} is no whole trace ({error}); record it again") from error
-    return Trace(tuple(questions), {arm: tuple(kept) for arm, kept in runs.items()})
+        raise TraceError(f"{path} is not a complete trace ({error}); record it again") from error
+    return Trace(tuple(questions), {arm: tuple(arm_runs) for arm, arm_runs in runs.items()})
 
 
 def _arms(path: Path, columns: Sequence[str]) -> list[str]:
-    """Names of the arms that `columns` are about, in their order."""
+    """Return the names of the arms in `columns`, in order."""
     arms = list(dict.fromkeys(c.rpartition(".")[0] for c in columns if c.startswith(("local/", "cloud/"))))
     for arm in arms:
-        arm_named(arm)
-    wanted = [
+        parse_arm(arm)
+    required = [
         *QUESTION_COLUMNS,
         *SIGNAL_COLUMNS,
         *(f"{arm}.{column}" for arm in arms for column in RUN_COLUMNS),
     ]
-    missing = [column for column in wanted if column not in columns]
+    missing = [column for column in required if column not in columns]
     if missing:
         raise TraceError(
             f"{path} lacks the columns {', '.join(missing[:5])}: was it recorded by another version?"
@@ -199,7 +201,7 @@ def _arms(path: Path, columns: Sequence[str]) -> list[str]:
     return arms
 
 
-def _written(run: Run | None) -> Iterator[str]:
+def _cells(run: Run | None) -> Iterator[str]:
     for column in RUN_COLUMNS:
         value = getattr(run, column, None)
         if isinstance(value, bool):
@@ -208,16 +210,16 @@ def _written(run: Run | None) -> Iterator[str]:
 
 
 class _Line:
-    """One line of a file, whose cells are read with their place in the message when they cannot be."""
+    """One line of a file; if a cell is invalid, the error names the line and the column."""
 
     def __init__(self, place: str, cells: Mapping[str, str | None]) -> None:
         self._place = place
         self._cells = cells
 
     def question(self) -> TracedQuestion:
-        told = {column: self._text(column) for column in QUESTION_COLUMNS}
-        signals = np.array([self._known(column) for column in SIGNAL_COLUMNS])
-        return TracedQuestion(**told, signals=signals, looks=self._looks())
+        texts = {column: self._text(column) for column in QUESTION_COLUMNS}
+        signals = np.array([self._required_number(column) for column in SIGNAL_COLUMNS])
+        return TracedQuestion(**texts, signals=signals, looks=self._looks())
 
     def run(self, arm: str) -> Run | None:
         if not self._text(f"{arm}.latency_ms"):
@@ -234,29 +236,29 @@ class _Line:
             margin=self._number(f"{arm}.margin"),
             mean_logprob=self._number(f"{arm}.mean_logprob"),
             tokens=None if tokens is None else int(tokens),
-            latency_ms=self._known(f"{arm}.latency_ms"),
+            latency_ms=self._required_number(f"{arm}.latency_ms"),
             compute_ms=self._number(f"{arm}.compute_ms"),
-            energy_j=self._known(f"{arm}.energy_j"),
+            energy_j=self._required_number(f"{arm}.energy_j"),
             energy_source="measured" if source == "measured" else "modelled",
-            payload_bytes=int(self._known(f"{arm}.payload_bytes")),
+            payload_bytes=int(self._required_number(f"{arm}.payload_bytes")),
         )
 
     def _looks(self) -> Looks:
         looks = tuple((self._cells.get(LOOKS_COLUMN) or "").split())
         if looks and len(looks) != len(SORTS):
-            raise self._wrong(LOOKS_COLUMN, f"{len(SORTS)} names or none")
+            raise self._wrong(LOOKS_COLUMN, f"{len(SORTS)} keys or none")
         return looks
 
     def _text(self, column: str) -> str:
         cell = self._cells[column]
         if cell is None:
-            raise self._wrong(column, "there")
+            raise self._wrong(column, "present")
         return cell
 
     def _number(self, column: str) -> float | None:
-        return self._known(column) if self._text(column) else None
+        return self._required_number(column) if self._text(column) else None
 
-    def _known(self, column: str) -> float:
+    def _required_number(self, column: str) -> float:
         try:
             number = float(self._text(column))
         except ValueError:
@@ -265,5 +267,5 @@ class _Line:
             raise self._wrong(column, "a number")
         return number
 
-    def _wrong(self, column: str, wanted: str) -> TraceError:
-        return TraceError(f"{self._place}: {column} must be {wanted}, not {self._cells[column]!r}")
+    def _wrong(self, column: str, expected: str) -> TraceError:
+        return TraceError(f"{self._place}: {column} must be {expected}, not {self._cells[column]!r}")

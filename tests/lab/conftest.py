@@ -1,4 +1,4 @@
-"""A small trace to read, write and grade, questions with a server to ask them, and a soak beside it all."""
+"""Fixtures: a small trace, a question set with a model server, and the soak that runs beside the tests."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -25,12 +25,12 @@ ARMS = ("local/small@64", "cloud/owner/big.v2@128")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what judges the soak last: the soak runs while the others do."""
-    items.sort(key=_judges_soak)
+    """Move the tests that check the soak to the end: the soak runs during the others."""
+    items.sort(key=_checks_soak)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if Soaking.possible() and not session.config.option.collectonly and any(map(_judges_soak, session.items)):
+    if Soaking.possible() and not session.config.option.collectonly and any(map(_checks_soak, session.items)):
         session.config.stash[SOAKING] = Soaking()
 
 
@@ -39,19 +39,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         soaking.end()
 
 
-def _judges_soak(item: pytest.Item) -> bool:
+def _checks_soak(item: pytest.Item) -> bool:
     return "soaked" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
 def soaked(pytestconfig: pytest.Config) -> Path:
-    """The readings of the soak, when it is over."""
+    """Return the file with the readings of the finished soak."""
     return pytestconfig.stash[SOAKING].readings()
 
 
 @pytest.fixture
 def trace() -> Callable[[int], Trace]:
-    """Builds a trace of so many questions, three to a group, in which one run in seven is missing."""
+    """Return a function that builds a trace: three questions per group, every seventh run missing."""
 
     def build(count: int) -> Trace:
         rng = np.random.default_rng(5)
@@ -75,24 +75,24 @@ def _run(rng: np.random.Generator, number: int) -> Run | None:
     if number % 7 == 6:
         return None
     margin = float(np.round(rng.random(), 3))
-    told = number % 5 > 0
+    has_confidence = number % 5 > 0
     return Run(
         answer=f"ü {number}",
         correct=bool(rng.random() < margin),
-        margin=margin if told else None,
-        mean_logprob=round(margin - 1.0, 3) if told else None,
-        tokens=1 + number % 3 if told else None,
+        margin=margin if has_confidence else None,
+        mean_logprob=round(margin - 1.0, 3) if has_confidence else None,
+        tokens=1 + number % 3 if has_confidence else None,
         latency_ms=20.0 + number,
-        compute_ms=10.0 + number if told else None,
+        compute_ms=10.0 + number if has_confidence else None,
         energy_j=0.25,
-        energy_source="modelled" if told else "measured",
+        energy_source="modelled" if has_confidence else "measured",
         payload_bytes=1000 + number,
     )
 
 
 @pytest.fixture(scope="session")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> QuestionSet:
-    """One drawn question of each type."""
+def question_set(tmp_path_factory: pytest.TempPathFactory) -> QuestionSet:
+    """Return one drawn question of each type."""
     folder = tmp_path_factory.mktemp("questions")
     list(write_questions(folder, len(TYPES), 4, split=9))
     return QuestionSet.from_csv(folder)
@@ -100,7 +100,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> QuestionSet:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a real server with a bundled model, in a thread of its own."""
+    """Run a real server with a bundled model in a thread; yields its address."""
     pytest.importorskip("torch", reason="the vlm extra is not installed")
     path = tmp_path_factory.mktemp("socket") / "vlm.sock"
     name = min(bundled.names())

@@ -1,4 +1,4 @@
-"""A constructed trace: eight arms whose answers are drawn from a made-up difficulty. Nothing was measured.
+"""A constructed trace: the answers of eight arms are drawn at random, by a difficulty. Nothing is measured.
 
 python tests/lab/constructed.py OUT.csv.gz [QUESTIONS]
 """
@@ -12,8 +12,7 @@ import numpy as np
 
 from controller.signals import FEATURES
 from controller.text_signals import text_signals
-from lab.trace import trace
-from lab.trace.trace import Run, Trace, TracedQuestion
+from lab.trace.trace import Run, Trace, TracedQuestion, write_trace
 
 TYPES = {
     "existence": ("Is there a red cube?", 1.6),
@@ -38,7 +37,10 @@ FLAGS = ("yes_no", "how_many", "what", "which", "count", "compare", "spatial", "
 
 
 def constructed_trace(questions: int = 1200, *, seed: int = 0) -> Trace:
-    """Six questions an image; blur, noise and darkness make answers worse, and confidence shows the rest."""
+    """Return a trace with six questions per image.
+
+    Blur, noise and darkness make answers less accurate; confidences contain further information.
+    """
     rng = np.random.default_rng(seed)
     kinds = list(TYPES)
     asked, runs = [], {arm: [] for arm in ARMS}
@@ -59,7 +61,7 @@ def constructed_trace(questions: int = 1200, *, seed: int = 0) -> Trace:
             logit = 1.3 * (z + skill) + 0.3
             right = bool(rng.random() < 1 / (1 + np.exp(-logit)))
             shown = logit + float(rng.normal(0.0, 1.0)) + (1.0 if right else -1.0)
-            took_ms = compute_ms * float(rng.lognormal(0.0, 0.1))
+            run_ms = compute_ms * float(rng.lognormal(0.0, 0.1))
             answer = "truth" if right else wrong if rng.random() < 0.6 else f"wrong {rng.integers(3)}"
             runs[arm].append(
                 Run(
@@ -68,9 +70,9 @@ def constructed_trace(questions: int = 1200, *, seed: int = 0) -> Trace:
                     margin=max(0.0, 2.0 / (1.0 + float(np.exp(-shown))) - 1.0),
                     mean_logprob=-0.4 / (1.0 + float(np.exp(shown))),
                     tokens=int(rng.integers(1, 4)),
-                    latency_ms=took_ms + 1.0,
-                    compute_ms=took_ms,
-                    energy_j=8.0 * took_ms / 1e3,
+                    latency_ms=run_ms + 1.0,
+                    compute_ms=run_ms,
+                    energy_j=8.0 * run_ms / 1e3,
                     energy_source="modelled",
                     payload_bytes=int(payload * rng.uniform(0.7, 1.3)),
                 )
@@ -79,14 +81,17 @@ def constructed_trace(questions: int = 1200, *, seed: int = 0) -> Trace:
 
 
 def _signals(text: str, faults: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    told = text_signals(text)
+    text_values = text_signals(text)
     values = dict.fromkeys(FEATURES, 0.0)
     values |= {"blur": faults[0], "noise": faults[1], "darkness": faults[2]}
     values |= {"edges": rng.uniform(0.1, 0.3), "entropy": rng.uniform(0.7, 0.9), "pixels": 0.4}
-    values |= {"words": told.words / (told.words + 10), "clauses": told.clauses / (told.clauses + 2)}
-    values |= {flag: float(getattr(told, flag, told.kind == flag)) for flag in FLAGS}
+    values |= {
+        "words": text_values.words / (text_values.words + 10),
+        "clauses": text_values.clauses / (text_values.clauses + 2),
+    }
+    values |= {flag: float(getattr(text_values, flag, text_values.kind == flag)) for flag in FLAGS}
     return np.array([values[name] for name in FEATURES])
 
 
 if __name__ == "__main__":
-    trace.write(Path(sys.argv[1]), constructed_trace(int(sys.argv[2]) if len(sys.argv) > 2 else 6000))
+    write_trace(Path(sys.argv[1]), constructed_trace(int(sys.argv[2]) if len(sys.argv) > 2 else 6000))

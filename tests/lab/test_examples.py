@@ -1,4 +1,4 @@
-"""The examples in the documentation of the code are true."""
+"""The examples in the docstrings of the lab are correct."""
 
 import doctest
 import importlib
@@ -12,5 +12,5 @@ MODULES = [module.name for module in pkgutil.walk_packages(lab.__path__, "lab.")
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_are_true(name: str) -> None:
+def test_examples_are_correct(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0

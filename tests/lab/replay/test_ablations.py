@@ -1,4 +1,4 @@
-"""What an ablation takes away is gone, and nothing else is."""
+"""Each ablation removes exactly its part of the controller."""
 
 import math
 from dataclasses import replace
@@ -10,15 +10,15 @@ from controller import Context, Controller, ControllerSettings, Option
 from controller.learned import Learned
 from controller.roster import differing
 from lab.policies.inarvl import seeded_controller, settings_for
-from lab.replay.ablations import ABLATIONS, Blind, Unfamiliar, maker_named
-from lab.replay.policy_inputs import Setting
-from lab.replay.replay_result import Result, result_of
+from lab.replay.ablations import ABLATIONS, WithoutFamiliarity, WithoutSignals, maker_named
+from lab.replay.policy_inputs import PolicyInputs
+from lab.replay.replay_result import ReplayResult, result_of
 from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import Dataset, prepare
 from lab.sim.drift_scripts import DRIFTS
 from lab.sim.signals import RecordedSignals
 from lab.sim.simulator import replay
-from lab.sim.workload import Stream
+from lab.sim.workload import Workload
 
 
 @pytest.fixture(scope="module")
@@ -26,54 +26,56 @@ def dataset() -> Dataset:
     return prepare(constructed_trace(600), JETSON_WAN)
 
 
-def play(dataset: Dataset, name: str, *, count: int = 150) -> Result:
+def play(dataset: Dataset, name: str, *, count: int = 150) -> ReplayResult:
     tuning, reported = dataset.half("tune"), dataset.half("report")
-    stream = Stream(reported, JETSON_WAN, DRIFTS["power-mode"], count=count, seed=1)
-    policy = maker_named(name)(Setting(tuning, JETSON_WAN, stream, 1, 0.8))
-    return result_of(replay(stream, policy, name), stream, tuning.best("cloud"), tuning.best("local"))
+    workload = Workload(reported, JETSON_WAN, DRIFTS["power-mode"], count=count, seed=1)
+    policy = maker_named(name)(PolicyInputs(tuning, JETSON_WAN, workload, 1, 0.8))
+    return result_of(
+        replay(workload, policy, name), workload, tuning.best_column("cloud"), tuning.best_column("local")
+    )
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_without_any_part_every_question_is_answered(dataset: Dataset, name: str) -> None:
+def test_every_ablation_answers_every_question(dataset: Dataset, name: str) -> None:
     result = play(dataset, name, count=60)
     assert (result["latency_ms"] > 0).all()
     assert result["failures"].sum() == 0
 
 
-def test_without_drift_detection_nothing_alarms() -> None:
+def test_without_drift_detection_there_is_no_alarm() -> None:
     settings = ControllerSettings()
-    deaf = replace(settings, learning=replace(settings.learning, alarm_patience=math.inf))
+    without_alarms = replace(settings, learning=replace(settings.learning, alarm_patience=math.inf))
     residuals = [3.0] * 50
-    for patience, alarms in ((settings, True), (deaf, False)):
-        detector = Learned(patience).detector("quality it")
+    for tested, alarms in ((settings, True), (without_alarms, False)):
+        detector = Learned(tested).detector("quality arm")
         assert any(detector.test(residual) for residual in residuals) == alarms
 
 
-def test_without_audits_none_is_made_and_with_more_more_are(dataset: Dataset) -> None:
+def test_the_audit_budget_limits_audits(dataset: Dataset) -> None:
     audited = [play(dataset, name)["audited"].sum() for name in ("audits 0%", "audits 20%")]
     assert audited[0] == 0
     assert audited[1] > 0
 
 
-def test_without_familiarity_what_was_met_before_tells_nothing(dataset: Dataset) -> None:
+def test_without_familiarity_earlier_questions_do_not_change_the_risk(dataset: Dataset) -> None:
     settings = settings_for(dataset, JETSON_WAN)
     looks = ("picture", "scene", "scene asked so")
     signals = RecordedSignals(dataset.signals[0].vector(), looks)
-    asked = Context(signals, tuple(Option(arm) for arm in dataset.arms))
-    for kind, alike in ((Unfamiliar, True), (Controller, False)):
+    context = Context(signals, tuple(Option(arm) for arm in dataset.arms))
+    for kind, unchanged in ((WithoutFamiliarity, True), (Controller, False)):
         policy = seeded_controller(settings, seed=0, kind=kind)
-        before = policy.decide(asked, now=0.0)
+        before = policy.decide(context, now=0.0)
         for arm in dataset.arms:
             policy._learned.familiarity.learn(looks, differing(arm.skill), 0.5, 1.0)
-        after = policy.decide(asked, now=0.0)
-        assert (before.risk == after.risk) == alike
+        after = policy.decide(context, now=0.0)
+        assert (before.risk == after.risk) == unchanged
 
 
-def test_without_complexity_all_questions_look_alike(dataset: Dataset) -> None:
+def test_without_signals_all_questions_have_the_same_risk(dataset: Dataset) -> None:
     settings = settings_for(dataset, JETSON_WAN)
     options = tuple(Option(arm) for arm in dataset.arms)
-    asked = [Context(dataset.signals[row], options) for row in (0, 1)]
-    for kind, alike in ((Blind, True), (Controller, False)):
+    contexts = [Context(dataset.signals[row], options) for row in (0, 1)]
+    for kind, same in ((WithoutSignals, True), (Controller, False)):
         policy = seeded_controller(settings, seed=0, kind=kind)
-        risks = {policy.decide(context, now=0.0).risk for context in asked}
-        assert (len(risks) == 1) == alike
+        risks = {policy.decide(context, now=0.0).risk for context in contexts}
+        assert (len(risks) == 1) == same

@@ -7,13 +7,13 @@ from typer.testing import CliRunner
 
 from constructed import constructed_trace
 from lab.cli import app
-from lab.trace import trace
+from lab.trace.trace import write_trace
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trace") / "constructed.csv.gz"
-    trace.write(path, constructed_trace(300))
+    write_trace(path, constructed_trace(300))
     return path
 
 

@@ -1,4 +1,4 @@
-"""The report of a tiny study on a constructed trace: whole, reproducible, and honest about what it is."""
+"""The report of a small plan on a constructed trace: complete, cached, and marked as simulated."""
 
 import csv
 from pathlib import Path
@@ -8,27 +8,28 @@ from typer.testing import CliRunner
 
 from constructed import constructed_trace
 from lab.cli import app
-from lab.replay.timing import Speed
+from lab.replay.decision_speed import DecisionSpeed
 from lab.report import command
-from lab.report.findings import Findings, Plan, run_study
+from lab.report.findings import Findings, run_plan
+from lab.report.plan import ReportPlan
 from lab.report.table import Table
-from lab.trace import trace
+from lab.trace.trace import write_trace
 
 POLICIES = ("inarvl", "always-edge", "always-cloud", "random", "cascade-isotonic", "oracle")
 pytestmark = pytest.mark.timeout(600)  # a hundred small replays, slow on a busy machine
-SPEEDS = (Speed("inarvl", 100.0, 50.0), Speed("paretobandit", 60.0, 40.0))
+SPEEDS = (DecisionSpeed("inarvl", 100.0, 50.0), DecisionSpeed("paretobandit", 60.0, 40.0))
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trace") / "constructed.csv.gz"
-    trace.write(path, constructed_trace(500))
+    write_trace(path, constructed_trace(500))
     return path
 
 
 @pytest.fixture(scope="module")
 def findings(path: Path) -> Findings:
-    plan = Plan(
+    plan = ReportPlan(
         path,
         seeds=2,
         count=80,
@@ -39,12 +40,12 @@ def findings(path: Path) -> Findings:
         regimes=("fast-lan",),
         ablations=("no confidence", "audits 0%"),
     )
-    kept = path.parent / "kept"
-    found = run_study(plan, kept, lambda done, total: None)
-    before = {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}
-    again = run_study(plan, kept, lambda done, total: None)
-    assert before == {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}  # nothing ran twice
-    assert again.summaries.keys() == found.summaries.keys()
+    cache = path.parent / "cache"
+    first = run_plan(plan, cache, lambda done, total: None)
+    before = {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}
+    again = run_plan(plan, cache, lambda done, total: None)
+    assert before == {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}  # no replay ran twice
+    assert again.summaries.keys() == first.summaries.keys()
     return again
 
 
@@ -76,27 +77,27 @@ def test_figures_agree_between_tables(tables: dict[str, Table], findings: Findin
     assert ratio[3].value == 1.5
 
 
-def test_csv_holds_what_the_page_shows(tables: dict[str, Table]) -> None:
+def test_a_csv_file_has_the_rows_of_its_table(tables: dict[str, Table]) -> None:
     for table in tables.values():
         rows = list(csv.reader(table.csv().splitlines()))
         assert len(rows) == len(table.rows) + 1
         assert len({len(row) for row in rows}) == 1
 
 
-def test_the_command_writes_a_page_and_csv_that_say_simulated(
+def test_the_command_writes_csv_files_and_a_page_that_says_simulated(
     path: Path, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned: list[Plan] = []
+    planned: list[ReportPlan] = []
 
-    def study(plan: Plan, kept: Path, progress: object) -> Findings:
+    def run(plan: ReportPlan, cache: Path, progress: object) -> Findings:
         planned.append(plan)
         return findings
 
-    monkeypatch.setattr(command, "run_study", study)
+    monkeypatch.setattr(command, "run_plan", run)
     monkeypatch.setattr(command, "_speeds", lambda plan: SPEEDS)
     only = ("--only", "random", "--script", "rtt-x4", "--no-ablations")
-    told = CliRunner().invoke(app, ["report", str(path), "--out", str(tmp_path), "--seeds", "2", *only])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(app, ["report", str(path), "--out", str(tmp_path), "--seeds", "2", *only])
+    assert result.exit_code == 0, result.output
     assert planned[0].policies == ("inarvl", "always-edge", "always-cloud", "random", "oracle")
     assert (planned[0].scripts, planned[0].ablations) == (("rtt-x4",), ())
     page = (tmp_path / "report.html").read_text()
@@ -105,8 +106,8 @@ def test_the_command_writes_a_page_and_csv_that_say_simulated(
     assert (tmp_path / "goals.csv").exists()
 
 
-def test_replay_prints_its_table(path: Path) -> None:
-    told = CliRunner().invoke(
+def test_replay_prints_a_table(path: Path) -> None:
+    result = CliRunner().invoke(
         app,
         [
             "replay",
@@ -121,12 +122,12 @@ def test_replay_prints_its_table(path: Path) -> None:
             "1",
         ],
     )
-    assert told.exit_code == 0, told.output
-    assert "100.0%" in told.output
-    assert "simulated" in told.output
+    assert result.exit_code == 0, result.output
+    assert "100.0%" in result.output
+    assert "simulated" in result.output
 
 
-def test_a_wrong_name_is_explained(path: Path) -> None:
-    told = CliRunner().invoke(app, ["replay", str(path), "--profile", "nonsense"])
-    assert told.exit_code == 1
-    assert "use one of jetson-wan" in told.output
+def test_the_error_for_an_unknown_profile_lists_the_known_ones(path: Path) -> None:
+    result = CliRunner().invoke(app, ["replay", str(path), "--profile", "nonsense"])
+    assert result.exit_code == 1
+    assert "use one of jetson-wan" in result.output

@@ -1,4 +1,4 @@
-"""Energy above idle from the processor's counters, in a captured tree with a clock of the test's own."""
+"""Energy above idle from the processor's counters, with a constructed sysfs tree and clock."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 
 from agent.sensing.rapl import Rapl
 from agent.sensing.sample import SensorAbsent
-from lab.trace.energy_meter import Meter
+from lab.trace.energy_meter import EnergyMeter
 
 
 class Machine:
-    """A package that uses what it is told to, and a clock."""
+    """A processor package with a given energy use, and a clock."""
 
     def __init__(self, sysfs: Path) -> None:
         self._zone = sysfs / "class/powercap/intel-rapl:0"
@@ -30,18 +30,18 @@ class Machine:
         return self.now_s
 
 
-def test_idle_is_taken_off(tmp_path: Path) -> None:
+def test_idle_energy_is_subtracted(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    meter = Meter(Rapl(sysfs=tmp_path, clock=machine.clock), idle_w=2.0, clock=machine.clock)
-    meter.begin()
+    meter = EnergyMeter(Rapl(sysfs=tmp_path, clock=machine.clock), idle_w=2.0, clock=machine.clock)
+    meter.start()
     machine.use(joules=8.0, seconds=0.5)
-    assert meter.end() == pytest.approx(7.0)
+    assert meter.stop() == pytest.approx(7.0)
     machine.use(joules=1000.0, seconds=60)  # between two questions
-    meter.begin()
+    meter.start()
     machine.use(joules=1.0, seconds=1.0)
-    assert meter.end() == 0.0
+    assert meter.stop() == 0.0
 
 
-def test_a_machine_without_counters(tmp_path: Path) -> None:
+def test_a_machine_without_counters_raises(tmp_path: Path) -> None:
     with pytest.raises(SensorAbsent):
-        Meter.settled(Rapl(sysfs=tmp_path), quiet_s=0)
+        EnergyMeter.calibrated(Rapl(sysfs=tmp_path), idle_s=0)

@@ -1,4 +1,4 @@
-"""Sets of questions: drawn ones are balanced, and any folder's are checked before anything is asked."""
+"""Question sets: drawn ones are balanced, and CSV files are validated."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,19 +9,19 @@ from PIL import Image
 from lab.errors import QuestionsError
 from lab.scenes.question import TYPES
 from lab.trace.question_set import QuestionSet
-from lab.trace.scene_questions import drawn, write_questions
+from lab.trace.scene_questions import scenes_with_questions, write_questions
 
 
 def test_drawn_questions_are_balanced_by_type() -> None:
     count = 5 * len(TYPES) + 3
-    scenes = list(drawn(count, 4, split=7))
+    scenes = list(scenes_with_questions(count, 4, split=7))
     types = Counter(question.type for _, questions in scenes for question in questions)
     assert types.total() == count
     assert set(types.values()) == {5, 6}
     assert max(len(questions) for _, questions in scenes) == 4
 
 
-def test_a_split_is_the_same_everywhere_and_no_other(tmp_path: Path) -> None:
+def test_a_split_always_has_the_same_questions_and_another_split_others(tmp_path: Path) -> None:
     sets = []
     for folder, split in (("one", 7), ("again", 7), ("other", 8)):
         list(write_questions(tmp_path / folder, 20, 6, split))
@@ -31,20 +31,20 @@ def test_a_split_is_the_same_everywhere_and_no_other(tmp_path: Path) -> None:
     assert [q.question for q in one.questions] == [q.question for q in again.questions]
 
 
-def test_questions_about_one_scene_are_one_group(asked: QuestionSet) -> None:
-    images_of = {(question.group, question.image) for question in asked.questions}
-    groups = {question.group for question in asked.questions}
-    assert 1 < len(groups) == len(images_of) < len(asked.questions)
+def test_questions_about_one_scene_are_in_one_group(question_set: QuestionSet) -> None:
+    images_of = {(question.group, question.image) for question in question_set.questions}
+    groups = {question.group for question in question_set.questions}
+    assert 1 < len(groups) == len(images_of) < len(question_set.questions)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Holds one image."""
+    """Contains one image."""
     Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     return tmp_path
 
 
-def test_what_a_csv_leaves_out_is_filled_in(folder: Path) -> None:
+def test_missing_optional_columns_get_defaults(folder: Path) -> None:
     (folder / "mine.csv").write_text("\ufeffimage,question,answer\ncat.png,How many cats?, 1 | one \n")
     (question,) = QuestionSet.from_csv(folder / "mine.csv").questions
     assert (question.id, question.group, question.type) == ("2", "cat.png", "how_many")
@@ -56,21 +56,21 @@ def test_what_a_csv_leaves_out_is_filled_in(folder: Path) -> None:
     [
         ("", "lacks the columns image, question, answer"),
         ("image,question\ncat.png,what?\n", "lacks the columns answer"),
-        ("image,question,answer\n", "holds no questions"),
+        ("image,question,answer\n", "contains no questions"),
         ("image,question,answer\ncat.png,what?,\n", "line 2: answer is empty"),
         ("image,question,answer\ncat.png,what?\n", "line 2: answer is empty"),
-        ("image,question,answer\ndog.png,what?,dog\n", "line 2: there is no image"),
+        ("image,question,answer\ndog.png,what?,dog\n", "line 2: image .*dog.png not found"),
         ("image,question,answer,id\ncat.png,a?,b,x\ncat.png,c?,d,x\n", "two questions have the same id"),
     ],
 )
-def test_a_faulty_csv_is_refused_with_the_place(folder: Path, content: str, words: str) -> None:
+def test_the_error_for_an_invalid_csv_names_the_place(folder: Path, content: str, words: str) -> None:
     (folder / "questions.csv").write_text(content)
     with pytest.raises(QuestionsError, match=words):
         QuestionSet.from_csv(folder)
 
 
-def test_a_csv_that_is_not_there_or_not_text(folder: Path) -> None:
+def test_a_missing_file_or_an_image_is_not_a_csv(folder: Path) -> None:
     with pytest.raises(QuestionsError, match=r"cannot read .*questions.csv: No such file"):
         QuestionSet.from_csv(folder)
-    with pytest.raises(QuestionsError, match="is no CSV in UTF-8"):
+    with pytest.raises(QuestionsError, match="is not a CSV file in UTF-8"):
         QuestionSet.from_csv(folder / "cat.png")

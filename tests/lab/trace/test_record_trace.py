@@ -1,4 +1,4 @@
-"""A recording asks every arm every question once, whatever interrupts it."""
+"""A recording asks every arm every question once, also after an interruption."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +14,10 @@ from lab.errors import BenchError, TraceError
 from lab.trace import model_server as servers
 from lab.trace.model_server import ServerSpec
 from lab.trace.question_set import QuestionSet
-from lab.trace.record_trace import RecordOptions, record
-from lab.trace.recording_journal import Journal
+from lab.trace.record_trace import RecordOptions, record_trace
+from lab.trace.recording_journal import RecordingJournal
 from lab.trace.scoring import is_right
-from lab.trace.trace import Run, Trace, merged, read
+from lab.trace.trace import Run, Trace, merge_traces, read_trace
 from vlm import bundled
 from vlm.client import VlmClient
 from vlm.errors import VlmUnavailable
@@ -33,40 +33,40 @@ def options(**changed: Any) -> RecordOptions:
 
 
 def silent(_name: str, _done: int, _total: int) -> None:
-    """Nobody looks."""
+    """Ignores the progress."""
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every question that is put to a server."""
+    """All questions that servers are question_set, in order."""
     questions: list[str] = []
     complete = VlmClient.complete
 
-    async def noted(client: VlmClient, question: str, *args: Any, **kwargs: Any) -> Any:
+    async def counting(client: VlmClient, question: str, *args: Any, **kwargs: Any) -> Any:
         questions.append(question)
         return await complete(client, question, *args, **kwargs)
 
-    monkeypatch.setattr(VlmClient, "complete", noted)
+    monkeypatch.setattr(VlmClient, "complete", counting)
     return questions
 
 
 async def test_every_arm_is_asked_every_question(
-    asked: QuestionSet, server: str, tmp_path: Path, counted: list[str]
+    question_set: QuestionSet, server: str, tmp_path: Path, counted: list[str]
 ) -> None:
-    told: list[tuple[int, int]] = []
-    trace = await record(
-        asked,
+    progress: list[tuple[int, int]] = []
+    trace = await record_trace(
+        question_set,
         [ServerSpec("local", server, "nf4")],
         options(),
         folder=tmp_path / "journal",
-        report=lambda _name, done, total: told.append((done, total)),
+        report=lambda _name, done, total: progress.append((done, total)),
     )
-    count = len(asked.questions)
+    count = len(question_set.questions)
     assert list(trace.runs) == [f"local/{NAME}@32", f"local/{NAME}@64"]
     assert len(counted) == 2 * count
-    assert told == [(done, 2 * count) for done in range(1, 2 * count + 1)]
+    assert progress == [(done, 2 * count) for done in range(1, 2 * count + 1)]
     for question, traced, run in zip(
-        asked.questions, trace.questions, trace.runs[f"local/{NAME}@32"], strict=True
+        question_set.questions, trace.questions, trace.runs[f"local/{NAME}@32"], strict=True
     ):
         assert (traced.id, traced.group, traced.truth) == (question.id, question.group, question.truth)
         assert run
@@ -85,93 +85,97 @@ async def test_every_arm_is_asked_every_question(
     assert len({tuple(row) for row in signals}) == count
 
 
-async def test_an_interrupted_recording_goes_on(
-    asked: QuestionSet, server: str, tmp_path: Path, counted: list[str]
+async def test_an_interrupted_recording_continues(
+    question_set: QuestionSet, server: str, tmp_path: Path, counted: list[str]
 ) -> None:
-    def pull_the_plug(_name: str, done: int, _total: int) -> None:
+    def interrupt(_name: str, done: int, _total: int) -> None:
         if done == 5:
-            raise BenchError("the plug")
+            raise BenchError("interrupted")
 
     spec = ServerSpec("cloud", server, "none")
-    with pytest.raises(BenchError, match="the plug"):
-        await record(asked, [spec], options(), folder=tmp_path, report=pull_the_plug)
+    with pytest.raises(BenchError, match="interrupted"):
+        await record_trace(question_set, [spec], options(), folder=tmp_path, report=interrupt)
     first = len(counted)
-    trace = await record(asked, [spec], options(), folder=tmp_path, report=silent)
-    assert (first, len(counted)) == (5, 2 * len(asked.questions))
+    trace = await record_trace(question_set, [spec], options(), folder=tmp_path, report=silent)
+    assert (first, len(counted)) == (5, 2 * len(question_set.questions))
     assert all(run for runs in trace.runs.values() for run in runs)
 
 
-async def test_a_server_that_is_away_for_a_moment_is_asked_again(
-    asked: QuestionSet, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_server_that_is_briefly_unavailable_is_asked_again(
+    question_set: QuestionSet, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.trace.record_trace.PAUSE_S", 0.0)
-    complete, away = VlmClient.complete, [True, True, True]
+    complete, failures = VlmClient.complete, [True, True, True]
 
     async def flaky(client: VlmClient, *args: Any, **kwargs: Any) -> Any:
-        if away:
-            away.pop()
+        if failures:
+            failures.pop()
             raise VlmUnavailable("cannot reach it")
         return await complete(client, *args, **kwargs)
 
     monkeypatch.setattr(VlmClient, "complete", flaky)
-    one = asked.first(1)
+    one = question_set.first(1)
     spec = ServerSpec("cloud", server, "none")
-    trace = await record(one, [spec], options(), folder=tmp_path / "a", report=silent)
+    trace = await record_trace(one, [spec], options(), folder=tmp_path / "a", report=silent)
     assert [len(runs) for runs in trace.runs.values()] == [1, 1]
-    away += [True] * 4
+    failures += [True] * 4
     with pytest.raises(VlmUnavailable):
-        await record(one, [spec], options(), folder=tmp_path / "b", report=silent)
+        await record_trace(one, [spec], options(), folder=tmp_path / "b", report=silent)
 
 
-async def test_what_a_server_refuses_is_left_without_a_run(
-    asked: QuestionSet, server: str, tmp_path: Path
+async def test_a_question_that_a_server_refuses_has_no_run(
+    question_set: QuestionSet, server: str, tmp_path: Path
 ) -> None:
     spec = ServerSpec("cloud", server, "none")
-    trace = await record(asked.first(2), [spec], options(max_tokens=10**6), folder=tmp_path, report=silent)
+    trace = await record_trace(
+        question_set.first(2), [spec], options(max_tokens=10**6), folder=tmp_path, report=silent
+    )
     assert list(trace.runs.values()) == [(None, None), (None, None)]
 
 
-async def test_servers_that_cannot_be_asked(asked: QuestionSet, server: str, tmp_path: Path) -> None:
+async def test_the_error_for_an_unusable_server_says_why(
+    question_set: QuestionSet, server: str, tmp_path: Path
+) -> None:
     specs = {
-        "is not ready to answer": [ServerSpec("cloud", f"unix:{tmp_path}/nobody", "none")],
+        "is not ready to answer": [ServerSpec("cloud", f"unix:{tmp_path}/missing", "none")],
         "serves no model other": [ServerSpec("cloud", server, "none", "other")],
-        "name them apart": [ServerSpec("cloud", server, "none")] * 2,
+        "name their models": [ServerSpec("cloud", server, "none")] * 2,
         "holds no config.json": [ServerSpec("local", str(tmp_path), "none")],
     }
     for words, wrong in specs.items():
         with pytest.raises(Exception, match=words):
-            await record(asked.first(1), wrong, options(), folder=tmp_path, report=silent)
+            await record_trace(question_set.first(1), wrong, options(), folder=tmp_path, report=silent)
 
 
-def test_a_journal_forgets_a_line_cut_short(tmp_path: Path) -> None:
+def test_a_journal_ignores_a_truncated_line(tmp_path: Path) -> None:
     run = Run("red", True, 0.5, -0.1, 1, 20.0, None, 0.2, "modelled", 900)
     for number in range(3):
-        with Journal(tmp_path, "questions", "weights").open() as journal:
+        with RecordingJournal(tmp_path, "questions", "weights").open() as journal:
             assert len(journal.runs) == number
-            journal.add("local/m@64", str(number), run if number else None)
+            journal.append("local/m@64", str(number), run if number else None)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-9])
-    with Journal(tmp_path, "questions", "weights").open() as journal:
+    with RecordingJournal(tmp_path, "questions", "weights").open() as journal:
         assert journal.runs == {("local/m@64", "0"): None, ("local/m@64", "1"): run}
-        journal.add("local/m@64", "2", run)
-    with Journal(tmp_path, "questions", "weights").open() as journal:
+        journal.append("local/m@64", "2", run)
+    with RecordingJournal(tmp_path, "questions", "weights").open() as journal:
         assert list(journal.runs.values()) == [None, run, run]
-    with Journal(tmp_path, "questions", "other weights").open() as journal:
+    with RecordingJournal(tmp_path, "questions", "other weights").open() as journal:
         assert journal.runs == {}
 
 
-def test_traces_of_the_same_questions_are_joined(trace: Callable[[int], Trace]) -> None:
+def test_traces_of_the_same_questions_are_merged(trace: Callable[[int], Trace]) -> None:
     whole = trace(5)
     parts = [Trace(whole.questions, {arm: runs}) for arm, runs in whole.runs.items()]
-    assert merged(parts) == whole
-    with pytest.raises(TraceError, match="not of the same questions"):
-        merged([whole, trace(4)])
+    assert merge_traces(parts) == whole
+    with pytest.raises(TraceError, match="do not have the same questions"):
+        merge_traces([whole, trace(4)])
     with pytest.raises(TraceError, match="record one of them under another name"):
-        merged([whole, whole])
+        merge_traces([whole, whole])
 
 
-def test_the_commands_draw_serve_ask_and_write(tmp_path: Path) -> None:
-    """A server of its own is started, as in service, and stopped."""
+def test_the_commands_draw_questions_and_record_a_trace(tmp_path: Path) -> None:
+    """The command starts and stops a server for the checkpoint."""
     run = CliRunner().invoke
     drawn = run(app, ["questions", str(tmp_path / "q"), "--count", "12", "--split", "9"])
     assert drawn.exit_code == 0, drawn.output
@@ -180,13 +184,13 @@ def test_the_commands_draw_serve_ask_and_write(tmp_path: Path) -> None:
     recorded = run(app, [*command, "--threads", "1", "--resolution", "64", "--limit", "2"])
     assert recorded.exit_code == 0, recorded.output
     assert "2 questions, 1 arms" in recorded.output
-    assert list(read(out).runs) == ["local/small@64"]
+    assert list(read_trace(out).runs) == ["local/small@64"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["q", "trace.csv.gz"]
 
 
-def test_commands_say_what_is_wrong(tmp_path: Path, asked: QuestionSet) -> None:
+def test_the_record_command_explains_errors(tmp_path: Path, question_set: QuestionSet) -> None:
     run = CliRunner().invoke
-    folder = str(asked.questions[0].image.parent)
+    folder = str(question_set.questions[0].image.parent)
     out = ["--out", str(tmp_path / "t.csv.gz")]
     none = run(app, ["record", folder, *out])
     assert none.exit_code == 2
@@ -196,10 +200,10 @@ def test_commands_say_what_is_wrong(tmp_path: Path, asked: QuestionSet) -> None:
     assert "holds no config.json" in broken.output
 
 
-def test_a_checkpoint_that_changes_is_asked_afresh(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     spec = servers.ServerSpec("local", str(tmp_path), "nf4")
-    before = spec.stamp()
-    assert before == spec.stamp()
+    before = spec.fingerprint()
+    assert before == spec.fingerprint()
     (tmp_path / "model.safetensors").write_text("weights")
-    assert spec.stamp() != before
+    assert spec.fingerprint() != before

@@ -1,4 +1,4 @@
-"""What counts as a right answer."""
+"""Which answers count as right."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from lab.trace.scoring import is_right
         ("two", "3|2"),
     ],
 )
-def test_right(answer: str, truth: str) -> None:
+def test_answer_is_right(answer: str, truth: str) -> None:
     assert is_right(answer, truth)
 
 
@@ -49,5 +49,5 @@ def test_right(answer: str, truth: str) -> None:
         ("yes", "two"),
     ],
 )
-def test_wrong(answer: str, truth: str) -> None:
+def test_answer_is_wrong(answer: str, truth: str) -> None:
     assert not is_right(answer, truth)
