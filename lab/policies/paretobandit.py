@@ -53,8 +53,8 @@ class ParetoBandit(Bandit):
         self._learned += 1
         if self._learned % REPRICE_EVERY == 0:
             for name, price in zip(self._names, self.prices.now.tolist(), strict=True):
-                cost = price * PER_MILLION
-                self._router.update_model_pricing(name, input_cost_per_m=cost, output_cost_per_m=cost)
+                pricing = price * PER_MILLION
+                self._router.update_model_pricing(name, input_cost_per_m=pricing, output_cost_per_m=pricing)
 
 
 def make_router(names: list[str], prices: Matrix, size: int, penalty: float, seed: int) -> BanditRouter:

@@ -78,7 +78,9 @@ def record_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads of each server that is started.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first LIMIT questions.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Number of questions to ask, from the first. Default: all.")
+    ] = None,
     measure_energy: Annotated[
         bool,
         typer.Option(
