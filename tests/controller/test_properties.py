@@ -18,9 +18,8 @@ Make = Callable[..., object]
 KINDS = ("existence", "colour", "shape", "count", "compare", "spatial", "read")
 few = trying(
     max_examples=6,
-    deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
