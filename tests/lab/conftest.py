@@ -117,8 +117,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             lambda ended: None if ready.done() else ready.set_exception(ended.exception())
         )
         try:
-            ready.result(60)
+            ready.result(200)
             yield f"unix:{path}"
         finally:
             portal.call(stop.set)
-            served.result(60)
+            served.result(200)

@@ -16,7 +16,7 @@ from agent.messages.mqtt_options import MqttOptions
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 CLIENT_WITH_WILL = """
 import anyio, sys
 from agent.messages.mqtt_connection import MqttConnection

@@ -46,7 +46,7 @@ async def running(peers: PeerRegistry) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while not condition():  # noqa: ASYNC110 # the condition has no event
             await anyio.sleep(0.01)
 

@@ -108,7 +108,7 @@ async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(export, "127.0.0.1", port, lambda: b"inarvl_questions_total 1.0\n")
         async with ClientSession() as session:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while True:
                     try:
                         async with session.get(f"http://127.0.0.1:{port}/metrics") as response:

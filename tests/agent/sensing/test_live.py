@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 
+from agent.sensing.processor import Processor
 from agent.sensing.readings import Readings
 from agent.sensing.sample import SensorAbsent, SensorFault
 from agent.sensing.sensors import all_sensors
@@ -37,13 +40,16 @@ def test_every_sensor_has_plausible_readings_or_a_fault() -> None:
         assert value is None or minimum <= value <= maximum
 
 
-def test_the_load_agrees_with_psutil() -> None:
-    (processor,) = (
-        polled.sensor for polled in all_sensors(power_s=1, sense_s=1) if polled.sensor.name == "processor"
-    )
-    processor.sample()
-    psutil.cpu_percent()
-    busy = sum(number * number for number in range(3_000_000))
-    assert busy
-    load, expected = processor.sample().cpu_load, psutil.cpu_percent() / 100
-    assert load == pytest.approx(expected, abs=0.15)
+def test_the_load_agrees_with_psutil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both read the same copy of /proc/stat, so that no time passes between their readings."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    processor = Processor(proc=tmp_path)
+
+    def loads() -> tuple[float | None, float]:
+        (tmp_path / "stat").write_text(Path("/proc/stat").read_text())
+        return processor.sample().cpu_load, psutil.cpu_percent() / 100
+
+    loads()
+    assert sum(number * number for number in range(3_000_000))
+    load, expected = loads()
+    assert load == pytest.approx(expected, abs=0.01)
