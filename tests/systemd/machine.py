@@ -1,4 +1,4 @@
-"""A Debian of its own under systemd-nspawn, in which services are installed and run as on a board."""
+"""A Debian under systemd-nspawn, on which services are installed and run as on a board."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,20 +15,21 @@ from pathlib import Path
 
 RELEASE = "bookworm"
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3-venv,mosquitto"
-PYTHON = "3.11"  # of that release
-BOOT_S, PATIENCE_S = 60.0, 120.0
+PYTHON = "3.11"  # the Python of that release
+BOOT_S, TIMEOUT_S = 60.0, 120.0
 ROOT = Path(__file__).parents[2]
 LIBRARIES = "/libraries"
+NOT_COPIED = (".*", "build", "dist", "*.egg-info", "__pycache__", "docs", "tests", "runs", "state")
 SITE = "device: board\nlocal: null\ndiscovery: {zeroconf: false}\n"
 
 
 def cache() -> Path:
-    """Where what takes long to make is kept between runs."""
+    """The folder for files that are kept between runs, because they take long to make."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "inarvl"
 
 
 def why_not() -> str | None:
-    """Why no machine can be booted here; None when one can."""
+    """The reason why no machine can be booted here, or None."""
     if os.geteuid() != 0:
         return "systemd-nspawn needs root"
     for program, package in (("systemd-nspawn", "systemd-container"), ("debootstrap", "debootstrap")):
@@ -37,7 +39,7 @@ def why_not() -> str | None:
 
 
 def debian() -> Path:
-    """A minimal Debian, made at the first use in about a minute."""
+    """The root of a minimal Debian; the first call creates it, which takes about a minute."""
     folder = cache() / f"debian-{RELEASE}-2"
     if not folder.exists():
         unfinished = folder.with_suffix(".part")
@@ -50,18 +52,14 @@ def debian() -> Path:
 
 
 def wheels() -> Path:
-    """Wheels of inarvl as it is now and of what it needs, for that Debian's Python."""
+    """The folder with a wheel of this inarvl and the wheels of its requirements, for PYTHON."""
     folder = cache() / f"wheels-{PYTHON}"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("inarvl-*.whl"):
         old.unlink()
-    pip = [sys.executable, "-m", "pip"]
-    _run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
-    (own,) = folder.glob("inarvl-*.whl")
-    _run(
-        *pip,
+    own = own_wheel(folder)
+    _pip(
         "download",
-        "--quiet",
         "--only-binary=:all:",
         f"--python-version={PYTHON}",
         f"--dest={folder}",
@@ -71,6 +69,16 @@ def wheels() -> Path:
     return folder
 
 
+def own_wheel(folder: Path) -> Path:
+    """Build a wheel of this inarvl into `folder`, from a copy without the leftovers of earlier builds."""
+    with tempfile.TemporaryDirectory(prefix="inarvl-source-") as temporary:
+        source = Path(temporary) / "source"
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source))
+    (own,) = folder.glob("inarvl-*.whl")
+    return own
+
+
 class Machine:
     """A booted machine."""
 
@@ -78,7 +86,7 @@ class Machine:
         self.leader = leader
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command in it."""
+        """Run a command on the machine."""
         inside = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C"]
         environment = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
         ran = subprocess.run([*inside, *environment, *command], capture_output=True, text=True, check=False)
@@ -86,32 +94,32 @@ class Machine:
         return ran
 
     def on_its_network(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of ours with its network only."""
+        """Run a command of this system in the network of the machine."""
         inside = ["nsenter", "-t", str(self.leader), "-n"]
         return subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
 
     def write(self, path: str, text: str) -> None:
-        """Write a file in it."""
+        """Write a file on the machine."""
         self.run("install", "-d", str(Path(path).parent))
         self.run("sh", "-c", 'printf %s "$1" > "$0"', path, text)
 
     def show(self, unit: str, name: str) -> str:
-        """A property of a unit."""
+        """The value of a unit's property."""
         return self.run("systemctl", "show", "--value", "-p", name, unit).stdout.strip()
 
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        """Wait until something holds."""
-        give_up = time.monotonic() + PATIENCE_S
-        while not holds():
+    def until(self, condition: Callable[[], bool], problem: str) -> None:
+        """Wait until `condition()`; fail with `problem` and the end of the journal after TIMEOUT_S."""
+        give_up = time.monotonic() + TIMEOUT_S
+        while not condition():
             assert time.monotonic() < give_up, (
-                f"{what}: {self.run('journalctl', '-n', '30', '--no-pager').stdout}"
+                f"{problem}: {self.run('journalctl', '-n', '30', '--no-pager').stdout}"
             )
             time.sleep(0.1)
 
 
 @contextmanager
 def booted(debian: Path, wheels: Path) -> Iterator[Machine]:
-    """Boot it, with the libraries of these tests at LIBRARIES; what is written in it is gone afterwards."""
+    """Boot `debian` with the libraries of this Python at LIBRARIES; its disk is restored afterwards."""
     command = ["systemd-nspawn", "-q", "-D", str(debian), "--boot", "--register=no", "--keep-unit"]
     command += ["--private-network", "--volatile=overlay", f"--machine=inarvl-{os.getpid()}"]
     command += [f"--bind-ro={ROOT}:/src", f"--bind-ro={wheels}:/wheels"]
@@ -124,7 +132,7 @@ def booted(debian: Path, wheels: Path) -> Iterator[Machine]:
             lambda: machine.run("systemctl", "is-system-running", check=False).stdout.strip() in states,
             "it did not boot",
         )
-        machine.write("/etc/hosts", "127.0.0.1 localhost\n")  # an installer writes it, debootstrap does not
+        machine.write("/etc/hosts", "127.0.0.1 localhost\n")  # debootstrap writes none
         yield machine
     finally:
         process.terminate()
@@ -146,6 +154,7 @@ def _leader_of(nspawn: int) -> int:
     raise AssertionError("systemd did not start in the container")
 
 
-def _run(*command: str) -> None:
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+def _pip(command: str, *arguments: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", command, "--quiet", *arguments]
+    ran = subprocess.run(pip, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
