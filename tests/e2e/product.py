@@ -105,12 +105,12 @@ class Product:
                 pass
 
     @asynccontextmanager
-    async def client(self, protocol: str = "5") -> AsyncIterator[Client]:
-        """Connect a client that receives its own replies and the agent's status."""
+    async def client(self, protocol: str = "5", *, also: str | None = None) -> AsyncIterator[Client]:
+        """Connect a client that receives its own replies, the agent's status, and the topic `also`."""
         answers = f"{DEVICE}/{uuid.uuid4().hex}"
         connection = MqttConnection(
             MqttOptions("127.0.0.1", self.port, client_id=answers[-12:], protocol=protocol),
-            subscriptions=(answers, self.topics.status),
+            subscriptions=(answers, self.topics.status, *([also] if also else [])),
         )
         async with connection:
             await connection.connected.wait()

@@ -1,0 +1,16 @@
+"""Starts what the examples talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from product import Product, running_product
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A broker, the local model server and the agent, all ready."""
+    with running_product(tmp_path_factory.mktemp("examples"), models=("vlm",)) as running:
+        yield running
