@@ -2,124 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from agent.config.settings import Settings
-from agent.intake.intake import Intake
-from agent.intake.mqtt_door import MqttDoor
-from agent.intake.outbox import Outbox
-from agent.intake.queue import RequestQueue
-from agent.intake.request import Request
-from agent.intake.uptime import Uptime
-from agent.messages.mqtt_message import Message
-from agent.messages.reply import Refusal, reply_from_bytes
-from agent.messages.topics import Topics
+from agent.messages.reply import Refusal
 from agent.spool.spool import Added, Spool, SpoolEntry
+from door_rig import JPEG, TOPICS, DoorRig, query
 
 pytestmark = pytest.mark.anyio
 
-TOPICS = Topics("d")
-JPEG = b"\xff\xd8\xff\xe0 not decoded here"
 
-
-class RecordingConnection:
-    """Replaces the MQTT connection; keeps every published message."""
-
-    def __init__(self) -> None:
-        self.published: list[tuple[str, bytes, bytes | None]] = []
-
-    async def publish(
-        self, topic: str, payload: bytes, *, qos: int, correlation: bytes | None = None
-    ) -> None:
-        assert qos == 1
-        self.published.append((topic, payload, correlation))
-
-
-class Rig:
-    """An MQTT door with a real spool; records acknowledgements, requests and replies."""
-
-    def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
-        self.spool = spool
-        self.acknowledged: list[int] = []
-        self.connection = RecordingConnection()
-        self.outbox = Outbox(spool, self.connection)  # type: ignore[arg-type]
-        self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
-        limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
-        intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
-        self.door = MqttDoor(
-            TOPICS,
-            spool,
-            self.outbox,
-            intake,
-            clock=lambda: 5.0,
-            wall_clock=lambda: now_s,
-            uptime=lambda: uptime,
-        )
-
-    async def receive(self, payload: bytes, **changes: Any) -> None:
-        number = len(self.acknowledged)
-        fields: dict[str, Any] = {
-            "topic": TOPICS.query,
-            "payload": payload,
-            "retain": False,
-            "dup": False,
-            "response_topic": None,
-            "correlation": None,
-            "user": {},
-            "expiry_s": None,
-            "ack": lambda: self.acknowledged.append(number),
-        }
-        await self.door.receive(Message(**{**fields, **changes}))
-        await self.publish()
-
-    async def publish(self) -> None:
-        """Runs the outbox until it has published every reply."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.outbox.run)
-            await self.outbox.emptied()
-            tasks.cancel_scope.cancel()
-
-    async def submitted(self) -> list[Request]:
-        """Removes and returns all requests in the queue."""
-        return [request for _ in range(len(self.queue)) if (request := await self.queue.get())]
-
-    async def destination(self, request: Request) -> tuple[str, bytes | None]:
-        """Replies to `request`; returns the topic and the correlation data of the reply."""
-        await request.reply(Refusal(request.query_id, "code", "message"))
-        await self.publish()
-        topic, _, correlation = self.connection.published[-1]
-        return topic, correlation
-
-    def refused(self) -> list[Refusal]:
-        replies = [reply_from_bytes(payload) for _, payload, _ in self.connection.published]
-        return [reply for reply in replies if isinstance(reply, Refusal)]
-
-
-def query(**fields: Any) -> bytes:
-    image = base64.b64encode(JPEG).decode()
-    return json.dumps({"question": "How many?", "image": image, **fields}).encode()
-
-
-@pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
-    opened = await Spool.open(tmp_path / "spool.db", max_waiting=4)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def rig(spool: Spool) -> Rig:
-    return Rig(spool)
-
-
-async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: Rig) -> None:
+async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: DoorRig) -> None:
     await rig.receive(query(id="q1", client="cam", correlation="c", deadline_ms=2000))
     (request,) = await rig.submitted()
     assert (request.query.id, request.query_id, request.correlation) == ("q1", "q1", "c")
@@ -130,7 +25,7 @@ async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: Rig) -> 
     assert await rig.destination(request) == (TOPICS.result("cam"), None)
 
 
-async def test_an_image_with_user_properties_is_a_query(rig: Rig) -> None:
+async def test_an_image_with_user_properties_is_a_query(rig: DoorRig) -> None:
     await rig.receive(
         JPEG, user={"id": "q", "question": "What?", "bridge": "b"}, response_topic="r", correlation=b"\x01"
     )
@@ -139,7 +34,7 @@ async def test_an_image_with_user_properties_is_a_query(rig: Rig) -> None:
     assert await rig.destination(request) == ("r", b"\x01")
 
 
-async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: Rig) -> None:
+async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: DoorRig) -> None:
     acknowledged: list[int] = []
     spooled = rig.spool.add
 
@@ -180,7 +75,7 @@ async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: Rig) -> Non
         (query(colour="red"), "unknown_field"),
     ],
 )
-async def test_a_malformed_message_is_refused_once(rig: Rig, payload: bytes, code: str) -> None:
+async def test_a_malformed_message_is_refused_once(rig: DoorRig, payload: bytes, code: str) -> None:
     await rig.receive(payload)
     assert [refusal.code for refusal in rig.refused()] == [code]
     assert rig.connection.published[0][0] == TOPICS.result()
@@ -190,7 +85,7 @@ async def test_a_malformed_message_is_refused_once(rig: Rig, payload: bytes, cod
     assert await rig.spool.undelivered() == []
 
 
-async def test_a_refusal_is_sent_to_the_reply_address(rig: Rig) -> None:
+async def test_a_refusal_is_sent_to_the_reply_address(rig: DoorRig) -> None:
     await rig.receive(b"not JSON", response_topic="own", correlation=b"c")
     await rig.receive(query(id="q", client="cam", correlation="m", pin="moon"))
     (first, second) = rig.connection.published
@@ -199,7 +94,7 @@ async def test_a_refusal_is_sent_to_the_reply_address(rig: Rig) -> None:
     assert (rig.refused()[1].id, rig.refused()[1].correlation) == ("q", "m")
 
 
-async def test_a_second_message_with_the_same_id_is_dropped(rig: Rig) -> None:
+async def test_a_second_message_with_the_same_id_is_dropped(rig: DoorRig) -> None:
     for _ in range(2):
         await rig.receive(query(id="q"))
     await rig.receive(query(id="q"), dup=True)
@@ -209,7 +104,7 @@ async def test_a_second_message_with_the_same_id_is_dropped(rig: Rig) -> None:
     assert len(rig.acknowledged) == 4
 
 
-async def test_without_an_id_only_a_redelivery_is_dropped(rig: Rig) -> None:
+async def test_without_an_id_only_a_redelivery_is_dropped(rig: DoorRig) -> None:
     await rig.receive(query(), dup=True, packet=1)
     await rig.receive(query(), packet=2)
     await rig.receive(query(), dup=True, packet=2)
@@ -219,20 +114,20 @@ async def test_without_an_id_only_a_redelivery_is_dropped(rig: Rig) -> None:
     assert len(rig.acknowledged) == 3
 
 
-async def test_without_an_id_a_redelivery_of_a_lost_message_is_new(rig: Rig) -> None:
+async def test_without_an_id_a_redelivery_of_a_lost_message_is_new(rig: DoorRig) -> None:
     await rig.receive(query(), packet=1)
     await rig.receive(query(), dup=True, packet=2)
     assert len(await rig.submitted()) == 2
 
 
-async def test_without_an_id_a_packet_number_may_be_used_again(rig: Rig) -> None:
+async def test_without_an_id_a_packet_number_may_be_used_again(rig: DoorRig) -> None:
     for _ in range(3):
         await rig.receive(query(), packet=1)
     await rig.receive(query(), dup=True, packet=1)
     assert len(await rig.submitted()) == 3
 
 
-async def test_a_full_spool_is_answered_at_once(rig: Rig) -> None:
+async def test_a_full_spool_is_answered_at_once(rig: DoorRig) -> None:
     for number in range(5):
         await rig.receive(query(id=f"q{number}"))
     assert len(await rig.submitted()) == 4
@@ -240,14 +135,14 @@ async def test_a_full_spool_is_answered_at_once(rig: Rig) -> None:
     assert len(rig.acknowledged) == 5
 
 
-async def test_a_failing_spool_is_answered_at_once(rig: Rig, tmp_path: Path) -> None:
+async def test_a_failing_spool_is_answered_at_once(rig: DoorRig, tmp_path: Path) -> None:
     await rig.spool._writer.do(lambda db: db.execute("DROP TABLE query"))
     await rig.receive(query(id="q"))
     assert [refusal.code for refusal in rig.refused()] == ["spool_failed"]
     assert rig.acknowledged == [0]
 
 
-async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(rig: Rig) -> None:
+async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(rig: DoorRig) -> None:
     for number in range(5):
         await rig.receive(query(id=f"q{number}"))
     for request in await rig.submitted():
@@ -261,7 +156,7 @@ async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(ri
 
 
 async def test_a_full_spool_refusal_interrupted_by_a_crash_is_sent_after_the_restart(spool: Spool) -> None:
-    before = Rig(spool)
+    before = DoorRig(spool)
     for number in range(4):
         await before.receive(query(id=f"q{number}"))
 
@@ -272,13 +167,13 @@ async def test_a_full_spool_refusal_interrupted_by_a_crash_is_sent_after_the_res
     with pytest.raises(KeyboardInterrupt):
         await before.receive(query(id="q4"))
     assert len(before.acknowledged) == 4, "q4 is unacknowledged: the broker delivers it again"
-    after = Rig(spool)
+    after = DoorRig(spool)
     after.outbox.resume(await spool.undelivered())
     await after.receive(query(id="q4"), dup=True)
     assert [(refusal.id, refusal.resent) for refusal in after.refused()] == [("q4", True)]
 
 
-async def test_a_query_refused_by_a_full_disk_stays_refused_when_the_disk_works_again(rig: Rig) -> None:
+async def test_a_query_refused_by_a_full_disk_stays_refused_when_the_disk_works_again(rig: DoorRig) -> None:
     schema = await rig.spool._writer.do(
         lambda db: db.execute("SELECT sql FROM sqlite_master WHERE name = 'query'").fetchone()
     )
@@ -292,14 +187,14 @@ async def test_a_query_refused_by_a_full_disk_stays_refused_when_the_disk_works_
     assert rig.acknowledged == [0, 1, 2]
 
 
-async def test_the_expiry_of_the_message_shortens_the_deadline(rig: Rig) -> None:
+async def test_the_expiry_of_the_message_shortens_the_deadline(rig: DoorRig) -> None:
     await rig.receive(query(id="a", deadline_ms=9000), expiry_s=2)
     await rig.receive(query(id="b", deadline_ms=1000), expiry_s=2)
     assert {request.query.id: request.expires_at for request in await rig.submitted()} == {"a": 7.0, "b": 6.0}
 
 
 async def test_the_time_for_writing_a_query_to_disk_counts_towards_its_deadline(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    rig: DoorRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add, now = rig.spool.add, [5.0]
 
@@ -312,75 +207,3 @@ async def test_the_time_for_writing_a_query_to_disk_counts_towards_its_deadline(
     await rig.receive(query(id="a", deadline_ms=9000))
     (request,) = await rig.submitted()
     assert (request.arrived_at, request.expires_at) == (5.0, 14.0)
-
-
-async def test_unanswered_queries_are_submitted_after_a_restart(spool: Spool) -> None:
-    before = Rig(spool)
-    await before.receive(query(id="q", correlation="m"), correlation=b"c")
-    await before.receive(JPEG, user={"question": "What?"})
-    after = Rig(spool, now_s=1010.0)
-    unanswered = await spool.waiting()
-    await after.door.resume(unanswered)
-    assert not unanswered, "the images must not stay in memory for the whole run"
-    await after.publish()
-    first, second = sorted(await after.submitted(), key=lambda request: request.query.question)
-    assert (first.query_id, first.correlation) == ("q", "m")
-    assert (second.query.question, second.query.image) == ("What?", JPEG)
-    assert all(request.resent and request.expires_at == 25.0 for request in (first, second))
-    assert {request.key for request in (first, second)} == {
-        request.key for request in await before.submitted()
-    }
-    assert await after.destination(first) == (TOPICS.result(), b"c")
-
-
-@pytest.mark.parametrize("jump_s", [-3600.0, 0.0, 3600.0])
-async def test_a_clock_change_while_the_agent_was_stopped_changes_no_deadline(
-    spool: Spool, jump_s: float
-) -> None:
-    await Rig(spool, uptime=Uptime("boot", 50_000)).receive(query(id="q"))
-    after = Rig(spool, now_s=1010.0 + jump_s, uptime=Uptime("boot", 60_000))
-    await after.door.resume(await spool.waiting())
-    (request,) = await after.submitted()
-    assert request.expires_at == 25.0
-
-
-@pytest.mark.parametrize(("now_s", "left_s"), [(1010.0, 20.0), (900.0, 30.0)])
-async def test_across_a_reboot_the_wall_clock_counts_but_never_adds_time(
-    spool: Spool, now_s: float, left_s: float
-) -> None:
-    await Rig(spool, uptime=Uptime("boot", 50_000)).receive(query(id="q"))
-    after = Rig(spool, now_s=now_s, uptime=Uptime("another boot", 60_000))
-    await after.door.resume(await spool.waiting())
-    (request,) = await after.submitted()
-    assert request.expires_at == 5.0 + left_s
-
-
-async def test_a_refusal_interrupted_by_a_crash_is_sent_after_the_restart(spool: Spool) -> None:
-    before = Rig(spool)
-
-    async def crash(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before.outbox.send = crash  # type: ignore[method-assign, assignment]
-    with pytest.raises(KeyboardInterrupt):
-        await before.receive(query(id="q", pin="moon"))
-    assert before.acknowledged == [0]
-    after = Rig(spool)
-    await after.door.resume(await spool.waiting())
-    await after.publish()
-    (refusal,) = after.refused()
-    assert (refusal.id, refusal.code, refusal.resent) == ("q", "unknown_pin", True)
-    assert await spool.waiting() == []
-
-
-async def test_a_query_has_one_reply_and_an_undelivered_one_is_published_again(rig: Rig) -> None:
-    await rig.receive(query(id="q"))
-    (request,) = await rig.submitted()
-    await rig.spool.answer(request.key, b"kept before a crash")
-    await request.reply(Refusal("q", "late", "too late"))
-    assert rig.connection.published == []
-    rig.outbox.resume(await rig.spool.undelivered())
-    await rig.publish()
-    rig.outbox.resume(await rig.spool.undelivered())
-    await rig.publish()
-    assert rig.connection.published == [(TOPICS.result(), b"kept before a crash", None)]

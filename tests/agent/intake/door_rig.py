@@ -1,0 +1,102 @@
+"""An MQTT door with a real spool, for the tests of this folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import anyio
+
+from agent.config.settings import Settings
+from agent.intake.intake import Intake
+from agent.intake.mqtt_door import MqttDoor
+from agent.intake.outbox import Outbox
+from agent.intake.queue import RequestQueue
+from agent.intake.request import Request
+from agent.intake.uptime import Uptime
+from agent.messages.mqtt_message import Message
+from agent.messages.reply import Refusal, reply_from_bytes
+from agent.messages.topics import Topics
+from agent.spool.spool import Spool
+
+TOPICS = Topics("d")
+JPEG = b"\xff\xd8\xff\xe0 not decoded here"
+
+
+class RecordingConnection:
+    """Replaces the MQTT connection; keeps every published message."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes, bytes | None]] = []
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int, correlation: bytes | None = None
+    ) -> None:
+        assert qos == 1
+        self.published.append((topic, payload, correlation))
+
+
+class DoorRig:
+    """An MQTT door with a real spool; records acknowledgements, requests and replies."""
+
+    def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
+        self.spool = spool
+        self.acknowledged: list[int] = []
+        self.connection = RecordingConnection()
+        self.outbox = Outbox(spool, self.connection)  # type: ignore[arg-type]
+        self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
+        limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
+        intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
+        self.door = MqttDoor(
+            TOPICS,
+            spool,
+            self.outbox,
+            intake,
+            clock=lambda: 5.0,
+            wall_clock=lambda: now_s,
+            uptime=lambda: uptime,
+        )
+
+    async def receive(self, payload: bytes, **changes: Any) -> None:
+        number = len(self.acknowledged)
+        fields: dict[str, Any] = {
+            "topic": TOPICS.query,
+            "payload": payload,
+            "retain": False,
+            "dup": False,
+            "response_topic": None,
+            "correlation": None,
+            "user": {},
+            "expiry_s": None,
+            "ack": lambda: self.acknowledged.append(number),
+        }
+        await self.door.receive(Message(**{**fields, **changes}))
+        await self.publish()
+
+    async def publish(self) -> None:
+        """Runs the outbox until it has published every reply."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.outbox.run)
+            await self.outbox.emptied()
+            tasks.cancel_scope.cancel()
+
+    async def submitted(self) -> list[Request]:
+        """Removes and returns all requests in the queue."""
+        return [request for _ in range(len(self.queue)) if (request := await self.queue.get())]
+
+    async def destination(self, request: Request) -> tuple[str, bytes | None]:
+        """Replies to `request`; returns the topic and the correlation data of the reply."""
+        await request.reply(Refusal(request.query_id, "code", "message"))
+        await self.publish()
+        topic, _, correlation = self.connection.published[-1]
+        return topic, correlation
+
+    def refused(self) -> list[Refusal]:
+        replies = [reply_from_bytes(payload) for _, payload, _ in self.connection.published]
+        return [reply for reply in replies if isinstance(reply, Refusal)]
+
+
+def query(**fields: Any) -> bytes:
+    image = base64.b64encode(JPEG).decode()
+    return json.dumps({"question": "How many?", "image": image, **fields}).encode()
