@@ -13,7 +13,6 @@ from lab.training.recipes import RECIPES
 from vlm import bundled
 from vlm.checkpoint import Quantization
 
-pytestmark = pytest.mark.timeout(900)  # a model answers 132 questions, which a busy machine makes slow
 PER_TYPE = 12
 
 pytestmark = pytest.mark.timeout(600)
