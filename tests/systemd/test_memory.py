@@ -34,6 +34,8 @@ QUICK = "[Service]\nWatchdogSec=20\nRestartSec=1\n"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 pytestmark = [
+    pytest.mark.systemd,
+    pytest.mark.root,
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
     pytest.mark.skipif(THIS_PYTHON != PYTHON, reason=f"the machine needs libraries for Python {PYTHON}"),
     pytest.mark.timeout(900),

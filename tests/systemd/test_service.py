@@ -13,6 +13,8 @@ from machine import SITE, Machine, why_not
 UNIT = "inarvl-agent"
 
 pytestmark = [
+    pytest.mark.systemd,
+    pytest.mark.root,
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
     pytest.mark.timeout(900),
 ]

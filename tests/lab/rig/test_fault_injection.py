@@ -14,7 +14,7 @@ from lab.rig.faults.catalogue import Fault, agent_killed, outage
 from lab.rig.faults.network_namespace import unsupported_reason
 from lab.rig.faults.runner import run_fault
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900)]
 KILLS = int(os.environ.get("INARVL_KILLS", "3"))
 
 needs_broker = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")

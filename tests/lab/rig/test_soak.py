@@ -17,6 +17,7 @@ from soaking import GROWTH_S, OVER_S, SECONDS, Soaking
 MAX_KB = 0.6  # per answer; -0.1 to 0.3 were measured without a leak, and a leak of 1.0 adds 1.0
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not Soaking.possible(), reason="mosquitto is not installed"),
     pytest.mark.timeout(SECONDS + 2 * OVER_S),
 ]

@@ -24,6 +24,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "quantization", "lowest", "best_type"),
     [

@@ -105,6 +105,7 @@ def test_evidence_is_the_cells_that_the_answer_depends_on() -> None:
                 assert question.answer in (things[cell].colour, things[cell].shape)
 
 
+@pytest.mark.slow
 def test_a_training_lowers_its_loss_and_resumes_after_an_interruption(folder: Path) -> None:
     trainer = DecoderTrainer(TINY, folder)
     trainer.train(0)
