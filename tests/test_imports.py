@@ -20,7 +20,7 @@ MAY_IMPORT = {
 # Each room (a folder or a single file) imports only from the rows above its own.
 LAYERS = {
     "agent": (
-        {"messages", "smoothing", "spool"},
+        {"forms", "messages", "smoothing", "spool"},
         {"config"},
         {"client", "intake", "profile"},
         {"peers", "sensing"},
