@@ -21,7 +21,7 @@ MAY_IMPORT = {
 LAYERS = {
     "agent": (
         {"forms", "messages", "smoothing", "spool"},
-        {"config"},
+        {"agreement", "config"},
         {"client", "intake", "profile"},
         {"peers", "sensing"},
         {"answering", "calibration", "doctor"},
