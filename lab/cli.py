@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from lab.agreement.command import agreement_command
 from lab.grade.command import grade_command
 from lab.replay.command import replay_command
 from lab.replay.warm_start_command import warm_start_command
@@ -24,6 +25,7 @@ app.command("grade")(grade_command)
 app.command("warm-start")(warm_start_command)
 app.command("replay")(replay_command)
 app.command("report")(report_command)
+app.command("agreement")(agreement_command)
 app.command("load")(load_command)
 app.command("faults")(faults_command)
 app.command("soak")(soak_command)

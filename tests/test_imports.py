@@ -35,7 +35,7 @@ LAYERS = {
         {"demo", "sim"},
         {"policies"},
         {"replay"},
-        {"grade", "outcomes"},
+        {"agreement", "grade", "outcomes"},
         {"report"},
         {"cli"},
     ),

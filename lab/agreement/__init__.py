@@ -1,0 +1,1 @@
+"""Measures how well `agent.agreement` recognises answers that say the same, and fits its weights."""
