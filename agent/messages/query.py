@@ -6,6 +6,7 @@ import base64
 import binascii
 import difflib
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
+from agent.messages.image_formats import is_image
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
@@ -30,7 +32,7 @@ FIELDS = (
     "response_topic",
     "correlation",
 )
-IMAGE_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_QUESTION_LENGTH = 4000
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
 
@@ -49,7 +51,7 @@ class Query:
 
     Attributes:
         id: chosen by the sender, else generated.
-        image: the encoded JPEG or PNG; None if `image_path` is set.
+        image: the encoded image, as it came; None if `image_path` is set.
         image_path: a file on this device with the image.
         deadline_ms: time from arrival in which the answer is useful.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
@@ -74,13 +76,15 @@ class Query:
     def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
         """Checks the result of `read_payload`.
 
+        Fields whose name starts with `_`, such as `_msgid` of Node-RED, are ignored.
+
         Args:
             image: the encoded image, if the payload is an image.
 
         Raises:
             BadQuery: a field is missing or invalid; the message says what to change.
         """
-        unknown = [name for name in fields if name not in FIELDS]
+        unknown = [name for name in fields if name not in FIELDS and not name.startswith("_")]
         if unknown:
             raise BadQuery("unknown_field", _unknown(unknown[0]))
         if image is None:
@@ -143,17 +147,17 @@ class Query:
 def read_payload(
     payload: bytes, user: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], bytes | None]:
-    """Reads a payload: a JSON object, or a JPEG or PNG with user properties.
+    """Reads a payload: a JSON object, or an image with user properties.
 
     User properties with other names than a query's fields are ignored, because bridges add their own.
 
     Returns:
-        The query's fields, and the encoded image if the payload is an image.
+        The query's fields, a numeric id as its text, and the encoded image if the payload is an image.
 
     Raises:
         BadQuery: the payload is neither.
     """
-    if payload.startswith(IMAGE_SIGNATURES):
+    if is_image(payload):
         return {name: value for name, value in (user or {}).items() if name in FIELDS}, payload
     try:
         fields = json.loads(payload)
@@ -163,6 +167,8 @@ def read_payload(
         ) from None
     if not isinstance(fields, dict):
         raise BadQuery("bad_json", "the payload must be a JSON object with question and image")
+    if "id" in fields:
+        fields["id"] = _text_of_number(fields["id"])
     return fields, None
 
 
@@ -199,12 +205,27 @@ def _decoded(image: object) -> bytes | None:
         return None
     if not isinstance(image, str):
         raise BadQuery("bad_image", "image must be a string: send a JPEG or PNG file in base64")
+    image = image.strip()
+    if image[:5].lower() == "data:":
+        head, comma, image = image.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise BadQuery(
+                "bad_image", "image is a data URL without base64: write data:image/jpeg;base64,... or base64"
+            )
     try:
-        return base64.b64decode(image, validate=True)
+        encoded = image.encode("ascii").translate(URL_SAFE_BASE64, b" \t\r\n").rstrip(b"=")
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadQuery(
             "bad_image", "image is not valid base64: encode the bytes of a JPEG or PNG file"
         ) from None
+
+
+def _text_of_number(value: object) -> object:
+    """Returns a finite number as its text in JSON, and any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    return json.dumps(value) if abs(value) < math.inf else value
 
 
 def _path(url: object) -> Path | None:

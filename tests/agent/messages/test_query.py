@@ -42,6 +42,62 @@ def test_a_query_without_an_id_gets_a_generated_one() -> None:
     assert read(JPEG, {"question": "What?"}).id
 
 
+def test_base64_is_read_as_people_write_it() -> None:
+    image = JPEG + bytes(range(256))  # 267 bytes: needs no padding
+    for data in (image, image[:-1], image[:-2]):
+        text = base64.b64encode(data).decode()
+        url_safe = base64.urlsafe_b64encode(data).decode()
+        assert text != url_safe
+        for written in (
+            text,
+            url_safe,
+            text.rstrip("="),
+            url_safe.rstrip("="),
+            base64.encodebytes(data).decode(),
+            text.replace("A", "\r\n A\t"),
+            f"  {text}\n",
+            f"data:image/jpeg;base64,{text}",
+            f"data:image/heic;name=a.heic;base64,{url_safe.rstrip('=')}",
+            f"DATA:;BASE64,\n{text}",
+        ):
+            assert read(json.dumps(VALID | {"image": written}).encode()).image == data
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        JPEG,
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\x10\0\0\0WEBPVP8 ",
+        b"\0\0\0\x18ftypheic",
+        b"\0\0\0\x20ftypavif",
+        b"\0\0\0\x18ftypmif1",
+    ],
+)
+def test_an_image_of_any_format_may_be_the_payload(start: bytes) -> None:
+    assert read(start + b"...", {"question": "What?"}).image == start + b"..."
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_may_start_with_a_byte_order_mark(encoding: str) -> None:
+    assert read(json.dumps(VALID).encode(encoding)).question == "How many?"
+
+
+def test_fields_that_start_with_an_underscore_are_ignored() -> None:
+    fields = VALID | {"_msgid": "a1.b2", "_": None}
+    assert read(json.dumps(fields).encode()) == read(json.dumps(VALID).encode())
+
+
+@pytest.mark.parametrize(
+    ("written", "text"), [("7", "7"), ("-1", "-1"), ("1716123456.25", "1716123456.25"), ("0", "0")]
+)
+def test_a_numeric_id_is_read_as_its_text(written: str, text: str) -> None:
+    payload = json.dumps(VALID).replace('"7"', written).encode()
+    fields, image = read_payload(payload)
+    assert Query.from_fields(fields, image).id == text
+    assert Address.of(fields, Topics("cam")).query_id == text
+
+
 @pytest.mark.parametrize(
     ("change", "code", "hint"),
     [
@@ -51,6 +107,12 @@ def test_a_query_without_an_id_gets_a_generated_one() -> None:
         ({"image": None}, "missing_image", "exactly one"),
         ({"image": "?"}, "bad_image", "base64"),
         ({"image": 5}, "bad_image", "base64"),
+        ({"image": "data:image/png,abc"}, "bad_image", "data URL"),
+        ({"image": "data:image/png;base64"}, "bad_image", "data URL"),
+        ({"image": "data:image/png;base64,?"}, "bad_image", "not valid base64"),
+        ({"image": "AAAAA"}, "bad_image", "not valid base64"),
+        ({"image": "AA==AA"}, "bad_image", "not valid base64"),
+        ({"image": "AAé="}, "bad_image", "not valid base64"),
         ({"image_url": "file:///a.jpg"}, "missing_image", "exactly one"),
         ({"image": None, "image_url": "http://host/a.jpg"}, "bad_image", "file:"),
         ({"pin": "moon"}, "unknown_pin", "local or cloud"),
@@ -61,7 +123,10 @@ def test_a_query_without_an_id_gets_a_generated_one() -> None:
         ({"deadline_ms": True}, "bad_field", "number"),
         ({"max_tokens": 0}, "bad_field", "at least 1"),
         ({"id": ""}, "bad_field", "characters"),
-        ({"id": 7}, "bad_field", "string"),
+        ({"id": True}, "bad_field", "string"),
+        ({"id": [7]}, "bad_field", "string"),
+        ({"id": float("nan")}, "bad_field", "string"),
+        ({"id": 10**200}, "bad_field", "128"),
         ({"client": "a/b"}, "bad_field", "topic level"),
         ({"response_topic": "a/#"}, "bad_response_topic", "wildcards"),
         ({"response_topic": "inarvl/cam/query"}, "bad_response_topic", "result"),
