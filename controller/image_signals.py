@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from controller.errors import SignalsError
 from controller.looks import average_hash, digest
@@ -31,11 +31,20 @@ UNREADABLE: Final = (
     struct.error,
     Image.DecompressionBombError,
 )
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
 class ImageSignals:
-    """Measured on the grey image, reduced to at most 256 pixels a side.
+    """Measured on the grey image, upright, reduced to at most 256 pixels a side.
 
     Attributes:
         width, height, bytes, format: of the image as it came; the format is `JPEG` or `PNG`.
@@ -100,6 +109,17 @@ def image_signals(data: bytes) -> ImageSignals:
     )
 
 
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Returns the turn that makes an image upright, by its EXIF orientation.
+
+    Returns None if it is upright, or if the orientation is missing or invalid.
+    """
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except UNREADABLE:  # the image may be readable although its EXIF data is not
+        return None
+
+
 def _reduced_grey(image: Image.Image) -> Image.Image:
     image.draft("L", (SIDE, SIDE))
     reduced = image.convert("L")
@@ -107,7 +127,8 @@ def _reduced_grey(image: Image.Image) -> Image.Image:
     if scale < 1:
         size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
         reduced = reduced.resize(size, Image.Resampling.BOX)
-    return reduced
+    turn = turn_of(image)
+    return reduced if turn is None else reduced.transpose(turn)
 
 
 def _measure(grey: NDArray[np.float32]) -> tuple[float, float, float, float, float, float, float, float]:

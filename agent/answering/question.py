@@ -50,14 +50,15 @@ class QuestionReader:
         self._settings = settings
 
     def read(self, query: Query) -> Question:
-        """Reads and decodes the image, computes the signals, and resizes the image for every resolution.
+        """Reads the image as a person sees it, computes its signals, and resizes it for every resolution.
 
         Needs tens of milliseconds for a large image: call it in a thread.
 
         Raises:
             BadQuery: the image cannot be read.
         """
-        image = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
+        file = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
+        image = images.normalise(file)
         try:
             signals = Signals(image_signals(image), text_signals(query.question))
         except SignalsError as error:

@@ -1,0 +1,111 @@
+"""A question has its image as a person sees it, for its signals and for every arm."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, WebPImagePlugin
+
+from agent.answering.question import Question, QuestionReader
+from agent.config.settings import Settings
+from agent.messages.query import BadQuery, Query
+from controller import image_signals
+
+AVIF = pytest.param(
+    "AVIF", marks=pytest.mark.skipif("AVIF" not in Image.SAVE, reason="this Pillow cannot write AVIF")
+)
+NATIVE, SMALL = 0, 64
+SETTINGS = Settings.model_validate({"device": "d"})
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Light at the left, with one curved edge."""
+    across, down = np.meshgrid(np.arange(320), np.arange(200))
+    grey = 250 - across // 2 - 80 * (across * down > 20_000)
+    return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert(mode)
+
+
+def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def read(data: bytes) -> Question:
+    return QuestionReader(lambda: (NATIVE, SMALL), SETTINGS).read(Query("q", "what?", data))
+
+
+def pixels(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L")).astype(np.float64)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_an_ordinary_image_is_sent_and_measured_as_it_came(form: str, mode: str) -> None:
+    data = encoded(picture(mode), form)
+    question = read(data)
+    assert question.image(NATIVE) is data
+    assert question.payload_bytes(NATIVE) == len(data)
+    assert question.signals.image == image_signals(data)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", AVIF])
+def test_a_turned_image_is_upright_for_every_arm_and_for_the_signals(form: str) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    stored = picture().transpose(Image.Transpose.ROTATE_90)
+    turned, upright = read(encoded(stored, form, exif=tags, quality=95)), read(encoded(picture(), "PNG"))
+    for resolution in (NATIVE, SMALL):
+        seen, expected = pixels(turned.image(resolution)), pixels(upright.image(resolution))
+        assert seen.shape == expected.shape
+        assert np.abs(seen - expected).mean() < 4
+    assert turned.signals.image.scene == upright.signals.image.scene
+    assert turned.signals.image.brightness == pytest.approx(upright.signals.image.brightness, abs=0.01)
+    assert turned.signals.image.sharpness == pytest.approx(upright.signals.image.sharpness, rel=0.1)
+
+
+def test_signals_are_of_the_white_that_a_transparent_image_shows() -> None:
+    image = picture("RGBA")
+    image.putalpha(0)
+    assert read(encoded(image, "PNG")).signals.image.brightness > 0.99
+
+
+def test_16_bit_grey_is_not_clipped_in_the_signals() -> None:
+    levels = np.asarray(picture("L")).astype(np.uint16) * 257
+    signals = read(encoded(Image.fromarray(levels), "PNG")).signals.image
+    assert signals.brightness == pytest.approx(read(encoded(picture("L"))).signals.image.brightness, abs=0.01)
+    assert signals.bright < 0.1
+
+
+def test_another_format_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[WebPImagePlugin.WebPImageFile] = []
+    load = WebPImagePlugin.WebPImageFile.load
+
+    def recorded(image: WebPImagePlugin.WebPImageFile) -> Any:
+        if not any(image is other for other in decoded):
+            decoded.append(image)
+        return load(image)
+
+    monkeypatch.setattr(WebPImagePlugin.WebPImageFile, "load", recorded)
+    read(encoded(picture(), "WEBP"))
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", encoded(picture())[:2000], encoded(picture(), "WEBP")[:400]])
+def test_an_undecodable_image_is_rejected(data: bytes) -> None:
+    with pytest.raises(BadQuery) as caught:
+        read(data)
+    assert caught.value.code == "bad_image"
+
+
+def test_a_file_is_read_as_the_image_of_a_message_is(tmp_path: Path) -> None:
+    (tmp_path / "a.webp").write_bytes(encoded(picture(), "WEBP", quality=95))
+    settings = SETTINGS.model_copy(update={"image_roots": (tmp_path,)})
+    reader = QuestionReader(lambda: (NATIVE,), settings)
+    question = reader.read(Query("q", "what?", image_path=tmp_path / "a.webp"))
+    assert np.abs(pixels(question.image(NATIVE)) - pixels(encoded(picture(), "PNG"))).mean() < 4

@@ -1,0 +1,83 @@
+"""An image is resized to an arm's resolution; one that needs no change is sent as it came."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from agent.messages import images
+from agent.messages.query import BadQuery
+
+
+def image_file(width: int, height: int, form: str = "JPEG", mode: str = "RGB", **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert(mode).save(file, form, **options)
+    return file.getvalue()
+
+
+def size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_the_longer_side_is_resized_and_the_aspect_ratio_kept(form: str) -> None:
+    resized = images.fit(image_file(400, 200, form), 100)
+    assert size(resized) == (100, 50)
+    assert resized.startswith(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize("resolution", [0, 400, 1000])
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("JPEG", "RGB", {}),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("JPEG", "RGB", {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0"}),
+        ("JPEG", "RGB", {"exif": b"Exif\0\0damaged"}),
+        ("JPEG", "L", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "L", {}),
+        ("PNG", "P", {}),
+        ("PNG", "1", {}),
+    ],
+)
+def test_an_image_that_needs_no_change_is_unchanged(
+    resolution: int, form: str, mode: str, options: dict[str, Any]
+) -> None:
+    data = image_file(400, 200, form, mode, **options)
+    assert images.normalise(data) is data
+    assert images.fit(data, resolution) is data
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_an_image_is_normalised_only_once(kind: str) -> None:
+    data = images.normalise(image_file(40, 20, kind, "RGBA"))
+    assert images.normalise(data) is data
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0", image_file(64, 64)[:200], b"GIF89a" + b"\0" * 50])
+@pytest.mark.parametrize("resolution", [0, 32])
+def test_an_undecodable_image_is_rejected(data: bytes, resolution: int) -> None:
+    with pytest.raises(BadQuery, match="send a whole JPEG or PNG") as caught:
+        images.fit(data, resolution)
+    assert caught.value.code == "bad_image"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("pixels", "code"),
+    [((8001, 8000), "too_large"), ((9500, 9500), "bad_image"), ((20_000, 9_000), "bad_image")],
+)
+def test_an_image_with_too_many_pixels_is_rejected_before_decoding(
+    pixels: tuple[int, int], code: str
+) -> None:
+    file = io.BytesIO()
+    Image.new("1", pixels).save(file, "PNG")
+    header = file.getvalue()[:60]
+    with pytest.raises(BadQuery) as caught:
+        images.normalise(header)
+    assert caught.value.code == code
