@@ -38,9 +38,14 @@ async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIte
         interfaces: addresses of the network interfaces to announce on; empty for all.
 
     Raises:
-        AnnounceFailed: no interface has such an address, or the host of the record has none.
+        AnnounceFailed: no interface has such an address, the host of the record has none, or its URL has a
+            path, for which zeroconf's records have no place.
     """
     parts = urlparse(record.url)
+    if parts.path.rstrip("/") not in ("", "/v1"):
+        raise AnnounceFailed(
+            f"zeroconf cannot announce the path of {record.url}: announce it with --no-zeroconf and --broker"
+        )
     addresses = _addresses(parts.hostname or "")
     info = AsyncServiceInfo(
         SERVICE,

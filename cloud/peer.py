@@ -36,7 +36,8 @@ class PeerRecord:
 
     Attributes:
         id: identifies it among peers; letters, digits, dot, dash and underscore.
-        url: http(s)://host:port, without the API's paths; from the site file also unix:/path.
+        url: http(s)://host:port, with the base path of the API if it is another one than /v1; from the site
+            file also unix:/path.
         models: names of its models; a hint only, devices ask the endpoint itself.
         api: must be openai/v1.
         version: version of the announcing software.
@@ -57,7 +58,10 @@ class PeerRecord:
                 f"invalid peer id {self.id[:80]!r}: use up to 63 letters, digits, dots, dashes, _"
             )
         if not _is_valid_url(self.url):
-            raise BadPeerRecord(f"peer {self.id}: the URL must be http://host:port or https://host:port")
+            raise BadPeerRecord(
+                f"peer {self.id}: the URL must be http://host:port or https://host:port, with a path if "
+                "needed, without credentials, query or fragment"
+            )
         if len(self.models) > MAX_MODELS or not all(MODEL.fullmatch(model) for model in self.models):
             raise BadPeerRecord(f"peer {self.id}: at most {MAX_MODELS} models, no spaces or commas in names")
         if self.api != API:
@@ -140,7 +144,10 @@ def _is_valid_url(url: str) -> bool:
         return False
     if parts.scheme == "unix":
         return True
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= MAX_URL_LENGTH
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > MAX_URL_LENGTH:
+        return False
+    has_credentials = "@" in parts.netloc
+    return not has_credentials and not any(mark in url for mark in "?# ") and url.isprintable()
 
 
 def _not_unix(url: str) -> str:

@@ -4,9 +4,12 @@ This module exports the client. It imports no model library; the server does, on
 
 Where to find things:
 
-- Client: `client`. A quirk of an OpenAI-compatible server belongs in `dialect`.
-- Server: `server`, `endpoints`, `schema` (requests), `server_responses`, `runtime`, `worker`, `metrics`.
-- Models: `checkpoint`, `loading`, `processors`, `model`, `generation`. A new family belongs in `families`.
+- Client: `client`, `connection`, `base_url`, `dialect` (requests), `replies`, `remote_values`. The top of
+  `dialect` lists how OpenAI-compatible servers differ.
+- Server: `server`, `endpoints`, `schema` and `output_format` (requests), `server_responses`, `runtime`,
+  `worker`, `metrics`.
+- Models: `checkpoint`, `loading`, `processors`, `model`, `generation`, `choice_decoding`. A new family
+  belongs in `families`.
 """
 
 from vlm.client import Ping, VlmClient

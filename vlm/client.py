@@ -1,29 +1,29 @@
 """Asks a vision-language model behind any OpenAI-compatible server: inarvl-vlm or another.
 
-How such servers differ is handled in `vlm.dialect`.
+How such servers differ is handled in `vlm.dialect`, `vlm.base_url` and `vlm.replies`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import aiohttp
-
-from vlm import dialect
+from vlm import replies
+from vlm.base_url import api_bases, probe_base
 from vlm.completion import Completion, Confidence, ModelCard
-from vlm.errors import VlmError, VlmRefused, VlmTimeout, VlmUnavailable
-from vlm.timing import DEADLINE_HEADER, Timing
+from vlm.connection import Connection, Reply
+from vlm.dialect import Dialect, ServerDialects, is_specific, lacks_endpoint
+from vlm.errors import VlmError, VlmRefused
+from vlm.timing import DEADLINE_HEADER
 
 __all__ = ["Completion", "Confidence", "ModelCard", "Ping", "VlmClient"]
 
-MAX_REPLY_BYTES = 8 * 2**20
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,49 +47,71 @@ class VlmClient:
     Every call raises VlmUnavailable, VlmTimeout, VlmBusy or VlmRefused, and VlmError for an unreadable reply.
 
     Args:
-        url: "unix:/run/inarvl/vlm.sock" or "http(s)://host:port", with or without the base path /v1.
+        url: "unix:/run/inarvl/vlm.sock", or "http(s)://host:port" with the base path of the API, if it is
+            another one than /v1.
         api_key: sent as a bearer token.
+        models: names from the configuration; `models` returns these only, also if the server has no list.
 
     Raises:
         VlmError: `url` has another form.
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None, models: Sequence[str] = ()) -> None:
         self._url = url
-        self._socket_path = url.removeprefix("unix:") if url.startswith("unix:") else None
-        if self._socket_path is None and not url.startswith(("http://", "https://")):
-            raise VlmError(
-                f"invalid server URL {url!r}: write unix:/path/to/socket, http://host:port or https://host:port"
-            )
-        self._base = "http://vlm" if self._socket_path else url.rstrip("/").removesuffix("/v1")
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http: aiohttp.ClientSession | None = None
-        self._supports_logprobs = True
+        self._connection = Connection(url, api_key)
+        self._api_bases = api_bases(self._connection.base_url)
+        self._probe_base = probe_base(self._connection.base_url)
+        self._configured_models = tuple(models)
+        self._dialects = ServerDialects()
         self._supports_probes = True
 
     async def complete(
-        self, question: str, image: bytes, *, model: str, max_tokens: int, timeout_s: float
+        self,
+        question: str,
+        image: bytes,
+        *,
+        model: str,
+        max_tokens: int,
+        timeout_s: float,
+        system: str | None = None,
+        choices: Sequence[str] = (),
     ) -> Completion:
         """Asks `question` about `image` (encoded JPEG, PNG or WebP) with greedy decoding.
 
         Cancelling the call closes its connection, which stops the generation on the server.
+
+        Args:
+            system: an instruction that precedes the question.
+            choices: the possible answers; a server that cannot constrain its answer ignores them.
         """
         started = time.monotonic()
-        if self._supports_logprobs:
-            request = dialect.chat_request(question, image, model=model, max_tokens=max_tokens, logprobs=True)
+        dialect = self._dialects.of(model)
+        while True:
+            request = dialect.request(
+                question, image, model=model, max_tokens=max_tokens, system=system, choices=choices
+            )
             try:
-                return await self._complete(request, started, timeout_s)
+                return await self._complete(request, dialect, started, timeout_s)
             except VlmRefused as error:
-                if not dialect.refuses_logprobs(error):
+                changed = dialect.after_refusal(request, error)  # removes a field each time, so this ends
+                if changed is None:
                     raise
-                self._supports_logprobs = False
-        request = dialect.chat_request(question, image, model=model, max_tokens=max_tokens, logprobs=False)
-        return await self._complete(request, started, timeout_s)
+                log.info("trying another request for %s: %s", model, error)
+                dialect = changed
 
     async def models(self, *, timeout_s: float = 5) -> list[ModelCard]:
-        """Returns the models of the server."""
-        reply, _ = await self._json("GET", "/v1/models", timeout_s)
-        return dialect.read_models(self._url, reply)
+        """Returns the models of the server, or those that the configuration names."""
+        try:
+            reply = await self._api("GET", "/models", timeout_s)
+            listed = replies.read_models(self._url, reply.content)
+        except VlmError as error:
+            if not self._has_no_list(error):
+                raise
+            listed = []
+        if self._configured_models:
+            cards = {card.id: card for card in listed}
+            listed = [cards.get(name, ModelCard(name)) for name in dict.fromkeys(self._configured_models)]
+        return replies.first_models(self._url, listed)
 
     async def ping(self, *, payload_bytes: int = 0, timeout_s: float = 5) -> Ping:
         """Measures a round trip, or with `payload_bytes` an upload of that size.
@@ -98,121 +120,108 @@ class VlmClient:
         """
         if self._supports_probes:
             try:
-                if payload_bytes:
-                    # Fixed but incompressible: compression in a tunnel would make the link look faster.
-                    payload = Random(0).randbytes(payload_bytes)
-                    return await self._ping("POST", "/probe", timeout_s, payload)
-                return await self._ping("GET", "/healthz", timeout_s)
-            except VlmRefused as error:
-                if not dialect.lacks_endpoint(error):
+                # Fixed but incompressible: compression in a tunnel would make the link look faster.
+                payload = Random(0).randbytes(payload_bytes) if payload_bytes else None
+                method, path = ("POST", "/probe") if payload else ("GET", "/healthz")
+                reply = await self._probe(method, path, timeout_s, payload)
+                return Ping(reply.latency_ms, reply.timing.compute_ms, payload_bytes)
+            except VlmError as error:
+                if not lacks_endpoint(error):
                     raise
-                self._supports_probes = False
-        return await self._ping("GET", "/v1/models", timeout_s)
+        ping = await self._ping_model_list(timeout_s)
+        self._supports_probes = False
+        return ping
 
     async def ready(self) -> bool:
         """Whether the server can answer now; never raises."""
         try:
-            await self._json("GET", "/readyz", 5)
-        except VlmRefused as error:
-            if not dialect.lacks_endpoint(error):
+            await self._probe("GET", "/readyz", 5)
+        except VlmError as error:
+            if not lacks_endpoint(error):
                 return False
             try:
                 return bool(await self.models())
             except VlmError:
                 return False
-        except VlmError:
-            return False
         return True
 
     async def aclose(self) -> None:
         """Closes every connection."""
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        await self._connection.close()
 
-    async def _complete(self, request: Mapping[str, Any], started: float, timeout_s: float) -> Completion:
+    async def _complete(
+        self, request: Mapping[str, Any], dialect: Dialect, started: float, timeout_s: float
+    ) -> Completion:
         left_s = timeout_s - (time.monotonic() - started)
-        body = json.dumps(request).encode()
+        model, body = request["model"], json.dumps(request).encode()
         headers = {"Content-Type": "application/json", DEADLINE_HEADER: str(max(1, int(left_s * 1000)))}
-        reply, timing = await self._json("POST", "/v1/chat/completions", left_s, body, headers)
-        return dialect.read_completion(
-            self._url,
-            reply,
-            requested_model=request["model"],
-            latency_ms=(time.monotonic() - started) * 1000,
-            timing=timing,
-            request_bytes=len(body),
-        )
+        reply = await self._api("POST", "/chat/completions", left_s, body, headers)
+        if not isinstance(reply.content, dict):
+            raise VlmError(f"the reply of {self._url} is no JSON object")
+        try:
+            completion = replies.read_completion(
+                self._url,
+                reply.content,
+                requested_model=model,
+                latency_ms=(time.monotonic() - started) * 1000,
+                timing=reply.timing,
+                request_bytes=len(body),
+            )
+        except VlmRefused as error:
+            if error.status == 200:  # the request was accepted, but its reply has no answer
+                self._dialects.accepted(model, dialect)
+            raise
+        self._dialects.accepted(model, dialect)
+        if dialect.logprobs:
+            self._dialects.answered(model, has_logprobs=completion.confidence.tokens is not None)
+        return completion
 
-    async def _ping(self, method: str, path: str, timeout_s: float, payload: bytes = b"") -> Ping:
-        started = time.monotonic()
-        async with self._call(method, path, timeout_s, payload or None) as response:
-            await _read(response)
-            timing = Timing.from_header(response.headers.get("Server-Timing"))
-        return Ping((time.monotonic() - started) * 1000, timing.compute_ms, len(payload))
+    async def _ping_model_list(self, timeout_s: float) -> Ping:
+        for base in self._api_bases:
+            started = time.monotonic()
+            try:
+                reply = await self._connection.json("GET", f"{base}/models", timeout_s)
+                return Ping(reply.latency_ms, reply.timing.compute_ms, 0)
+            except VlmError as error:
+                if not lacks_endpoint(error):
+                    raise
+                latency_ms, last_error = (time.monotonic() - started) * 1000, error
+        if self._has_no_list(last_error):
+            return Ping(latency_ms, None, 0)  # an error response is a round trip too
+        raise last_error
 
-    async def _json(
+    def _has_no_list(self, error: VlmError) -> bool:
+        """Whether the server answered, has no model list, and needs none."""
+        unauthorized = isinstance(error, VlmRefused) and error.status == 401
+        return bool(self._configured_models) and lacks_endpoint(error) and not unauthorized
+
+    async def _probe(self, method: str, path: str, timeout_s: float, payload: bytes | None = None) -> Reply:
+        """Calls one of inarvl's own endpoints, for which other servers may return anything."""
+        reply = await self._connection.json(method, self._probe_base + path, timeout_s, payload)
+        if not isinstance(reply.content, dict):
+            raise VlmError(f"{self._url} has no endpoint {path}")
+        return reply
+
+    async def _api(
         self,
         method: str,
         path: str,
         timeout_s: float,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[dict[str, Any], Timing]:
-        async with self._call(method, path, timeout_s, body, headers) as response:
-            content = await _read(response)
-            timing = Timing.from_header(response.headers.get("Server-Timing"))
-        try:
-            reply = json.loads(content)
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise VlmError(f"the reply of {self._url}{path} is no JSON object: {content[:200]!r}")
-        return reply, timing
-
-    @asynccontextmanager
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        timeout_s: float,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if timeout_s <= 0:  # aiohttp reads 0 as "no limit"
-            raise VlmTimeout(f"the timeout is over before {self._url} was asked")
-        try:
-            async with self._session().request(
-                method,
-                self._base + path,
-                data=body,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
-                if response.status != 200:
-                    raise dialect.read_error(
-                        self._url, response.status, response.headers.get("Retry-After"), await _read(response)
-                    )
-                yield response
-        except asyncio.TimeoutError as error:
-            raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise VlmUnavailable(f"cannot reach {self._url}: {error or type(error).__name__}") from error
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._http is None:  # created here because a session belongs to the running event loop
-            path = self._socket_path
-            connector = aiohttp.UnixConnector(path, limit=0) if path else aiohttp.TCPConnector(limit=0)
-            self._http = aiohttp.ClientSession(connector=connector, headers=self._headers)
-        return self._http
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > MAX_REPLY_BYTES:
-            response.close()
-            raise VlmError(f"the reply of {response.url} is longer than {MAX_REPLY_BYTES} bytes")
-    return bytes(content)
+    ) -> Reply:
+        """Calls an endpoint of the API at each possible base URL, until one of them answers."""
+        until = time.monotonic() + timeout_s
+        errors: list[VlmError] = []
+        for base in self._api_bases:
+            try:
+                left_s = until - time.monotonic()
+                reply = await self._connection.json(method, base + path, left_s, body, headers)
+            except VlmError as error:
+                if not lacks_endpoint(error):
+                    raise
+                errors.append(error)
+            else:
+                self._api_bases = (base,)
+                return reply
+        raise max(errors, key=is_specific)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vlm.errors import VlmError
+from vlm.remote_values import clean_text, count
+
+log = logging.getLogger(__name__)
+
+MAX_ID_LENGTH = 256
+MAX_RESOLUTIONS = 16
+MAX_RESOLUTION = 65_536
+MAX_TOKENS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Completion:
         confidence: see Confidence.
         completion_tokens: length of the answer in tokens, None if the server does not report it.
         request_bytes: size of the HTTP request body.
+        choice_probabilities: the probability of each choice, if the request had choices and the server
+            reports them; else None.
     """
 
     text: str
@@ -47,6 +58,7 @@ class Completion:
     confidence: Confidence
     completion_tokens: int | None
     request_bytes: int
+    choice_probabilities: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,23 +98,34 @@ class ModelCard:
     def from_json(cls, entry: Mapping[str, Any]) -> ModelCard:
         """Reads an entry of /v1/models of any server; missing or malformed values become None or empty.
 
+        Of more than MAX_RESOLUTIONS resolutions the first ones are used.
+
         Raises:
-            VlmError: the entry has no id.
+            VlmError: the entry has no id, or an id that is too long.
         """
-        if not isinstance(entry.get("id"), str):
-            raise VlmError("/v1/models returned a model without an id; is this an OpenAI-compatible server?")
+        name = entry.get("id")
+        if not isinstance(name, str) or not name.strip() or len(name) > MAX_ID_LENGTH:
+            raise VlmError(
+                f"/v1/models returned a model without an id of 1 to {MAX_ID_LENGTH} characters; "
+                "is this an OpenAI-compatible server?"
+            )
+        name = clean_text(name)
         extension = entry.get("inarvl")
         extension = extension if isinstance(extension, Mapping) else {}
-        resolutions = extension.get("resolutions")
         quantization = extension.get("quantization")
         return cls(
-            id=entry["id"],
-            resolutions=tuple(filter(_count, resolutions)) if isinstance(resolutions, list) else (),
-            max_tokens=_count(extension.get("max_tokens")),
-            quantization=quantization if isinstance(quantization, str) else None,
-            parameters=_count(extension.get("parameters")),
+            id=name,
+            resolutions=_resolutions(name, extension.get("resolutions")),
+            max_tokens=count(extension.get("max_tokens"), MAX_TOKENS),
+            quantization=clean_text(quantization, 40) if isinstance(quantization, str) else None,
+            parameters=count(extension.get("parameters")),
         )
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+def _resolutions(model: str, value: object) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        return ()
+    valid = dict.fromkeys(entry for entry in value if count(entry, MAX_RESOLUTION))
+    if len(valid) > MAX_RESOLUTIONS:
+        log.warning("%s: the first %d of %d resolutions are used", model[:80], MAX_RESOLUTIONS, len(valid))
+    return tuple(valid)[:MAX_RESOLUTIONS]

@@ -1,138 +1,186 @@
-"""How OpenAI-compatible servers differ, and how the client reads each of them.
+"""How OpenAI-compatible servers differ, and how the client adapts to each of them.
 
-`VlmClient` does the HTTP; this module builds its requests and reads the replies. To support a quirk of a
-server, add it here and to this list, with a case in tests/vlm/client/test_dialect.py.
+`VlmClient` does the HTTP; this module builds its requests and learns from refusals, `vlm.replies` reads the
+replies, `vlm.base_url` finds the endpoints. To support another difference, add it to one of these modules and
+to this list, with a case in tests/vlm/client/test_dialect.py.
 
-1. Some servers refuse a request for log-probabilities. The client repeats the request without them, and never
-   asks this server for them again.
-2. Other servers do not have the endpoints /healthz, /readyz and /probe. The client uses /v1/models instead.
-3. A reply may lack the text, `model`, `usage` or `logprobs`. The text is then "", the model is the
-   requested one, any other value is None.
-4. An error body may be {"error": {"message", "code"}}, {"error": "text"}, another JSON object, or any text.
-5. A full queue is status 429, or the error code "busy" with any status.
-6. A model list may contain only ids: see `ModelCard.from_json`.
+1. A server may refuse a request because of one of its fields: `max_tokens` (it wants `max_completion_tokens`,
+   or no limit at all), `temperature`, `logprobs`, `top_logprobs`, `structured_outputs`, or a message with the
+   role "system". The client repeats the request without that field, with the other name, or with the system
+   message in front of the question. If the server accepts that, the client asks for the same model in this
+   way from then on. A refusal that names no field, but says that something is unknown or unsupported, removes
+   the fields one after another, as long as the server has never accepted a request.
+2. A server may ignore `logprobs`. After MAX_WITHOUT_LOGPROBS answers without them it is not asked for them.
+3. A base URL may have any path, or none; the model list may be missing: see `vlm.base_url`.
+4. A server may lack the endpoints /healthz, /readyz and /probe, and may answer an unknown path with status
+   400, 401, 403, 404, 405, 410, 501, a redirect, a page of HTML, or status 200 with an error in the body. The
+   client uses the model list instead.
+5. A reply may lack `model`, `usage` or `logprobs`; its text may be a list of parts, or missing; it may
+   contain the model's thoughts. A reply without an answer raises VlmRefused with the reason: see
+   `vlm.replies`.
+6. An error body may be {"error": {"message", "code", "param"}}, {"error": "text"}, {"detail": ...}, a list,
+   any other JSON, or any text, also with status 200.
+7. A full queue is status 429, or the error code "busy" with any status.
+8. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from vlm.completion import Completion, Confidence, ModelCard
-from vlm.errors import VlmBusy, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
-from vlm.timing import Timing
+from vlm.errors import VlmError, VlmRefused, VlmUnavailable
 
-MISSING_ENDPOINT = {404, 405, 501}
-TIMEOUT = {408, 504}
+UNKNOWN_PATH = {400, 401, 403, 404, 405, 410, 501}
+MAX_WITHOUT_LOGPROBS = 3
+MAX_MODELS = 64  # of one server, whose dialects are remembered
 
-
-def chat_request(
-    question: str, image: bytes, *, model: str, max_tokens: int, logprobs: bool
-) -> dict[str, Any]:
-    """Returns the body of a chat completion request: greedy, one image as a data URL, then the question."""
-    request: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": [_image_part(image), {"type": "text", "text": question}]}],
-        "max_tokens": max_tokens,
-        "temperature": 0,
-    }
-    return {**request, "logprobs": True, "top_logprobs": 2} if logprobs else request
-
-
-def refuses_logprobs(error: VlmRefused) -> bool:
-    """Whether a server refused a request because it asked for log-probabilities."""
-    return "logprob" in str(error)
+UNSUPPORTED = re.compile(
+    r"unsupported|not\W+(be\W+)?(supported|permitted|allowed|recogni[sz]ed|available|implemented|valid)"
+    r"|does\W?n.t support|unknown|unrecogni[sz]ed|unexpected|extra|deprecated|instead"
+    r"|invalid (parameter|field)",
+    re.IGNORECASE,
+)
+LOGPROBS = re.compile(r"log.?prob", re.IGNORECASE)
+ONLY_TOP_LOGPROBS = re.compile(r"top_logprobs(?!.*\blogprobs)", re.IGNORECASE | re.DOTALL)
+TOKEN_LIMIT = re.compile(r"\bmax_(completion_|new_)?tokens\b", re.IGNORECASE)
+TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
+CHOICES = re.compile(r"structured.?output|guided", re.IGNORECASE)
+SYSTEM_ROLE = re.compile(r"\b(system|developer|roles?)\b", re.IGNORECASE)
 
 
-def lacks_endpoint(error: VlmRefused) -> bool:
-    """Whether a server refused a request because it does not have the endpoint."""
-    return error.status in MISSING_ENDPOINT
+@dataclass(frozen=True)
+class Dialect:
+    """The fields of a request that a model on a server accepts.
 
-
-def read_completion(
-    url: str,
-    reply: Mapping[str, Any],
-    *,
-    requested_model: str,
-    latency_ms: float,
-    timing: Timing,
-    request_bytes: int,
-) -> Completion:
-    """Reads a `chat.completion` object.
-
-    Raises:
-        VlmError: it contains no choice with a message.
+    Attributes:
+        token_limit: name of the field that limits the answer's tokens; None if it accepts neither name.
+        top_logprobs: whether alternatives may be requested, if `logprobs` may.
+        system_role: whether a message may have the role "system".
+        choices: whether `structured_outputs` may be sent.
+        proven: whether a request has been accepted.
     """
-    try:
-        choice = reply["choices"][0]
-        text = choice["message"]["content"]
-    except (KeyError, IndexError, TypeError):
-        raise VlmError(f"the reply of {url} contains no choice: {json.dumps(reply)[:200]}") from None
-    usage = reply.get("usage")
-    tokens = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    return Completion(
-        text=text if isinstance(text, str) else "",
-        model=str(reply.get("model") or requested_model),
-        latency_ms=latency_ms,
-        queue_ms=timing.queue_ms,
-        compute_ms=timing.compute_ms,
-        confidence=read_confidence(choice.get("logprobs")),
-        completion_tokens=tokens if isinstance(tokens, int) else None,
-        request_bytes=request_bytes,
+
+    token_limit: str | None = "max_tokens"
+    temperature: bool = True
+    logprobs: bool = True
+    top_logprobs: bool = True
+    system_role: bool = True
+    choices: bool = True
+    proven: bool = False
+
+    def request(
+        self,
+        question: str,
+        image: bytes,
+        *,
+        model: str,
+        max_tokens: int,
+        system: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Returns the body of a chat completion request: greedy, with one image as a data URL."""
+        messages: list[dict[str, Any]] = []
+        if system and self.system_role:
+            messages.append({"role": "system", "content": system})
+        elif system:
+            question = f"{system}\n\n{question}"
+        content = [_image_part(image), {"type": "text", "text": question}]
+        request: dict[str, Any] = {
+            "model": model,
+            "messages": [*messages, {"role": "user", "content": content}],
+        }
+        if self.token_limit:
+            request[self.token_limit] = max_tokens
+        if self.temperature:
+            request["temperature"] = 0
+        if self.logprobs:
+            request["logprobs"] = True
+        if self.logprobs and self.top_logprobs:
+            request["top_logprobs"] = 2
+        if choices and self.choices:
+            request["structured_outputs"] = {"choice": list(choices)}
+        return request
+
+    def after_refusal(self, request: Mapping[str, Any], error: VlmRefused) -> Dialect | None:
+        """Returns the dialect for the next try; None if the refusal has another cause than a field."""
+        message = str(error).partition(": ")[2]  # without the server's URL
+        if "logprobs" in request and LOGPROBS.search(message):
+            if "top_logprobs" in request and ONLY_TOP_LOGPROBS.search(message):
+                return replace(self, top_logprobs=False)
+            return replace(self, logprobs=False)
+        if "structured_outputs" in request and CHOICES.search(message):
+            return replace(self, choices=False)
+        if "temperature" in request and TEMPERATURE.search(message):
+            return replace(self, temperature=False)
+        if self.token_limit and TOKEN_LIMIT.search(message) and UNSUPPORTED.search(message):
+            other = "max_completion_tokens" if self.token_limit == "max_tokens" else None
+            return replace(self, token_limit=other)
+        if request["messages"][0]["role"] == "system" and SYSTEM_ROLE.search(message):
+            return replace(self, system_role=False)
+        if not self.proven and error.status in (400, 422) and UNSUPPORTED.search(message):
+            return self._without_next(request)
+        return None
+
+    def _without_next(self, request: Mapping[str, Any]) -> Dialect | None:
+        if "structured_outputs" in request:
+            return replace(self, choices=False)
+        if "logprobs" in request:
+            return replace(self, logprobs=False)
+        if "temperature" in request:
+            return replace(self, temperature=False)
+        return None
+
+
+class ServerDialects:
+    """What one server accepts, by model: a gateway may have models of several vendors."""
+
+    def __init__(self) -> None:
+        self._dialects: dict[str, Dialect] = {}
+        self._without_logprobs: dict[str, int] = {}
+
+    def of(self, model: str) -> Dialect:
+        """Returns the dialect of `model`; as long as it is unknown, every field is sent."""
+        return self._dialects.get(model, Dialect())
+
+    def accepted(self, model: str, dialect: Dialect) -> None:
+        """Records that a request in `dialect` was accepted."""
+        if model not in self._dialects and len(self._dialects) >= MAX_MODELS:
+            self._dialects.clear()
+            self._without_logprobs.clear()
+        self._dialects[model] = replace(dialect, proven=True)
+
+    def answered(self, model: str, *, has_logprobs: bool) -> None:
+        """Records whether an answer, after `accepted`, had log-probabilities."""
+        missing = 0 if has_logprobs else self._without_logprobs.get(model, 0) + 1
+        self._without_logprobs[model] = missing
+        if missing >= MAX_WITHOUT_LOGPROBS:
+            self._dialects[model] = replace(self.of(model), logprobs=False)
+
+
+def names_refused_field(message: str) -> bool:
+    """Whether a message says that a field of a request is unsupported; some servers do so with status 500."""
+    names = LOGPROBS, TOKEN_LIMIT, TEMPERATURE, CHOICES
+    return bool(
+        LOGPROBS.search(message)
+        or (UNSUPPORTED.search(message) and any(name.search(message) for name in names))
     )
 
 
-def read_confidence(logprobs: object) -> Confidence:
-    """Reads a choice's `logprobs` object; if it is missing, empty or malformed, every field is None."""
-    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    tokens = [token for token in _objects(content) if _number(token.get("logprob")) is not None]
-    if not tokens:
-        return Confidence()
-    first = next((token for token in tokens if str(token.get("token", "")).strip()), tokens[0])
-    alternatives = (_number(entry.get("logprob")) for entry in _objects(first.get("top_logprobs")))
-    best = sorted((logprob for logprob in alternatives if logprob is not None), reverse=True)
-    margin = math.exp(best[0]) - math.exp(best[1]) if len(best) > 1 else None
-    return Confidence(margin, math.fsum(token["logprob"] for token in tokens) / len(tokens), len(tokens))
+def lacks_endpoint(error: VlmError) -> bool:
+    """Whether a server may lack an endpoint, as far as its response shows."""
+    if isinstance(error, VlmRefused | VlmUnavailable):
+        status = error.status or 0
+        return status in UNKNOWN_PATH or 300 <= status < 400
+    return type(error) is VlmError  # a page of HTML, or another reply that cannot be read
 
 
-def read_models(url: str, reply: Mapping[str, Any]) -> list[ModelCard]:
-    """Reads the reply to GET /v1/models.
-
-    Raises:
-        VlmError: it is no model list.
-    """
-    entries = reply.get("data")
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise VlmError(f"{url}/v1/models returned no model list; is this an OpenAI-compatible server?")
-    return [ModelCard.from_json(entry) for entry in entries]
-
-
-def read_error(url: str, status: int, retry_after: str | None, body: bytes) -> VlmError:
-    """Returns the error for a reply whose status is not 200; `retry_after` is its Retry-After header."""
-    message, code = _message_and_code(body)
-    message = f"{url}: {message}"
-    if status == 429 or code == VlmBusy.code:
-        return VlmBusy(message, float(retry_after) if retry_after and retry_after.isdigit() else None)
-    if status in TIMEOUT:
-        return VlmTimeout(message)
-    if 400 <= status < 500 or "logprob" in message:  # some servers refuse log-probabilities with status 500
-        return VlmRefused(message, status, code)
-    return VlmUnavailable(message)
-
-
-def _message_and_code(body: bytes) -> tuple[str, str | None]:
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        parsed = None
-    error = parsed.get("error", parsed) if isinstance(parsed, dict) else None
-    if not isinstance(error, Mapping):
-        return str(error or body[:300].decode(errors="replace")), None
-    code = error.get("code")
-    return str(error.get("message") or error), code if isinstance(code, str) else None
+def is_specific(error: VlmError) -> bool:
+    """Whether a response that `lacks_endpoint` accepts may also come from the endpoint itself."""
+    return isinstance(error, VlmRefused) and error.status in (400, 401, 403)
 
 
 def _image_part(image: bytes) -> dict[str, Any]:
@@ -141,13 +189,3 @@ def _image_part(image: bytes) -> dict[str, Any]:
         "type": "image_url",
         "image_url": {"url": f"data:image/{kind};base64,{base64.b64encode(image).decode()}"},
     }
-
-
-def _objects(value: object) -> Sequence[Mapping[str, Any]]:
-    """The JSON objects in a JSON list; none if it is no list."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _number(value: object) -> float | None:
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if valid else None  # type: ignore[arg-type]

@@ -12,9 +12,17 @@ class VlmError(InarvlError):
 
 
 class VlmUnavailable(VlmError):
-    """The server cannot be reached, closed the connection, is loading, is stopping, or failed."""
+    """The server cannot be reached, closed the connection, is loading, is stopping, or failed.
+
+    Attributes:
+        status: HTTP status, 3xx or 5xx; None if there was no response.
+    """
 
     code = "vlm_unavailable"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class VlmTimeout(VlmError):
@@ -38,11 +46,12 @@ class VlmBusy(VlmError):
 
 
 class VlmRefused(VlmError):
-    """The server refuses this request; repeating it does not help.
+    """The server refuses this request, or its reply has no answer; repeating it does not help.
 
     Attributes:
-        status: HTTP status, 4xx.
-        reason: the server's error code, None if it sent none.
+        status: HTTP status: an error, or 200 if the reply has no answer.
+        reason: the server's error code, None if it sent none; for a reply without an answer "refusal",
+            "content_filter", "tool_call", "reasoning", "length" or "empty".
     """
 
     code = "vlm_refused"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+MAX_DURATION_MS = 1e9
 DEADLINE_HEADER = "X-Inarvl-Deadline-Ms"
 """Request header: milliseconds that the caller waits from now; a duration, because clocks differ."""
 
@@ -34,6 +34,6 @@ class Timing:
                         ms = float(value.strip().strip('"'))
                     except ValueError:
                         continue
-                    if math.isfinite(ms) and ms >= 0:
+                    if 0 <= ms <= MAX_DURATION_MS:
                         found[name] = ms
         return cls(found.get("queue"), found.get("compute"))

@@ -60,7 +60,12 @@ class Broker(Section):
 
 
 class Server(Section):
-    """An OpenAI-compatible model server that is configured here, not discovered."""
+    """An OpenAI-compatible model server that is configured here, not discovered.
+
+    Attributes:
+        url: as the provider gives it, with the base path of its API.
+        models: the models to ask; empty for all that the server lists.
+    """
 
     id: TopicLevel
     url: str
@@ -198,8 +203,12 @@ def _checked(url: str, schemes: tuple[str, str], credentials_hint: str) -> str:
     parts = urlparse(url)
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("must be " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError(f"must not contain credentials: {credentials_hint}")
+    if "?" in url or "#" in url:
+        raise ValueError("must not contain a query or fragment: remove everything from ? or # on")
+    if not url.isprintable() or " " in url:
+        raise ValueError("must not contain blanks or control characters")
     try:
         _ = parts.port  # parsed on access
     except ValueError:

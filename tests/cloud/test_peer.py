@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud import BadPeerRecord, PeerRecord
+from cloud.announce import AnnounceFailed, on_lan
 from cloud.peer import MAX_MODELS, MAX_TXT_BYTES
 
 MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS)
@@ -87,6 +88,13 @@ def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
         b'{"id": "rack", "url": "http://"}',
         b'{"id": "rack", "url": "http://["}',
         b'{"id": "rack", "url": "http://host:99999"}',
+        b'{"id": "rack", "url": "http://me:secret@10.0.0.1"}',
+        b'{"id": "rack", "url": "http://@10.0.0.1/v1"}',
+        b'{"id": "rack", "url": "http://10.0.0.1/v1?key=secret"}',
+        b'{"id": "rack", "url": "http://10.0.0.1/v1?"}',
+        b'{"id": "rack", "url": "http://10.0.0.1/v1#part"}',
+        b'{"id": "rack", "url": "http://10.0.0.1/v1\\n"}',
+        b'{"id": "rack", "url": "http://10.0.0.1/v1 /x"}',
         b'{"id": "../rack", "url": "http://10.0.0.1"}',
         b'{"id": "rack", "url": "http://10.0.0.1", "api": "other/v9"}',
         b'{"id": "rack", "url": "http://10.0.0.1", "models": "abc"}',
@@ -95,6 +103,20 @@ def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
 def test_an_invalid_record_is_refused(payload: bytes) -> None:
     with pytest.raises(BadPeerRecord):
         PeerRecord.from_bytes(payload)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.host/v1", "https://host/v1beta/openai/", "http://host:1/api/v4"]
+)
+def test_a_url_may_have_a_path(url: str) -> None:
+    assert PeerRecord.from_bytes(record(url=url).to_bytes()).url == url
+
+
+@pytest.mark.anyio
+async def test_zeroconf_announces_no_url_with_another_path() -> None:
+    with pytest.raises(AnnounceFailed, match="--no-zeroconf"):
+        async with on_lan(record(url="http://10.0.0.1/v1beta/openai")):
+            raise AssertionError
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://", "http://host:port", "ftp://host"])

@@ -55,6 +55,10 @@ def test_the_example_is_a_valid_site_file() -> None:
         ("peers: [{id: a, url: gpu:80}]", "peers.0.url", "must be http://host:port or https://host:port"),
         ("peers: [{id: a, url: 'http://'}]", "peers.0.url", "must be http://host:port or https://host:port"),
         ("peers: [{id: a, url: 'http://u:p@b'}]", "peers.0.url", "api_key_file"),
+        ("peers: [{id: a, url: 'http://@b'}]", "peers.0.url", "api_key_file"),
+        ("peers: [{id: a, url: 'http://b/v1?key=k'}]", "peers.0.url", "query"),
+        ("peers: [{id: a, url: 'http://b/v1#k'}]", "peers.0.url", "fragment"),
+        ('peers: [{id: a, url: "http://b/\\nv1"}]', "peers.0.url", "control characters"),
         ("peers: [{url: 'http://b'}]", "peers.0.id", "required"),
         ("peers: [{id: a, url: 'http://b'}, {id: a, url: 'http://c'}]", "peers", "two peers have the id 'a'"),
         ("local: /run/x.sock", "local", "unix:/path"),
@@ -67,6 +71,11 @@ def test_an_error_names_the_key_and_the_remedy(tmp_path: Path, text: str, key: s
     (line,) = errors(tmp_path, text)
     assert line.startswith(f"{key}: ")
     assert remedy in line
+
+
+@pytest.mark.parametrize("url", ["http://b/v1", "https://b/v1beta/openai/", "https://b:1/api/paas/v4"])
+def test_the_url_of_a_peer_may_have_a_path(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f"peers: [{{id: a, url: '{url}'}}]").peers[0].url == url
 
 
 @pytest.mark.parametrize(

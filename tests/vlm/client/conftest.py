@@ -1,5 +1,6 @@
 """A client of an OpenAI-compatible server that is not inarvl-vlm, with handlers that the test gives."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -48,3 +49,45 @@ def ask() -> Callable[..., Awaitable[Any]]:
         return await client.complete("what?", b"\xff\xd8", **{**defaults, **options})
 
     return complete
+
+
+@pytest.fixture
+def serving() -> Callable[..., AbstractAsyncContextManager[VlmClient]]:
+    """Runs the server of a `Case` of test_dialect."""
+
+    @asynccontextmanager
+    async def run(case: Any, chats: list[dict[str, Any]]) -> AsyncIterator[VlmClient]:
+        """Runs the server of a case and yields a client of it; `chats` receives the requests."""
+
+        def respond(status: int, body: object) -> web.Response:
+            text = body if isinstance(body, str) else json.dumps(body)
+            kind = "text/html" if isinstance(body, str) else "application/json"
+            headers = {"Location": "/login"} if status == 302 else {}
+            return web.Response(status=status, text=text, content_type=kind, headers=headers)
+
+        async def handle(request: web.Request) -> web.Response:
+            if request.path == f"{case.base}/chat/completions" and request.method == "POST":
+                fields = await request.json()
+                chats.append(fields)
+                refusal = next(filter(None, (refuse(fields) for refuse in case.refusals)), None)
+                return respond(*refusal) if refusal else respond(200, case.reply(fields))
+            if request.path == f"{case.base}/models" and case.models is not None:
+                return respond(200, case.models)
+            return respond(*case.unknown)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}{case.url_path}"
+            client = VlmClient(url, models=case.configured)
+            try:
+                yield client
+            finally:
+                await client.aclose()
+        finally:
+            await runner.cleanup()
+
+    return run

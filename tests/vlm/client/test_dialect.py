@@ -1,137 +1,337 @@
-"""Differences between OpenAI-compatible servers: one case for each that the client handles."""
+"""One case for each difference between OpenAI-compatible servers, against a scripted stand-in."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from vlm import Confidence, ModelCard, VlmBusy, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
-from vlm.dialect import read_confidence
+from vlm import VlmClient, VlmError, VlmRefused
 
 pytestmark = pytest.mark.anyio
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ANSWER: dict[str, Any] = {"model": "other", "choices": [{"message": {"content": "red"}}]}
+Fields = dict[str, Any]
+Response = tuple[int, object]
+
+TOKEN = {"token": "red", "logprob": -0.1, "top_logprobs": [{"logprob": -0.1}, {"logprob": -3}]}
+HTML = (200, "<!doctype html><html>Welcome</html>")
+NOT_FOUND = (404, "404 page not found")
 
 
-def always(status: int, body: object, **headers: str) -> Handler:
-    """A handler that returns the same response every time."""
-
-    async def chat(_request: web.Request) -> web.Response:
-        text = body if isinstance(body, str) else json.dumps(body)
-        return web.Response(status=status, text=text, headers=headers)
-
-    return chat
+def reply(
+    content: object = "red", finish_reason: str = "stop", logprobs: object = None, **message: Any
+) -> Fields:
+    message = {"role": "assistant", "content": content, **message}
+    return {"choices": [{"message": message, "finish_reason": finish_reason, "logprobs": logprobs}]}
 
 
-async def test_the_request_follows_openais_schema(other_server: Any, ask: Any) -> None:
-    seen: list[dict[str, Any]] = []
-
-    async def chat(request: web.Request) -> web.Response:
-        body = await request.read()
-        seen.append({**json.loads(body), "bytes": len(body)})
-        return web.json_response(ANSWER)
-
-    async with other_server(chat) as client:
-        answer = await ask(client)
-    (request,) = seen
-    image, text = request["messages"][0]["content"]
-    assert image["image_url"]["url"] == "data:image/jpeg;base64,/9g="
-    assert text == {"type": "text", "text": "what?"}
-    assert (request["logprobs"], request["top_logprobs"], request["max_tokens"]) == (True, 2, 4)
-    assert (answer.text, answer.model, answer.request_bytes) == ("red", "other", request["bytes"])
+def answer(request: Fields) -> Fields:
+    return reply(logprobs={"content": [TOKEN]} if request.get("logprobs") else None)
 
 
-async def test_a_value_missing_from_the_reply_is_none(other_server: Any, ask: Any) -> None:
-    async with other_server(always(200, ANSWER)) as client:
-        answer = await ask(client)
-        assert (answer.queue_ms, answer.compute_ms, answer.completion_tokens) == (None, None, None)
-        assert answer.confidence == Confidence(None, None, None)
-        assert await client.models() == [ModelCard("other", (), None, None, None)]
+def refuses(name: str, status: int, body: object) -> Callable[[Fields], Response | None]:
+    """Refuses every request that has the field; "system" is the role of a message."""
+
+    def refuse(request: Fields) -> Response | None:
+        roles = {message["role"] for message in request["messages"]}
+        return (status, body) if name in request or name in roles else None
+
+    return refuse
 
 
-async def test_after_a_server_refused_logprobs_it_is_not_asked_for_them_again(
-    other_server: Any, ask: Any
-) -> None:
-    with_logprobs = []
-
-    async def chat(request: web.Request) -> web.Response:
-        with_logprobs.append("logprobs" in await request.json())
-        if with_logprobs[-1]:
-            return web.json_response({"error": {"message": "logprobs are not supported"}}, status=400)
-        return web.json_response(ANSWER)
-
-    async with other_server(chat) as client:
-        assert (await ask(client)).text == "red"
-        assert (await ask(client)).text == "red"
-    assert with_logprobs == [True, False, False]
+def openai(message: str, param: str | None = None) -> Fields:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": None}}
 
 
-async def test_without_probe_endpoints_a_ping_lists_models_and_uploads_nothing(other_server: Any) -> None:
-    async with other_server(always(200, ANSWER)) as client:
-        ping = await client.ping(payload_bytes=1000)
-        assert ping.rtt_ms > 0
-        assert (ping.server_ms, ping.sent_bytes) == (None, 0)
+@dataclass(frozen=True)
+class Case:
+    """A server, and what the client makes of it.
+
+    Attributes:
+        url_path: path of the URL that the client is given.
+        base: path below which the server has its API.
+        refusals: functions that return a response to a refused request, else None.
+        reply: the body of the response to an accepted request.
+        unknown: the response to every unknown path.
+        models: the body of the model list; None if the server has no list.
+        configured: models that the configuration names.
+        calls: requests with a correct path that two questions need.
+        sent: fields of the accepted request, with their values; None for a missing field.
+        failure: the reason of the failure, with a part of the message.
+    """
+
+    url_path: str = "/v1"
+    base: str = "/v1"
+    refusals: tuple[Callable[[Fields], Response | None], ...] = ()
+    reply: Callable[[Fields], object] = answer
+    unknown: Response = NOT_FOUND
+    models: object = field(default_factory=lambda: {"data": [{"id": "m"}]})
+    configured: tuple[str, ...] = ()
+    calls: int = 2
+    sent: Fields = field(default_factory=dict)
+    failure: tuple[str, str] | None = None
+
+
+def always(body: object) -> Callable[[Fields], object]:
+    return lambda _: body
+
+
+def fails(body: object, reason: str, message: str) -> Case:
+    return Case(reply=always(body), failure=(reason, message))
+
+
+COMPLETION_TOKENS = openai(
+    "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead.",
+    "max_tokens",
+)
+EXTRA = {"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
+
+CASES = {
+    # Fields that a server refuses
+    "everything is accepted": Case(
+        sent={"max_tokens": 4, "temperature": 0, "logprobs": True, "top_logprobs": 2}
+    ),
+    "max_completion_tokens instead": Case(
+        refusals=(refuses("max_tokens", 400, COMPLETION_TOKENS),),
+        calls=3,
+        sent={"max_tokens": None, "max_completion_tokens": 4, "logprobs": True, "temperature": 0},
+    ),
+    "no token limit": Case(
+        refusals=(
+            refuses("max_tokens", 400, {"detail": "Unknown field max_tokens"}),
+            refuses("max_completion_tokens", 400, {"detail": "Unknown field max_completion_tokens"}),
+        ),
+        calls=4,
+        sent={"max_tokens": None, "max_completion_tokens": None},
+    ),
+    "no temperature": Case(
+        refusals=(
+            refuses(
+                "temperature",
+                400,
+                openai("Unsupported value: 'temperature' does not support 0 with this model.", "temperature"),
+            ),
+        ),
+        calls=3,
+        sent={"temperature": None, "logprobs": True, "max_tokens": 4},
+    ),
+    "a reasoning model": Case(
+        refusals=(
+            refuses("max_tokens", 400, COMPLETION_TOKENS),
+            refuses("temperature", 400, openai("Only the default (1) is supported", "temperature")),
+            refuses("logprobs", 400, openai("'logprobs' is not supported with this model.", "logprobs")),
+        ),
+        calls=5,
+        sent={"temperature": None, "logprobs": None, "max_tokens": None, "max_completion_tokens": 4},
+    ),
+    "no logprobs": Case(
+        refusals=(refuses("logprobs", 400, {"error": "logprobs are not supported"}),),
+        calls=3,
+        sent={"logprobs": None, "top_logprobs": None, "temperature": 0},
+    ),
+    "no logprobs, with status 500": Case(
+        refusals=(refuses("logprobs", 500, {"error": {"message": "not implemented: log probs"}}),),
+        calls=3,
+        sent={"logprobs": None},
+    ),
+    "no logprobs, with status 200": Case(
+        refusals=(refuses("logprobs", 200, {"error": {"message": "logprobs: not available"}}),),
+        calls=3,
+        sent={"logprobs": None},
+    ),
+    "no top_logprobs": Case(
+        refusals=(refuses("top_logprobs", 422, {"detail": [{**EXTRA, "loc": ["body", "top_logprobs"]}]}),),
+        calls=3,
+        sent={"logprobs": True, "top_logprobs": None},
+    ),
+    "neither of them": Case(
+        refusals=(
+            refuses("top_logprobs", 422, {"detail": [{**EXTRA, "loc": ["body", "top_logprobs"]}]}),
+            refuses("logprobs", 422, {"detail": [{**EXTRA, "loc": ["body", "logprobs"]}]}),
+        ),
+        calls=4,
+        sent={"logprobs": None, "top_logprobs": None},
+    ),
+    "no system role": Case(
+        refusals=(refuses("system", 400, {"error": {"message": "System role not supported"}}),),
+        calls=3,
+        sent={"messages.0.role": "user"},
+    ),
+    "no system role, of a gateway": Case(
+        refusals=(
+            refuses(
+                "system",
+                400,
+                {
+                    "error": {
+                        "message": "Provider returned error",
+                        "code": 400,
+                        "metadata": {"raw": "Developer instruction is not enabled for this model"},
+                    }
+                },
+            ),
+        ),
+        calls=3,
+        sent={"messages.0.role": "user"},
+    ),
+    "no structured_outputs": Case(
+        refusals=(refuses("structured_outputs", 400, openai("Unrecognized argument: structured_outputs")),),
+        calls=3,
+        sent={"structured_outputs": None, "logprobs": True},
+    ),
+    "an unknown field without its name": Case(
+        refusals=(refuses("temperature", 422, [{"error": {"message": "Unknown field in the request"}}]),),
+        calls=5,
+        sent={"temperature": None},
+    ),
+    "another refusal is not repeated": Case(
+        refusals=(refuses("max_tokens", 400, openai("max_tokens must be at most 2")),),
+        failure=("", "must be at most 2"),
+    ),
+    # Base URLs
+    "no path": Case(url_path=""),
+    "a slash": Case(url_path="/"),
+    "/v1 with a slash": Case(url_path="/v1/"),
+    "/v1beta/openai/": Case(url_path="/v1beta/openai/", base="/v1beta/openai"),
+    "/api/paas/v4": Case(url_path="/api/paas/v4", base="/api/paas/v4"),
+    "/compatible-mode/v1": Case(url_path="/compatible-mode/v1/", base="/compatible-mode/v1"),
+    "a prefix of /v1": Case(url_path="/llm", base="/llm/v1"),
+    "a path without a version": Case(url_path="/inference/", base="/inference"),
+    "the API at the root": Case(url_path="", base=""),
+    "the API at the root, of a server that refuses a field": Case(
+        url_path="", base="", refusals=(refuses("logprobs", 400, openai("no logprobs")),), calls=3
+    ),
+    # Model lists and unknown paths
+    "no model list": Case(models=None, configured=("m",)),
+    "no model list, 403": Case(models=None, configured=("m",), unknown=(403, {"message": "Forbidden"})),
+    "no model list, 400": Case(models=None, configured=("m",), unknown=(400, "bad request")),
+    "no model list, HTML": Case(models=None, configured=("m",), unknown=HTML),
+    "no model list, an error with 200": Case(
+        models=None, configured=("m",), unknown=(200, {"error": "Unexpected endpoint"})
+    ),
+    "no model list, a redirect": Case(models=None, configured=("m",), unknown=(302, "")),
+    "unknown paths are 403": Case(unknown=(403, "")),
+    "unknown paths are 400": Case(unknown=(400, {"error": {"message": "unknown path"}})),
+    "unknown paths are 501": Case(unknown=(501, "")),
+    "unknown paths are HTML": Case(url_path="", base="", unknown=HTML),
+    "a list without data": Case(models=[{"id": "m", "object": "model"}]),
+    "a list of 400 models": Case(
+        models={"data": [{"id": f"other{number}"} for number in range(399)] + [{"id": "m"}]},
+        configured=("m",),
+    ),
+    # Answers
+    "a list of parts": Case(
+        reply=always(reply([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "red"}]))
+    ),
+    "thoughts before the answer": Case(reply=always(reply("<think>\nIt is...\n</think>\n\nred"))),
+    "thoughts without a beginning": Case(reply=always(reply("It is...</think>red"))),
+    "thoughts in a field": Case(reply=always(reply("red", reasoning_content="It is..."))),
+    "an answer that ends at the token limit": Case(reply=always(reply("red", "length"))),
+    "a text beside a tool call": Case(
+        reply=always(reply("red", "tool_calls", tool_calls=[{"function": {"name": "look"}}]))
+    ),
+    # Replies without an answer
+    "content is null": fails(reply(None), "empty", "the answer is empty"),
+    "content is missing": fails({"choices": [{"message": {}}]}, "empty", "the answer is empty"),
+    "content is blank": fails(reply(" \n\u200b"), "empty", "the answer is empty"),
+    "content is an empty list": fails(reply([]), "empty", "the answer is empty"),
+    "a refusal": fails(reply(None, refusal="I cannot help"), "refusal", "I cannot help"),
+    "a refusal as a part": fails(
+        reply([{"type": "refusal", "refusal": "I cannot help"}]), "refusal", "I cannot help"
+    ),
+    "a content filter": fails(reply("", "content_filter"), "content_filter", "content filter"),
+    "a content filter within the text": fails(
+        reply("re", "content_filter: SAFETY"), "content_filter", "content filter"
+    ),
+    "no text before the token limit": fails(reply("", "length"), "length", "raise max_tokens"),
+    "only thoughts": fails(reply("<think>It is"), "reasoning", "no answer"),
+    "only thoughts, closed": fails(reply("<think>It is</think>\n"), "reasoning", "no answer"),
+    "only thoughts, in a field": fails(reply("", "length", reasoning="It is"), "reasoning", "no answer"),
+    "a tool call": fails(
+        reply(None, "tool_calls", tool_calls=[{"function": {"name": "look"}}]), "tool_call", "'look'"
+    ),
+    "a function call": fails(
+        reply(None, "function_call", function_call={"name": "look"}), "tool_call", "'look'"
+    ),
+}
+
+
+def sent(request: Fields, name: str) -> object:
+    value: Any = request
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else value[int(key)]
+    return value
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+async def test_a_difference_is_handled_and_remembered(serving: Any, case: Case) -> None:
+    chats: list[Fields] = []
+
+    async def ask(client: VlmClient) -> str:
+        completion = await client.complete(
+            "what?",
+            b"\xff\xd8",
+            model="m",
+            max_tokens=4,
+            timeout_s=10,
+            system="be brief",
+            choices=("red", "blue"),
+        )
+        return completion.text
+
+    async with serving(case, chats) as client:
         assert await client.ready()
+        assert "m" in [card.id for card in await client.models()]
+        ping = await client.ping(payload_bytes=100)
+        assert (ping.rtt_ms > 0, ping.sent_bytes) == (True, 0)
+        for _ in range(2):
+            if case.failure is None:
+                assert await ask(client) == "red"
+            else:
+                with pytest.raises(VlmRefused) as raised:
+                    await ask(client)
+                assert (raised.value.code, raised.value.reason or "") == ("vlm_refused", case.failure[0])
+                assert case.failure[1] in str(raised.value)
+    assert len(chats) == case.calls
+    assert {name: sent(chats[-1], name) for name in case.sent} == case.sent
+    everything = json.dumps(chats[-1]["messages"])
+    assert "be brief" in everything
+    assert "what?" in everything
 
 
-@pytest.mark.parametrize(
-    ("reply", "error", "message"),
-    [
-        (always(400, {"error": {"message": "bad image", "code": "x"}}), VlmRefused, "bad image"),
-        (always(404, {"detail": "no such model"}), VlmRefused, "no such model"),
-        (always(429, {"error": {"message": "slow down"}}), VlmBusy, "slow down"),
-        (always(503, {"error": {"message": "full", "code": "busy"}}), VlmBusy, "full"),
-        (always(503, "loading"), VlmUnavailable, "loading"),
-        (always(500, "<html>oh</html>"), VlmUnavailable, "oh"),
-        (always(302, "", Location="http://elsewhere/"), VlmUnavailable, ""),
-        (always(504, {"error": {"message": "late"}}), VlmTimeout, "late"),
-        (always(200, "hello"), VlmError, "JSON object"),
-        (always(200, {"choices": []}), VlmError, "contains no choice"),
-        (always(200, " " * (8 * 2**20 + 1)), VlmError, "is longer than"),
-    ],
-)
-async def test_each_failure_raises_its_error(
-    other_server: Any, ask: Any, reply: Handler, error: type[VlmError], message: str
-) -> None:
-    async with other_server(reply) as client:
-        with pytest.raises(VlmError) as raised:
-            await ask(client)
-    assert type(raised.value) is error
-    assert message in str(raised.value)
+async def test_after_three_answers_without_logprobs_none_are_requested(serving: Any) -> None:
+    chats: list[Fields] = []
+    async with serving(Case(reply=always(reply())), chats) as client:
+        for _ in range(5):
+            await client.complete("what?", b"", model="m", max_tokens=4, timeout_s=10)
+        await client.complete("what?", b"", model="other", max_tokens=4, timeout_s=10)
+    assert ["logprobs" in chat for chat in chats] == [True, True, True, False, False, True]
 
 
-async def test_busy_has_the_retry_after_of_the_server(other_server: Any, ask: Any) -> None:
-    async with other_server(always(429, "", **{"Retry-After": "3"})) as client:
-        with pytest.raises(VlmBusy) as busy:
-            await ask(client)
-    assert busy.value.retry_after_s == 3
+async def test_a_change_that_does_not_help_is_not_remembered(serving: Any) -> None:
+    """The refusal quotes the question, which contains the name of a field."""
+    chats: list[Fields] = []
+    bad_image = refuses("model", 400, openai("cannot read the image of 'what temperature is it?'"))
+    case = Case(refusals=(lambda fields: bad_image(fields) if len(chats) <= 2 else None,))
+    async with serving(case, chats) as client:
+        with pytest.raises(VlmRefused, match="cannot read"):
+            await client.complete("what temperature is it?", b"", model="m", max_tokens=4, timeout_s=10)
+        await client.complete("what?", b"", model="m", max_tokens=4, timeout_s=10)
+    assert ["temperature" in chat for chat in chats] == [True, False, True]
 
 
-def test_the_margin_is_of_the_first_token_that_is_not_blank() -> None:
-    def token(text: str, *logprobs: float) -> dict[str, Any]:
-        return {
-            "token": text,
-            "logprob": logprobs[0],
-            "top_logprobs": [{"token": "?", "logprob": logprob} for logprob in logprobs],
-        }
-
-    logprobs = {"content": [token(" ", -0.1, -3), token("yes", -0.5, -1.5), token("!", -0.3, -2)]}
-    confidence = read_confidence(logprobs)
-    assert confidence.first_token_margin == pytest.approx(0.6065 - 0.2231, abs=1e-4)
-    assert confidence.mean_logprob == pytest.approx(-0.3)
-    assert confidence.tokens == 3
+async def test_without_a_model_list_and_configured_models_a_server_is_not_ready(serving: Any) -> None:
+    async with serving(Case(models=None), []) as client:
+        assert not await client.ready()
+        with pytest.raises(VlmRefused, match="404"):
+            await client.models()
+        with pytest.raises(VlmError):
+            await client.ping()
 
 
-@pytest.mark.parametrize(
-    "logprobs", [None, [], {"content": None}, {"content": [{}]}, {"content": [{"logprob": float("nan")}]}]
-)
-def test_malformed_logprobs_give_an_empty_confidence(logprobs: object) -> None:
-    assert read_confidence(logprobs) == Confidence()
-
-
-def test_a_margin_needs_two_alternatives() -> None:
-    one = {"content": [{"token": "a", "logprob": -1, "top_logprobs": [{"logprob": -1}]}]}
-    assert read_confidence(one) == Confidence(None, -1, 1)
+async def test_a_wrong_api_key_is_not_a_missing_model_list(serving: Any) -> None:
+    case = Case(models=None, configured=("m",), unknown=(401, openai("wrong key")))
+    async with serving(case, []) as client:
+        assert not await client.ready()

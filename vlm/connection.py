@@ -1,0 +1,144 @@
+"""HTTP connections to one server, with bounded replies and this package's errors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+import aiohttp
+
+from vlm import replies
+from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+from vlm.remote_values import parse_json
+from vlm.timing import Timing
+
+MAX_REPLY_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply with status 200.
+
+    Attributes:
+        content: a JSON object or list.
+        latency_ms: duration of the whole call.
+    """
+
+    content: Any
+    timing: Timing
+    latency_ms: float
+
+
+class Connection:
+    """A pool of connections; see VlmClient for the arguments.
+
+    Attributes:
+        base_url: the HTTP URL that all others begin with.
+
+    Raises:
+        VlmError: `url` has another form.
+    """
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._url = url
+        self._socket_path = url.removeprefix("unix:") if url.startswith("unix:") else None
+        if self._socket_path is None and not _is_http(url):
+            raise VlmError(
+                f"invalid server URL {url!r}: write unix:/path/to/socket, http://host:port or "
+                "https://host:port, with a path if needed, without a query or fragment"
+            )
+        self.base_url = "http://vlm" if self._socket_path else url
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def json(
+        self,
+        method: str,
+        url: str,
+        timeout_s: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Calls `url` and reads the JSON of its reply.
+
+        Raises:
+            VlmError: see VlmClient.
+        """
+        started = time.monotonic()
+        async with self._call(method, url, timeout_s, body, headers) as response:
+            content = await _read(response)
+            timing = Timing.from_header(response.headers.get("Server-Timing"))
+        latency_ms = (time.monotonic() - started) * 1000
+        parsed = parse_json(content)
+        if not isinstance(parsed, dict | list):
+            raise VlmError(f"the reply of {url} is no JSON object: {content[:200]!r}")
+        if isinstance(parsed, dict) and parsed.get("error") and not parsed.keys() & {"choices", "data"}:
+            raise replies.error_in_reply(self._url, parsed)
+        return Reply(parsed, timing, latency_ms)
+
+    @asynccontextmanager
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        timeout_s: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if timeout_s <= 0:  # aiohttp reads 0 as "no limit"
+            raise VlmTimeout(f"the timeout is over before {self._url} was asked")
+        try:
+            async with self._session().request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    raise replies.read_error(
+                        self._url, response.status, response.headers.get("Retry-After"), await _read(response)
+                    )
+                yield response
+        except asyncio.TimeoutError as error:
+            raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise VlmUnavailable(f"cannot reach {self._url}: {error or type(error).__name__}") from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:  # created here because a session belongs to the running event loop
+            path = self._socket_path
+            connector = aiohttp.UnixConnector(path, limit=0) if path else aiohttp.TCPConnector(limit=0)
+            self._http = aiohttp.ClientSession(connector=connector, headers=self._headers)
+        return self._http
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MAX_REPLY_BYTES:
+            response.close()
+            raise VlmError(f"the reply of {response.url} is longer than {MAX_REPLY_BYTES} bytes")
+    return bytes(content)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlparse(url)
+        _ = parts.port  # raises ValueError if it is invalid
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "?" not in url and "#" not in url
