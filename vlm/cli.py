@@ -49,7 +49,9 @@ def serve_command(
         QuantizationChoice, typer.Option(help="Format of the weights in memory.")
     ] = QuantizationChoice.nf4,
     device: Annotated[DeviceChoice, typer.Option(help="Device that computes.")] = DeviceChoice.auto,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum output tokens per answer.")] = 64,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Maximum output tokens per answer; a request for more gets these.")
+    ] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused as busy.")] = 8,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default torch chooses.")] = None,
     drain_s: Annotated[

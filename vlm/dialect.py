@@ -40,7 +40,7 @@ MAX_MODELS = 64  # of one server, whose dialects are remembered
 
 UNSUPPORTED = re.compile(
     r"unsupported|not\W+(be\W+)?(supported|permitted|allowed|recogni[sz]ed|available|implemented|valid)"
-    r"|does\W?n.t support|unknown|unrecogni[sz]ed|unexpected|extra|deprecated|instead"
+    r"|does\W?n.t support|\bunknown\b|unrecogni[sz]ed|unexpected|\bextra\b|deprecated|\binstead\b"
     r"|invalid (parameter|field)",
     re.IGNORECASE,
 )
@@ -107,6 +107,8 @@ class Dialect:
 
     def after_refusal(self, request: Mapping[str, Any], error: VlmRefused) -> Dialect | None:
         """Returns the dialect for the next try; None if the refusal has another cause than a field."""
+        if error.status < 400:  # accepted, but the reply has no answer
+            return None
         message = str(error).partition(": ")[2]  # without the server's URL
         if "logprobs" in request and LOGPROBS.search(message):
             if "top_logprobs" in request and ONLY_TOP_LOGPROBS.search(message):

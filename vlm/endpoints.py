@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from vlm import server_responses
 from vlm.errors import GenerationFailed, InvalidRequest, ServerNotReady, VlmBusy, VlmError
@@ -41,6 +42,7 @@ class Endpoints:
             [
                 web.post("/v1/chat/completions", self.chat),
                 web.get("/v1/models", self.models),
+                web.get("/v1/models/{id:.+}", self.model),
                 web.get("/healthz", self.health),
                 web.get("/readyz", self.ready),
                 web.get("/metrics", self.metrics),
@@ -76,6 +78,10 @@ class Endpoints:
     async def models(self, _request: web.Request) -> web.Response:
         """GET /v1/models."""
         return web.json_response({"object": "list", "data": [card.to_json() for card in self._runtime.cards]})
+
+    async def model(self, request: web.Request) -> web.Response:
+        """GET /v1/models/{id}; an id may contain slashes."""
+        return web.json_response(self._runtime.card(request.match_info["id"]).to_json())
 
     async def health(self, _request: web.Request) -> web.Response:
         """GET /healthz: the process is alive."""
@@ -211,6 +217,12 @@ async def _openai_errors(
         return web.json_response(server_responses.error_response(invalid)[1], status=error.status)
     except ConnectionError:
         raise
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        invalid = InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}", "invalid_body")
+        response = web.json_response(server_responses.error_response(invalid)[1], status=400)
+        response.force_close()
+        request.content.feed_eof()  # else aiohttp reads the rest of the body and fails in the same way
+        return response
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         bug = GenerationFailed("the server failed on this request; its log contains the details")

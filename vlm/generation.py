@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vlm.choice_decoding import ChoiceDecoding
+
 
 @dataclass(frozen=True)
 class TokenScore:
@@ -40,6 +42,7 @@ class Generation:
         top_logprobs: how many alternatives per token to store; None stores no scores.
         on_token: called for every token. If it raises, this answer ends and the exception becomes `failure`.
         on_text: called with each new piece of text, once no stop text can remove it any more.
+        choices: restricts the answer to choices; None allows any.
 
     Attributes:
         text: the answer so far.
@@ -58,6 +61,7 @@ class Generation:
         top_logprobs: int | None,
         on_token: Callable[[], None],
         on_text: Callable[[str], None] | None = None,
+        choices: ChoiceDecoding | None = None,
     ) -> None:
         self.text = ""
         self.tokens = 0
@@ -70,6 +74,7 @@ class Generation:
         self._top_logprobs = top_logprobs
         self._on_token = on_token
         self._on_text = on_text
+        self._choices = choices
         self._ids: list[int] = []
         self._scores: list[tuple[int, TokenScore]] = []
         self._logprobs: Any = None
@@ -85,14 +90,22 @@ class Generation:
         """Scores of the tokens that begin before the end of `text`."""
         return [score for start, score in self._scores if start < len(self.text)]
 
-    def score(self, logits: Any) -> None:
-        """Stores the distribution of the next token.
+    @property
+    def restricted(self) -> bool:
+        """Whether the answer is restricted to choices."""
+        return self._choices is not None
+
+    def score(self, logits: Any) -> Any:
+        """Stores the distribution of the next token. Returns the logits to select it from.
 
         Args:
             logits: tensor of shape (vocabulary,).
         """
-        if self._top_logprobs is not None and not self.ended:
+        if self.ended:
+            return logits
+        if self._top_logprobs is not None:
             self._logprobs = logits.float().log_softmax(-1)
+        return logits if self._choices is None else self._choices.mask(logits)
 
     def advance(self, token: int) -> bool:
         """Adds the newest token. Returns True once the answer has ended."""
@@ -104,10 +117,11 @@ class Generation:
             self.failure = error
             return True
         self.tokens += 1
-        if token in self._end_tokens:
-            self.finished = True
-        else:
+        self.finished = token in self._end_tokens
+        if not self.finished:
             self._append(token)
+        if self._choices is not None:
+            self.finished = self._choices.advance(token)
         self._send()
         return self.ended
 
@@ -157,10 +171,18 @@ class GenerationBatch:
         self._generations = generations
 
     def score(self, _input_ids: Any, logits: Any) -> Any:
-        """A logits processor that only reads; `logits` has shape (answers, vocabulary)."""
-        for generation, row in zip(self._generations, logits, strict=True):
-            generation.score(row)
-        return logits
+        """A logits processor; changes restricted answers only.
+
+        Args:
+            logits: tensor of shape (answers, vocabulary).
+        """
+        restricted = any(generation.restricted for generation in self._generations)
+        result = logits.clone() if restricted else logits
+        for index, generation in enumerate(self._generations):
+            row = generation.score(logits[index])
+            if generation.restricted:
+                result[index] = row
+        return result
 
     def advance(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
         """A stopping criterion: returns which answers have ended, shape (answers,)."""

@@ -39,7 +39,9 @@ def open_data_url(url: str) -> Image.Image:
         ) from None
     try:
         image = Image.open(io.BytesIO(encoded), formats=FORMATS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's readers raise errors of many types on a damaged file
         raise InvalidRequest(
             f"the image cannot be read; send it as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
             "image_undecodable",
@@ -60,7 +62,9 @@ def decode(image: Image.Image) -> Image.Image:
     """
     try:
         return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError):
+    except MemoryError:
+        raise
+    except Exception:  # as above
         raise InvalidRequest(
             "the image file is incomplete or damaged; send it again", "image_undecodable"
         ) from None

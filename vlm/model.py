@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
+from vlm.choice_decoding import Branch, ChoiceDecoding, Path, choice_probabilities, paths_of
 from vlm.completion import ModelCard
 from vlm.errors import GenerationFailed, InvalidRequest, OutOfMemory
 from vlm.families import Family
@@ -29,6 +30,8 @@ class Answer:
         text: the answer, normalised by its family.
         finish_reason: "stop", or "length" if max_tokens ended it.
         scores: one per token of the answer, None if the request asked for no log-probabilities.
+        choice_probabilities: the probability of each choice, None if the request had none.
+        notes: what was changed in the request.
     """
 
     text: str
@@ -36,6 +39,8 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     scores: list[TokenScore] | None
+    choice_probabilities: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,8 @@ class VisionModel:
         """Requests with the same key can be answered in one batch; None is answered alone."""
         if request.temperature > 0 or self._processor.tokenizer.pad_token_id is None:
             return None
-        return f"{self.card.id} {self._image_options([request])}"
+        kind = " choices" if request.choices else ""  # may need further passes, for which others would wait
+        return f"{self.card.id} {self._image_options([request])}{kind}"
 
     def generate_batch(self, items: Sequence[BatchItem]) -> list[Answer | Exception]:
         """Answers several requests at once. If a `check` raises, its exception replaces that answer.
@@ -111,12 +117,33 @@ class VisionModel:
         Raises:
             Exception: as `generate`; the error does not show which of the requests caused it.
         """
+        decodings = [self._choice_decoding(item) for item in items]
+        generations, prompt_tokens = self._run(items, decodings)
+        answers: list[Answer | Exception] = []
+        for item, generation, decoding, tokens in zip(
+            items, generations, decodings, prompt_tokens, strict=True
+        ):
+            try:
+                if generation.failure:
+                    raise generation.failure
+                answer = self._answer(item, generation, tokens)
+                answers.append(self._choose(item, answer, decoding) if decoding else answer)
+            except OutOfMemory:
+                raise
+            except Exception as error:  # concerns this answer only
+                answers.append(error)
+        return answers
+
+    def _run(
+        self, items: Sequence[BatchItem], decodings: Sequence[ChoiceDecoding | None]
+    ) -> tuple[list[Generation], list[int]]:
+        """Generates once. Returns the answers, and the lengths of the prompts in tokens."""
         import torch
 
         try:
             inputs = self._inputs([item.request for item in items])
             self._check_length(int(inputs["input_ids"].shape[1]), max(item.max_tokens for item in items))
-            generations = [self._start(item) for item in items]
+            generations = [self._start(*pair) for pair in zip(items, decodings, strict=True)]
             batch = GenerationBatch(generations)
             if items[0].request.seed is not None:
                 torch.manual_seed(items[0].request.seed)
@@ -133,24 +160,22 @@ class VisionModel:
             if "allocate memory" in str(error):  # torch's CPU allocator raises a bare RuntimeError
                 raise OutOfMemory(f"{self.card.id} ran out of memory; send a smaller image") from error
             raise GenerationFailed(f"{self.card.id} failed on this request: {error}") from error
-        prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
-        return [self._answer(*row) for row in zip(items, generations, prompt_tokens, strict=True)]
+        return generations, inputs["attention_mask"].sum(dim=1).tolist()
 
-    def _start(self, item: BatchItem) -> Generation:
+    def _start(self, item: BatchItem, decoding: ChoiceDecoding | None) -> Generation:
         item.check()
         return Generation(
             self._processor.tokenizer,
             end_tokens=self._end_tokens,
-            stop=(*self._family.stop, *item.request.stop),
+            stop=() if decoding else (*self._family.stop, *item.request.stop),
             max_tokens=item.max_tokens,
             top_logprobs=item.request.top_logprobs,
             on_token=item.check,
-            on_text=item.on_text,
+            on_text=None if decoding else item.on_text,
+            choices=decoding,
         )
 
-    def _answer(self, item: BatchItem, generation: Generation, prompt_tokens: int) -> Answer | Exception:
-        if generation.failure:
-            return generation.failure
+    def _answer(self, item: BatchItem, generation: Generation, prompt_tokens: int) -> Answer:
         generation.flush()
         return Answer(
             text=self._family.normalise(generation.text),
@@ -160,18 +185,68 @@ class VisionModel:
             scores=generation.scores if item.request.top_logprobs is not None else None,
         )
 
+    def _choice_decoding(self, item: BatchItem) -> ChoiceDecoding | None:
+        choices = item.request.choices
+        if not choices:
+            return None
+        for choice in choices:
+            if any(token and token in choice for token in self._control_tokens):
+                raise InvalidRequest(
+                    f"the choice {choice!r} contains a control token; rename it", "invalid_choices"
+                )
+        paths = paths_of(self._processor.tokenizer, choices, self._end_tokens, item.max_tokens)
+        return ChoiceDecoding(paths, self._end_tokens)
+
+    def _choose(self, item: BatchItem, answer: Answer, decoding: ChoiceDecoding) -> Answer:
+        """Returns the most probable choice, or with sampling the choice that was sampled."""
+
+        def decode(paths: tuple[Path, ...]) -> list[Branch]:
+            decode_one(paths)
+            return decodings[-1].branches
+
+        def decode_one(paths: Sequence[Path]) -> Answer:
+            decodings.append(ChoiceDecoding(paths, self._end_tokens))
+            (generation,), (prompt_tokens,) = self._run([item], decodings[-1:])
+            if generation.failure:
+                raise generation.failure
+            return self._answer(item, generation, prompt_tokens)
+
+        decodings = [decoding]
+        probabilities = choice_probabilities(item.request.choices, decoding.branches, decode)
+        choice = decoding.choice or ""
+        best = max(probabilities, key=lambda name: probabilities[name])
+        if item.request.temperature == 0 and probabilities[best] > probabilities[choice]:
+            choice = best  # token by token it was not the best; its own scores need a pass
+            answer = decode_one(
+                paths_of(self._processor.tokenizer, [best], self._end_tokens, item.max_tokens)
+            )
+        if item.on_text:
+            item.on_text(choice)
+        return replace(answer, text=choice, choice_probabilities=probabilities)
+
     def _inputs(self, requests: Sequence[ChatRequest]) -> Any:
         """Tokens and pixels of all requests, padded to the same length."""
-        prompts = [self._prompt(request) for request in requests]
-        start_token = self._processor.tokenizer.bos_token
-        return self._processor(
-            text=prompts,
-            images=[[decode(image) for image in request.images] for request in requests],
-            return_tensors="pt",
-            padding=len(requests) > 1,
-            add_special_tokens=not (start_token and prompts[0].startswith(start_token)),
-            images_kwargs=self._image_options(requests),
-        ).to(self._model.device, dtype=self._model.dtype)
+        try:
+            prompts = [self._prompt(request) for request in requests]
+            start_token = self._processor.tokenizer.bos_token
+            inputs = self._processor(
+                text=prompts,
+                images=[[decode(image) for image in request.images] for request in requests],
+                return_tensors="pt",
+                padding=len(requests) > 1,
+                add_special_tokens=not (start_token and prompts[0].startswith(start_token)),
+                images_kwargs=self._image_options(requests),
+            )
+        except (InvalidRequest, MemoryError):
+            raise
+        except Exception as error:  # a model that is loaded has answered once, so the request is the cause
+            if "allocate memory" in str(error):
+                raise
+            raise InvalidRequest(
+                f"{self.card.id} cannot read this request ({error}); change its messages or its image",
+                "unreadable_request",
+            ) from error
+        return inputs.to(self._model.device, dtype=self._model.dtype)
 
     def _prompt(self, request: ChatRequest) -> str:
         conversation = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -109,16 +109,21 @@ class Runtime:
             VlmBusy, DeadlinePassed, ServerNotReady, GenerationFailed, OutOfMemory: see `vlm.errors`.
         """
         model = self._models[self.card(request.model).id]
-        item = _Item(request, self._max_tokens_of(request, model.card), on_text)
+        max_tokens = min(self._max_tokens, model.card.max_tokens or self._max_tokens)
+        notes: tuple[str, ...] = ()
+        if request.max_tokens is not None and request.max_tokens > max_tokens:
+            notes = (f"max_tokens was reduced from {request.max_tokens} to {max_tokens}, the limit here",)
+        item = _Item(request, min(request.max_tokens or max_tokens, max_tokens), on_text)
         # A failed batch is repeated one by one, and text that was already streamed would be sent twice.
         batch_key = None if on_text else model.batch_key(request)
         try:
-            return await self._worker.run_batched(
+            timed = await self._worker.run_batched(
                 item,
                 partial(_answer_batch, model),
                 batch_key=batch_key,
                 timeout_s=None if deadline_ms is None else deadline_ms / 1000,
             )
+            return replace(timed, result=replace(timed.result, notes=notes))
         except OutOfMemory as error:
             self._out_of_memory_error = error
             self._out_of_memory.set()
@@ -138,16 +143,6 @@ class Runtime:
         """Stops the running request; False if it did not stop within `timeout_s`."""
         self.stop_accepting()
         return self._worker.close(timeout_s)
-
-    def _max_tokens_of(self, request: ChatRequest, card: ModelCard) -> int:
-        """Most tokens of the answer: over the server's limit is refused, over the model's is reduced."""
-        if (request.max_tokens or 0) > self._max_tokens:
-            raise InvalidRequest(
-                f"max_tokens is {request.max_tokens}, but the limit of this server is {self._max_tokens}; "
-                "request fewer, or start the server with a higher --max-tokens",
-                "too_many_tokens",
-            )
-        return min(request.max_tokens or self._max_tokens, card.max_tokens or self._max_tokens)
 
 
 @dataclass(frozen=True)

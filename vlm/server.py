@@ -42,7 +42,7 @@ class ServeOptions:
     Attributes:
         models: served under their names, which must differ.
         listen: "unix:/path" or "host:port"; port 0 selects a free port.
-        max_tokens: most output tokens that a request may ask for.
+        max_tokens: most output tokens of an answer.
         queue: how many requests may wait; more are refused as busy.
         threads: CPU threads of torch; None lets torch choose.
         drain_s: time to answer the accepted requests when the server stops.

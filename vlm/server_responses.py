@@ -26,10 +26,12 @@ def completion(response_id: str, created: int, model: str, answer: Answer) -> di
         "message": {"role": "assistant", "content": answer.text},
         "finish_reason": answer.finish_reason,
         "logprobs": None,
+        **_probabilities(answer),
     }
     if answer.scores is not None:
         choice["logprobs"] = {"content": [_token(score) for score in answer.scores]}
     return {
+        **_notes(answer),
         "id": response_id,
         "object": "chat.completion",
         "created": created,
@@ -52,7 +54,10 @@ def chunk(
         "model": model,
         "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
     }
-    return {**piece, "usage": _usage(answer)} if answer else piece
+    if answer is None:
+        return piece
+    piece["choices"][0].update(_probabilities(answer))
+    return {**piece, **_notes(answer), "usage": _usage(answer)}
 
 
 def error_response(error: VlmError) -> tuple[int, dict[str, Any]]:
@@ -60,6 +65,17 @@ def error_response(error: VlmError) -> tuple[int, dict[str, Any]]:
     status = error.status if isinstance(error, InvalidRequest) else STATUS.get(type(error), 500)
     kind = "invalid_request_error" if isinstance(error, InvalidRequest) else "server_error"
     return status, {"error": {"message": str(error), "type": kind, "code": error.code}}
+
+
+def _probabilities(answer: Answer) -> dict[str, Any]:
+    """The field of a choice that OpenAI's schema does not have."""
+    probabilities = answer.choice_probabilities
+    return {} if probabilities is None else {"inarvl": {"choice_probabilities": probabilities}}
+
+
+def _notes(answer: Answer) -> dict[str, Any]:
+    """The field of a response that OpenAI's schema does not have."""
+    return {"inarvl": {"notes": list(answer.notes)}} if answer.notes else {}
 
 
 def _usage(answer: Answer) -> dict[str, int]:

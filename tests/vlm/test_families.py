@@ -248,3 +248,17 @@ def test_text_before_the_answer_and_blanks_are_removed() -> None:
     assert family_of("smolvlm").normalise(" Two.") == "Two."
     assert family_of("llava").normalise("ASSISTANT: yes") == "yes"
     assert family_of("paligemma").normalise(" as it is ") == "as it is"
+
+
+def test_what_a_model_cannot_read_is_refused(checkpoint: Build) -> None:
+    model = loaded(checkpoint("qwen2_vl"))
+    no_system = "{{ raise_exception('System role not supported') }}"
+    wide = Message("user", (Image.new("RGB", (4000, 1)), "what?"))
+    for template, request, reason in (
+        (model._processor.chat_template, ChatRequest(None, (wide,)), "aspect ratio"),
+        (no_system, question(), "System role not supported"),
+    ):
+        model._processor.chat_template = template
+        with pytest.raises(InvalidRequest, match=reason) as refused:
+            model.generate(request, max_tokens=2, check=no_check)
+        assert (refused.value.code, refused.value.status) == ("unreadable_request", 400)

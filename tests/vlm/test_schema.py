@@ -88,6 +88,29 @@ def test_content_may_be_a_string() -> None:
         (ask(temperature="hot"), "invalid_request", "temperature must be a number from 0 to 2"),
         (ask(top_logprobs=2), "invalid_request", "needs logprobs: true"),
         (ask(logprobs=True, top_logprobs=21), "invalid_request", "from 0 to 20"),
+        (ask(stop=5), "invalid_request", "stop must be a string or a list"),
+        (ask(stop="a" * 257), "invalid_request", "at most 256 characters"),
+        (ask(seed=2**63), "invalid_request", "seed must be an integer"),
+        (ask(logit_bias={"1": 2}), "invalid_request", "logit_bias is not supported; remove it"),
+        (ask(frequency_penalty=0.5), "invalid_request", "frequency_penalty is not supported"),
+        (ask(tool_choice="required"), "invalid_request", "tool_choice is not supported"),
+        (ask(guided_regex="a+"), "invalid_request", "guided_regex is not supported"),
+        (ask(structured_outputs={"json": {}}), "invalid_request", "structured_outputs.json is not supported"),
+        (ask(structured_outputs=["a"]), "invalid_request", "structured_outputs must be an object"),
+        (ask(guided_choice=[]), "invalid_request", "guided_choice must be a list of 1 to 64 strings"),
+        (ask(guided_choice=["a"] * 65), "invalid_request", "guided_choice must be a list of 1 to 64"),
+        (ask(guided_choice=["a", 1]), "invalid_request", "each choice must be a string of 1 to 200"),
+        (ask(guided_choice=["a", " b"]), "invalid_request", "begins or ends with a blank"),
+        (ask(guided_choice=["a", "a"]), "invalid_request", "the choices must differ"),
+        (ask(guided_choice=["a", "\ud83d"]), "invalid_unicode", "half of a character"),
+        (ask(guided_choice=["a", "b\nc"], stop="\n"), "invalid_request", "contains a stop text"),
+        (
+            ask(guided_choice=["a"], structured_outputs={"choice": ["a"]}),
+            "invalid_request",
+            "structured_outputs.choice and guided_choice cannot be combined",
+        ),
+        (ask(response_format={"type": "json_object"}), "invalid_request", "json_object is not supported"),
+        (ask(response_format="json"), "invalid_request", "response_format None is not supported"),
         (ask(stop=[1]), "invalid_request", "stop must be a string or a list"),
         (ask(stop=["a"] * 5), "invalid_request", "at most 4"),
         ({"messages": ["hello"]}, "invalid_request", "messages[0].role must be one of"),
@@ -117,6 +140,76 @@ def test_an_invalid_or_unsupported_request_is_refused(fields: object, code: str,
         parse(fields)
     assert (refused.value.code, refused.value.status) == (code, 400)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_choice": "none", "tools": [], "logit_bias": {}, "presence_penalty": 0, "n": 1},
+        {"response_format": {"type": "text"}},
+        {"structured_outputs": {"choice": None, "disable_any_whitespace": False}},
+        {"repetition_penalty": 1.0, "modalities": ["text"], "frequency_penalty": None},
+    ],
+)
+def test_unsupported_fields_with_values_that_change_nothing_are_accepted(fields: Fields) -> None:
+    assert parse(ask(**fields)).choices == ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "choices"),
+    [
+        ({"type": "string", "enum": ["yes", "no"]}, ('"yes"', '"no"')),
+        ({"title": "A", "enum": ["é", 1, 1, None, True]}, ('"é"', "1", "null", "true")),
+        ({"const": 5}, ("5",)),
+        ({"type": "boolean"}, ("true", "false")),
+        (
+            {
+                "type": "object",
+                "properties": {"open": {"type": "boolean"}, "side": {"enum": ["left"]}},
+                "required": ["open", "side"],
+                "additionalProperties": False,
+            },
+            ('{"open": true, "side": "left"}', '{"open": false, "side": "left"}'),
+        ),
+    ],
+)
+def test_a_json_schema_with_few_values_is_read_as_choices(schema: Fields, choices: tuple[str, ...]) -> None:
+    given = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    assert parse(ask(response_format=given)).choices == choices
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        None,
+        {},
+        {"type": "string"},
+        {"type": "integer", "minimum": 0, "maximum": 9},
+        {"enum": []},
+        {"enum": ["a", ["b"]]},
+        {"enum": [float("nan")]},
+        {"enum": list(range(65))},
+        {"enum": ["a"], "minLength": 3},
+        {"anyOf": [{"const": 1}]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"const": 1}}},
+        {
+            "type": "object",
+            "properties": {n: {"enum": [1, 2, 3, 4, 5]} for n in "abc"},
+            "required": ["a", "b", "c"],
+        },
+    ],
+)
+def test_any_other_json_schema_is_refused(schema: object) -> None:
+    given = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    with pytest.raises(InvalidRequest, match="only JSON schemas with at most 64 values"):
+        parse(ask(response_format=given))
+
+
+def test_a_developer_is_a_system() -> None:
+    fields = ask()
+    fields["messages"].insert(0, {"role": "developer", "content": "be brief"})
+    assert [message.role for message in parse(fields).messages] == ["system", "user"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])

@@ -46,7 +46,7 @@ def openai(message: str, param: str | None = None) -> Fields:
 
 @dataclass(frozen=True)
 class Case:
-    """A server, and what the client makes of it.
+    """A server, and what the client does with it.
 
     Attributes:
         url_path: path of the URL that the client is given.
@@ -240,6 +240,9 @@ CASES = {
     "a refusal": fails(reply(None, refusal="I cannot help"), "refusal", "I cannot help"),
     "a refusal as a part": fails(
         reply([{"type": "refusal", "refusal": "I cannot help"}]), "refusal", "I cannot help"
+    ),
+    "a refusal that names a field": fails(
+        reply(None, refusal="I cannot read the temperature"), "refusal", "the temperature"
     ),
     "a content filter": fails(reply("", "content_filter"), "content_filter", "content filter"),
     "a content filter within the text": fails(

@@ -99,3 +99,37 @@ async def test_an_invalid_request_in_a_batch_fails_alone(
         await ask(question)
     assert texts == batched
     assert sorted(texts) == sorted(valid)
+
+
+async def test_requests_with_different_choices_are_answered_in_one_batch(
+    client: VlmClient, jpeg: bytes, paused_model: Any, batch_sizes: list[int], metric_is: Any
+) -> None:
+    """Requests without choices are in another batch, because choices may need further passes."""
+    questions = {"?": ("a", "b"), "is it red?": ("yes", "no"), "how many?": ("1", "10", "2"), "what?": ()}
+    answers: dict[str, Any] = {}
+
+    async def ask(question: str) -> None:
+        answer = await client.complete(
+            question, jpeg, model="llava", max_tokens=9, timeout_s=60, choices=questions[question]
+        )
+        answers[question] = (answer.text, answer.choice_probabilities)
+
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(ask, "?")
+        await paused_model.started()
+        for question in ("is it red?", "how many?", "what?"):
+            callers.start_soon(ask, question)
+        await metric_is("inarvl_vlm_queue_length", 3)
+        paused_model.resume()
+    assert 2 in batch_sizes
+    assert 3 not in batch_sizes
+    batched = dict(answers)
+    for question, choices in questions.items():
+        await ask(question)
+        (text, probabilities), (batched_text, batched_probabilities) = answers[question], batched[question]
+        assert text == batched_text
+        if choices:
+            assert text in choices
+            assert probabilities == pytest.approx(batched_probabilities, abs=1e-3)
+        else:
+            assert (probabilities, batched_probabilities) == (None, None)

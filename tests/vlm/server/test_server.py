@@ -91,7 +91,14 @@ async def test_a_stream_contains_the_same_text_in_pieces(
     [
         ({"model": "gpt-9"}, 404, "model_not_found", "available: llava, smolvlm"),
         ({"model": None}, 404, "model_not_found", "the request names no model"),
-        ({"max_tokens": 1501}, 400, "too_many_tokens", "the limit of this server is 1500"),
+        ({"logit_bias": {"50256": -100}}, 400, "invalid_request", "logit_bias is not supported"),
+        ({"n": 2}, 400, "invalid_request", "n must be 1"),
+        (
+            {"response_format": {"type": "json_object"}},
+            400,
+            "invalid_request",
+            "json_object is not supported",
+        ),
         ({"stream": True, "logprobs": True}, 400, "no_stream", "request one of them"),
         ({"stream": True, "model": "gpt-9"}, 404, "model_not_found", "available: llava"),
         ({"messages": []}, 400, "invalid_request", "messages must be a list"),
@@ -133,6 +140,60 @@ async def test_an_answer_ends_at_the_limit_of_its_model(client: VlmClient, jpeg:
     assert limits == {"llava": 1500, "smolvlm": 24}
     answer = await client.complete("what?", jpeg, model="smolvlm", max_tokens=1500, timeout_s=30)
     assert answer.completion_tokens == 24
+
+
+async def test_max_tokens_over_a_limit_is_reduced_with_a_note(
+    session: aiohttp.ClientSession, chat_body: Any
+) -> None:
+    notes = []
+    for model, max_tokens in (("llava", 3000), ("smolvlm", 3000), ("smolvlm", 24)):
+        body = chat_body(model=model, max_tokens=max_tokens, guided_choice=["red", "blue"])
+        async with session.post(CHAT, json=body) as response:
+            assert response.status == 200
+            notes.append((await response.json()).get("inarvl"))
+    assert notes == [
+        {"notes": ["max_tokens was reduced from 3000 to 1500, the limit here"]},
+        {"notes": ["max_tokens was reduced from 3000 to 24, the limit here"]},
+        None,
+    ]
+
+
+async def test_a_choice_has_probabilities_also_in_a_stream(
+    session: aiohttp.ClientSession, client: VlmClient, jpeg: bytes, chat_body: Any
+) -> None:
+    choices = ["yes", "no", "not sure"]
+    answer = await client.complete(
+        "what?", jpeg, model="llava", max_tokens=20, timeout_s=30, system="be brief", choices=choices
+    )
+    assert answer.text in choices
+    assert answer.choice_probabilities is not None
+    assert list(answer.choice_probabilities) == choices
+    assert sum(answer.choice_probabilities.values()) == pytest.approx(1)
+    assert answer.text == max(choices, key=answer.choice_probabilities.__getitem__)
+    schema = {"type": "object", "properties": {"red": {"type": "boolean"}}, "required": ["red"]}
+    for fields, possible in (
+        ({"structured_outputs": {"choice": choices}}, choices),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}},
+            ['{"red": true}', '{"red": false}'],
+        ),
+    ):
+        async with session.post(CHAT, json=chat_body(stream=True, **fields)) as response:
+            events = (await response.text()).split("\n\n")
+        first, last = [json.loads(event.removeprefix("data: ")) for event in events[:2]]
+        assert first["choices"][0]["delta"]["content"] in possible
+        assert list(last["choices"][0]["inarvl"]["choice_probabilities"]) == possible
+        assert last["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_a_model_has_an_endpoint(session: aiohttp.ClientSession) -> None:
+    async with session.get("/v1/models") as response:
+        cards = (await response.json())["data"]
+    for card in cards:
+        async with session.get(f"/v1/models/{card['id']}") as response:
+            assert await response.json() == card
+    async with session.get("/v1/models/owner/name") as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (404, "model_not_found")
 
 
 @over_tcp
