@@ -70,18 +70,20 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
 def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None:
     """See whether the judged answer differs from the reference's, or what another cloud arm tells of that."""
     roster, skill = candidates.roster, episode.skill
-    answers = {run.arm.skill: run.answer for run in outcome.executions if run.answer is not None}
-    if roster.reference is None or skill is None or skill not in answers:
+    ran = {run.arm.skill: at for at, run in enumerate(outcome.executions) if run.answer is not None}
+    if roster.reference is None or skill is None or skill not in ran:
         return
-    if roster.reference.skill in answers:
-        episode.differ = float(answers[skill] != answers[roster.reference.skill])
+    if roster.reference.skill in ran:
+        episode.differ = 1.0 - outcome.p_same(ran[skill], ran[roster.reference.skill])
         episode.compared = True
         return
-    for run in outcome.executions:
+    for at, run in enumerate(outcome.executions):
         place = roster.index.get(run.arm.id)
         if place is not None and roster.cloud[place] and run.arm.skill != skill and run.answer is not None:
-            agreed = run.answer == answers[skill]
-            episode.differ = witnessed(episode.differ, float(candidates.guesses.differ[place]), agreed)
+            p_same = outcome.p_same(at, ran[skill])
+            before, witness = episode.differ, float(candidates.guesses.differ[place])
+            if_same, if_not = witnessed(before, witness, True), witnessed(before, witness, False)
+            episode.differ = p_same * if_same + (1.0 - p_same) * if_not
             episode.witnessed = True
             return
 

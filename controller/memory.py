@@ -24,7 +24,7 @@ class Episode:
         standard: skill of the reference when it was decided; empty where there was none.
         skill: whose answer was judged; None when only the reference answered.
         audit: propensity of an audit of the kept answer; 0 when none could be drawn.
-        compared: both answers are known, so `differ` is 0 or 1.
+        compared: both answers are known, so `differ` is what their comparison found.
         witnessed: not the reference but another cloud arm answered too, and `differ` is what that tells.
         own: whether the judged answer was sent out; None until the outcome is learned.
         truth: whether the answer that was sent out was right, if feedback came first.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from controller.arm import Arm
 
@@ -47,8 +48,21 @@ class Outcome:
     """Everything that was run for one decision, in order; `answered` is the execution that was sent out.
 
     An escalation or an audit adds the cloud's execution to the board's, which labels the board's answer.
+
+    Attributes:
+        same: P(two executions' answers say the same) by their places, the lower one first. Where a pair is
+            left out, it is 1 if their `answer` is equal and 0 if not.
     """
 
     executions: tuple[Execution, ...]
     answered: int | None
     audited: bool = False
+    same: Mapping[tuple[int, int], float] = field(default_factory=dict)
+
+    def p_same(self, one: int, other: int) -> float:
+        """Returns how likely two executions' answers say the same."""
+        first, second = sorted((one, other))
+        known = self.same.get((first, second))
+        if known is not None:
+            return known
+        return float(self.executions[first].answer == self.executions[second].answer)

@@ -27,7 +27,7 @@ class ErrorCode(NamedTuple):
 
 
 ERROR_CODES: Final = (
-    ErrorCode("bad_json", "The payload is neither a JSON object nor a JPEG or PNG image.", ("reply",)),
+    ErrorCode("bad_json", "The payload is neither a JSON object nor an image.", ("reply",)),
     ErrorCode("missing_question", "The query has no question.", ("reply",)),
     ErrorCode("missing_image", "The query has no image, or two.", ("reply",)),
     ErrorCode("unknown_field", "The query has a field that does not exist.", ("reply",)),

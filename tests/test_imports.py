@@ -20,8 +20,9 @@ MAY_IMPORT = {
 # Each room (a folder or a single file) imports only from the rows above its own.
 LAYERS = {
     "agent": (
-        {"forms", "messages", "smoothing", "spool"},
-        {"agreement", "config"},
+        {"forms", "smoothing", "spool"},
+        {"agreement", "messages"},
+        {"config"},
         {"client", "intake", "profile"},
         {"peers", "sensing"},
         {"answering", "calibration", "doctor"},

@@ -15,11 +15,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import anyio
 import numpy as np
 
+from agent.answering.agreeing import p_same
 from agent.answering.arms import TIERS, Arms, Attempt
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
 from agent.answering.question import Question
@@ -136,10 +138,10 @@ class Answering:
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
                 return await self._follow_up(question, decision, attempts, expires_at)
             except DeadlineExpired:
-                self._learn(first, attempts, chosen=None)
+                self._learn(question, first, attempts, chosen=None)
                 raise
             except Unanswered as error:
-                self._learn(first, attempts, chosen=None)
+                self._learn(question, first, attempts, chosen=None)
                 failed = error
             except NoArm:
                 if not self._arms.settled(self._allowed_tiers(question)) and self._clock() < expires_at:
@@ -163,7 +165,7 @@ class Answering:
             until = self._clock() + AUDIT_TIMEOUT_S
             audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
             attempts, audited = (*attempts, audit), audit.execution.failure is None
-        return self._learn(answered.decision, attempts, answered.attempt, audited=audited)
+        return self._learn(answered.question, answered.decision, attempts, answered.attempt, audited=audited)
 
     def _context(self, question: Question, expires_at: float) -> Context:
         return Context(
@@ -183,6 +185,7 @@ class Answering:
 
     def _learn(
         self,
+        question: Question,
         decision: DecisionLike,
         attempts: Sequence[Attempt],
         chosen: Attempt | None,
@@ -191,7 +194,8 @@ class Answering:
     ) -> tuple[DriftEvent, ...]:
         kept = [attempt for attempt in attempts if attempt.execution.failure != CANCELLED]
         chosen_index = None if chosen is None else kept.index(chosen)
-        outcome = Outcome(tuple(attempt.execution for attempt in kept), chosen_index, audited)
+        executions = tuple(attempt.execution for attempt in kept)
+        outcome = Outcome(executions, chosen_index, audited, _compare(question, kept))
         return self._policy.learn(decision, outcome, now=self._clock())
 
     async def _follow_up(
@@ -211,3 +215,12 @@ class Answering:
         return Answered(
             question, decision, tuple(attempts), first, "board: the cloud failed to answer better"
         )
+
+
+def _compare(question: Question, attempts: Sequence[Attempt]) -> dict[tuple[int, int], float]:
+    """Returns P(the answers of two attempts say the same) by their places, for all that answered."""
+    answered = [place for place, attempt in enumerate(attempts) if attempt.execution.failure is None]
+    return {
+        (one, other): p_same(question.query, attempts[one].text, attempts[other].text)
+        for one, other in combinations(answered, 2)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import get_args
 
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
+from agent.forms.constraint import allowed
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
 from agent.peers.network_path import is_late
@@ -19,6 +21,7 @@ from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
+MIN_PROBABILITY = 1e-9
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
 
@@ -90,11 +93,12 @@ class Arms:
         try:
             async with self._energy_meter.over(arm.tier) as energy:
                 completion = await peer.client.complete(
-                    question.query.question,
+                    question.prompt,
                     question.image(arm.resolution),
                     model=arm.model,
                     max_tokens=max_tokens,
                     timeout_s=timeout_s,
+                    choices=allowed(question.query.form),
                 )
         except VlmError as error:
             ended = _ended(error)
@@ -122,13 +126,19 @@ class Arms:
             queue_ms=completion.queue_ms,
             energy_j=energy.joules,
             answer=normalise(completion.text),
-            confidence=Confidence(
-                completion.confidence.first_token_margin,
-                completion.confidence.mean_logprob,
-                completion.confidence.tokens,
-            ),
+            confidence=_confidence(completion),
         )
         return Attempt(execution, completion.text, energy.source)
+
+
+def _confidence(completion: Completion) -> Confidence:
+    """Returns the confidence of the answer's tokens, or of the choice if the server reports that."""
+    found = completion.confidence
+    if not completion.choice_probabilities:
+        return Confidence(found.first_token_margin, found.mean_logprob, found.tokens)
+    best, *others = sorted(completion.choice_probabilities.values(), reverse=True)
+    second = others[0] if others else 0.0
+    return Confidence(best - second, math.log(max(best, MIN_PROBABILITY)), found.tokens)
 
 
 def _ended(error: VlmError) -> Ended:

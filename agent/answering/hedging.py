@@ -19,6 +19,7 @@ from agent.answering.arms import Arms, Attempt
 from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
+from agent.forms.prompt import max_tokens
 from controller import Arm, DecisionLike, Execution, Policy
 from inarvl.errors import InarvlError
 
@@ -104,7 +105,8 @@ class HedgedCalls:
         left_s = expires_at - self._clock()
         if left_s <= 0:
             return Attempt(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
-        tokens = min(question.query.max_tokens or self._max_tokens, self._max_tokens)
+        limits = (self._max_tokens, question.query.max_tokens, max_tokens(question.query.form))
+        tokens = min(limit for limit in limits if limit is not None)
         return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s)
 
     def _board_fallback(self, decision: DecisionLike) -> DecisionLike | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from agent.config.settings import Settings
+from agent.forms.prompt import prompt_suffix
 from agent.messages import images
 from agent.messages.query import BadQuery, Query
 from controller import Signals, SignalsError, image_signals, text_signals
@@ -22,6 +23,12 @@ class Question:
         self.signals = signals
         self._image = image
         self._resized: dict[int, bytes] = {}
+
+    @property
+    def prompt(self) -> str:
+        """The question with the sentences that ask for its form, if the sender named one."""
+        suffix = prompt_suffix(self.query.form)
+        return f"{self.query.question} {suffix}" if suffix else self.query.question
 
     def image(self, resolution: int) -> bytes:
         """Returns the encoded image with at most `resolution` pixels on its longest side."""

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -14,6 +15,8 @@ from agent.answering.answering import Answered, Answering
 from agent.answering.feedback import Feedback
 from agent.answering.hedging import DeadlineExpired
 from agent.answering.question import QuestionReader
+from agent.forms.form import AnswerForm
+from agent.forms.value import value_of
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.reply import Answer
@@ -31,6 +34,7 @@ def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
     return Answer(
         id=request.query.id,
         answer=answered.attempt.text,
+        value=_value(request.query.form, answered.attempt.text),
         tier=execution.arm.tier,
         model=execution.arm.model,
         confidence=mean_probability(execution.confidence),
@@ -42,6 +46,10 @@ def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
         resent=request.resent,
         correlation=request.correlation,
     )
+
+
+def _value(form: AnswerForm, text: str) -> Any:
+    return None if form.kind == "auto" else value_of(form, text)
 
 
 def mean_probability(confidence: Confidence | None) -> float | None:

@@ -21,9 +21,22 @@ REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
 
 
 def ask(
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JPEG or PNG file.")],
+    image: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="An image file: JPEG, PNG, WebP, AVIF, or HEIC with pillow-heif.",
+        ),
+    ],
     question: Annotated[str, typer.Argument(help="The question about the image.")],
     pin: Annotated[str | None, typer.Option(help="local or cloud: the only tier that may answer.")] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="The form of the answer: yes_no, number, choice, short, text or json.")
+    ] = None,
+    choices: Annotated[
+        str | None, typer.Option(help="For --answer choice: the possible answers, between commas.")
+    ] = None,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="Deadline of the answer in seconds.")] = 30.0,
     config: Config = None,
 ) -> None:
@@ -33,15 +46,22 @@ def ask(
             "question": question,
             "client": f"ask-{uuid.uuid4().hex[:12]}",
             "deadline_ms": timeout_s * 1e3,
+            "pin": pin,
+            "answer": answer,
+            "choices": choices,
         }
-        query = Query.from_fields(fields | ({"pin": pin} if pin else {}), image.read_bytes())
+        given = {name: value for name, value in fields.items() if value is not None}
+        query = Query.from_fields(given, image.read_bytes())
         settings = site_settings(config)
         reply = anyio.run(partial(client.ask, settings, query, timeout_s=timeout_s + REPLY_MARGIN_S))
     if not isinstance(reply, Answer):
         typer.secho(f"inarvl: {reply.code}: {reply.message}", err=True, fg="red")
         raise typer.Exit(1)
     typer.echo(reply.answer)
+    sure = "" if reply.confidence is None else f", confidence {reply.confidence:.2f}"
     energy = "" if reply.energy_j is None else f", {reply.energy_j:.2f} J {reply.energy_source}"
     typer.secho(
-        f"{reply.tier} {reply.model}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}", err=True, dim=True
+        f"{reply.tier} {reply.model}{sure}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}",
+        err=True,
+        dim=True,
     )

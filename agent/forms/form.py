@@ -62,6 +62,21 @@ class AnswerForm:
             raise BadForm(f"schema is only for answer json, not {kind}: remove one of them")
         return cls(cast(Kind, kind), choices, schema)
 
+    def to_fields(self) -> dict[str, Any]:
+        """Returns the fields of a JSON query; none for `auto`.
+
+        >>> AnswerForm("choice", ("red", "blue")).to_fields()
+        {'answer': 'choice', 'choices': ['red', 'blue']}
+        """
+        if self.kind == "auto":
+            return {}
+        fields: dict[str, Any] = {"answer": self.kind}
+        if self.choices:
+            fields["choices"] = list(self.choices)
+        if self.schema is not None:
+            fields["schema"] = dict(self.schema)
+        return fields
+
 
 def _choices(value: Any) -> tuple[str, ...]:
     if value is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
+from agent.forms.form import AnswerForm, BadForm
 from agent.messages.image_formats import is_image
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANONYMOUS
@@ -31,10 +32,16 @@ FIELDS = (
     "client",
     "response_topic",
     "correlation",
+    "answer",
+    "choices",
+    "schema",
 )
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_QUESTION_LENGTH = 4000
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
+
+
+AUTO = AnswerForm()
 
 
 class BadQuery(InarvlError):
@@ -58,6 +65,7 @@ class Query:
         priority: 0 to 9; if not all queries can be answered in time, lower priorities are refused first.
         client: the sender's name, used in the default reply topic.
         response_topic, correlation: the MQTT 5 properties, for senders with MQTT 3.1.1.
+        form: the form that the answer must have: fields `answer`, `choices` and `schema`.
     """
 
     id: str
@@ -71,6 +79,7 @@ class Query:
     client: str = ANONYMOUS
     response_topic: str | None = None
     correlation: str | None = None
+    form: AnswerForm = AUTO
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
@@ -127,6 +136,7 @@ class Query:
             client=_topic_level(_name(fields, "client") or ANONYMOUS),
             response_topic=response_topic(_name(fields, "response_topic")),
             correlation=_name(fields, "correlation"),
+            form=_form(fields),
         )
 
     def to_bytes(self) -> bytes:
@@ -141,6 +151,7 @@ class Query:
                 fields[name] = getattr(self, name)
         if self.priority != DEFAULT_PRIORITY:
             fields["priority"] = self.priority
+        fields |= self.form.to_fields()
         return json.dumps(fields).encode()
 
 
@@ -240,6 +251,13 @@ def _path(url: object) -> Path | None:
             "bad_image", "image_url must be file:///path on this device: send other images in image"
         )
     return Path(unquote(parts.path))
+
+
+def _form(fields: Mapping[str, Any]) -> AnswerForm:
+    try:
+        return AnswerForm.from_fields(fields)
+    except BadForm as error:
+        raise BadQuery(error.code, str(error)) from None
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | None:

@@ -25,6 +25,8 @@ class Answer:
         energy_j: energy that the board used for it, above idle.
         energy_source: `measured` or `modelled`.
         reason: why this tier answered.
+        value: the answer in the form that the query named: a bool, a number, a choice, text or JSON; None if
+            the query named none, or the answer is unknown or unreadable.
         resent: the query may have been answered before a restart already.
         correlation: the query's field `correlation`.
     """
@@ -39,11 +41,12 @@ class Answer:
     energy_source: str | None
     decision_id: str
     reason: str
+    value: Any = None
     resent: bool = False
     correlation: str | None = None
 
     def to_bytes(self) -> bytes:
-        """Returns JSON without the fields that are None or False."""
+        """Returns JSON without the fields that are None, and without `resent` if it is False."""
         return _json(asdict(self))
 
 
@@ -93,8 +96,9 @@ def reply_from_bytes(payload: bytes) -> Reply:
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    present = {name: value for name, value in body.items() if value is not None and value is not False}
-    return json.dumps(present).encode()
+    if not body["resent"]:
+        del body["resent"]
+    return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
 
 
 def _known_fields(kind: type[Answer] | type[Refusal], body: dict[str, Any]) -> dict[str, Any]:

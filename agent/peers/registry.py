@@ -81,6 +81,7 @@ class Peer:
     record: PeerRecord
     client: VlmClient
     sources: set[str]
+    models: tuple[str, ...] = ()
     cards: tuple[ModelCard, ...] = ()
     healthy: bool = False
     checked: bool = False
@@ -140,10 +141,14 @@ class PeerRegistry:
             self._settled = all(peer.checked for peer in self._known.values())
         return self._settled
 
-    def offer(self, record: PeerRecord, *, source: str) -> None:
-        """Adds a peer that `source` names; a record with another URL replaces the known peer."""
+    def offer(self, record: PeerRecord, *, source: str, models: tuple[str, ...] | None = None) -> None:
+        """Adds a peer that `source` names; a record with another URL replaces the known peer.
+
+        Args:
+            models: the only models to use; empty for all; None if `source` does not choose.
+        """
         known = self._known.get(record.id)
-        if known is not None and known.record.url == record.url:
+        if known is not None and known.record.url == record.url and models in (None, known.models):
             known.sources.add(source)
             return
         if known is not None:
@@ -151,8 +156,8 @@ class PeerRegistry:
         elif len(self._known) >= MAX_PEERS:
             log.warning("ignoring peer %s: %d peers are known already", record.id, MAX_PEERS)
             return
-        client = VlmClient(record.url, api_key=self.keys.get(record.id))
-        peer = Peer(record, client, {source}, breaker=Breaker(self._schedule.trials))
+        client = VlmClient(record.url, api_key=self.keys.get(record.id), models=models or ())
+        peer = Peer(record, client, {source}, models or (), breaker=Breaker(self._schedule.trials))
         self._known[record.id] = peer
         self._changed(record.id, "found")
         if self._tasks is not None:

@@ -30,7 +30,7 @@ class SiteServers:
             self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE)
         self._cloud.keys = settings.api_keys()
         for record in site_records(settings).values():
-            self._cloud.offer(record, source=SOURCE)
+            self._cloud.offer(record, source=SOURCE, models=record.models)
         self._applied = settings
 
 

@@ -214,5 +214,5 @@ def _traced(questions: QuestionSet) -> tuple[TracedQuestion, ...]:
 
 
 def _traced_question(q: ImageQuestion) -> TracedQuestion:
-    signals = Signals(image_signals(q.image.read_bytes()), text_signals(q.question))
+    signals = Signals(image_signals(images.normalise(q.image.read_bytes())), text_signals(q.question))
     return TracedQuestion(q.id, q.group, q.type, q.question, q.truth, signals.vector(), signals.looks)

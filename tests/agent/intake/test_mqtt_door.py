@@ -70,7 +70,7 @@ async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: DoorRig) ->
         (query(correlation="\ud800"), "bad_field"),
         (query(response_topic="\ud800"), "bad_field"),
         (query(response_topic="a/#"), "bad_response_topic"),
-        (query(id=7), "bad_field"),
+        (query(id=True), "bad_field"),
         (query(id="x" * 129), "bad_field"),
         (query(colour="red"), "unknown_field"),
     ],
