@@ -10,7 +10,7 @@ from lab.agreement.phrasing import capital, fillers, sentence
 
 
 def open_ended(rng: random.Random, same: bool) -> Pair:
-    """A question for a cause, a description, a list, or two things at once."""
+    """Returns a pair of answers to a question for a cause, a description, a list, or two things at once."""
     shared = fillers(rng, 2)
     style = rng.random()
     if style < 0.2:
@@ -40,7 +40,7 @@ def open_ended(rng: random.Random, same: bool) -> Pair:
 
 
 def _listing(rng: random.Random, same: bool) -> Pair:
-    """A list of which one to three items are wrong, or none."""
+    """Returns a pair of lists; unless `same`, one to three items of the second are wrong."""
     items = [
         f"{rng.randint(1, 9)} {rng.choice(words.ADJECTIVES)} {o}"
         for o in rng.sample(words.OBJECTS, rng.randint(3, 9))
@@ -59,7 +59,7 @@ def _listing(rng: random.Random, same: bool) -> Pair:
 
 
 def _two_parts(rng: random.Random, same: bool) -> Pair:
-    """A question for two things; the answers are the same only if both are."""
+    """Returns a pair of answers to a question for two things; the answers are the same only if both are."""
     thing = rng.choice(words.OBJECTS)
     first = rng.choice(words.SIGHTS), rng.randint(2, 900)
     second = first

@@ -11,7 +11,7 @@ from lab.agreement.phrasing import capital, fillers, marked, number, sentence, s
 
 
 def yes_no(rng: random.Random, same: bool) -> Pair:
-    """A question for a fact that is or is not."""
+    """Returns a pair of answers to a question for a fact that is or is not."""
     question, yes, no = rng.choice(words.PREDICATES)
     place = slots(rng)
     truth = rng.random() < 0.5
@@ -38,7 +38,7 @@ def yes_no(rng: random.Random, same: bool) -> Pair:
 
 
 def choice(rng: random.Random, same: bool) -> Pair:
-    """A question with four choices, with letters in most cases."""
+    """Returns a pair of answers to a question with four choices, with letters in most cases."""
     truths = rng.sample(rng.choice(list(words.LABELS.values())), 4)
     choices = tuple(wordings[0] for wordings in truths)
     listed = rng.random() < 0.7
@@ -70,7 +70,7 @@ def choice(rng: random.Random, same: bool) -> Pair:
 
 
 def count(rng: random.Random, same: bool) -> Pair:
-    """A question for the number of things; wrong counts are near."""
+    """Returns a pair of answers to a question for the number of things; wrong counts are near."""
     place = slots(rng)
     thing, extra = f"{place['o']}s", f"{place['q']}s"
     one = rng.choice((0, 1, *range(2, 13), rng.randint(13, 60)))
@@ -113,7 +113,7 @@ def count(rng: random.Random, same: bool) -> Pair:
 
 
 def measured(rng: random.Random, same: bool) -> Pair:
-    """A question for a measured value, a year or a number that is visible."""
+    """Returns a pair of answers to a question for a measured value, a year or a number that is visible."""
     question, about, units, low, high = rng.choice(words.MEASURES)
     place = slots(rng) | {"w": rng.choice(words.SIGN_WORDS)}
     one = float(rng.randint(low, high))
@@ -147,7 +147,7 @@ def measured(rng: random.Random, same: bool) -> Pair:
 
 
 def reading(rng: random.Random, same: bool) -> Pair:
-    """A question for a text; wrong ones are others, or have one wrong word or character."""
+    """Returns a pair of answers to a question for a text; a wrong text differs in all or one of its words."""
     kind = rng.choice(("sign", "brand", "code"))
     place = slots(rng)
     question, about = {
@@ -199,7 +199,7 @@ def _misread(rng: random.Random, word: str) -> str:
 
 
 def label(rng: random.Random, same: bool) -> Pair:
-    """A question for a place, a person or a kind of thing."""
+    """Returns a pair of answers to a question for a place, a person or a kind of thing."""
     place = slots(rng)
     first: list[str]
     second: list[str]

@@ -22,14 +22,14 @@ Matrix = NDArray[np.float64]
 
 
 def confidence_matrix(runs: Sequence[Run]) -> Matrix:
-    """Return the controller's features of each answer's confidence, shape (runs, 4); 0 if unknown."""
+    """Returns the controller's features of each answer's confidence, shape (runs, 4); 0 if unknown."""
     return np.array(
         [confidence_features(Confidence(run.margin, run.mean_logprob, run.tokens)) for run in runs]
     ).reshape(-1, 4)
 
 
 def out_of_fold(x: Matrix, right: NDArray[np.bool_], groups: Sequence[str]) -> Matrix:
-    """Return the probability that each answer is right, from a model that is fitted on other groups.
+    """Returns the probability that each answer is right, from a model that is fitted on other groups.
 
     Args:
         x: shape (answers, features).
@@ -71,7 +71,7 @@ def out_of_fold(x: Matrix, right: NDArray[np.bool_], groups: Sequence[str]) -> M
 
 
 def calibration_error(probability: Matrix, right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Return the expected calibration error with equal-width bins (Guo et al. 2017); NaN if any is unknown.
+    """Returns the expected calibration error with equal-width bins (Guo et al. 2017); NaN if any is unknown.
 
     >>> calibration_error(np.array([0.9, 0.9, 0.1, 0.1]), np.array([True, True, False, True]))
     0.25

@@ -35,7 +35,7 @@ class Complementarity:
 
 
 def complementarity(trace: Trace, tier: Tier) -> Complementarity | None:
-    """Compare the models of `tier`; None if there are fewer than two."""
+    """Compares the models of `tier`; returns None if there are fewer than two."""
     best: dict[str, str] = {}
     rights = _rights(trace)
     for arm in trace.arms:
@@ -67,7 +67,7 @@ def complementarity(trace: Trace, tier: Tier) -> Complementarity | None:
 
 
 def _rights(trace: Trace) -> Rights:
-    """Return for every arm that was run whether each answer is right."""
+    """Returns for every arm that was run whether each answer is right."""
     ran = {arm: [run.correct for run in runs if run] for arm, runs in trace.runs.items()}
     return {arm: np.array(right) for arm, right in ran.items() if right}
 

@@ -15,13 +15,13 @@ SCORES = ("margin", "mean_logprob", "length", "confidence", "signals")
 
 
 def markdown(grades: Grades, pairs: Sequence[Complementarity]) -> str:
-    """Return tables of accuracy, confidence and cost, and the complementarity of each tier's models."""
+    """Returns tables of accuracy, confidence and cost, and the complementarity of each tier's models."""
     parts = [_accuracy(grades), _confidence(grades), _by_type(grades), _cost(grades)]
     return "\n".join([*parts, *(_complementarity(pair) for pair in pairs)])
 
 
 def table(grades: Grades) -> str:
-    """Return one CSV line per arm and type; each line also contains the arm's cost."""
+    """Returns one CSV line per arm and type; each line also contains the arm's cost."""
     costs = [field.name for field in fields(Cost) if field.name != "arm"]
     text = io.StringIO()
     rows = csv.DictWriter(text, [*(field.name for field in fields(Grade)), *costs], lineterminator="\n")

@@ -73,7 +73,7 @@ class Grades:
 
 
 def grade(trace: Trace, rng: np.random.Generator) -> Grades:
-    """Grade every arm that was run; `rng` resamples groups for the intervals."""
+    """Grades every arm that was run; `rng` resamples groups for the intervals."""
     types = (*dict.fromkeys(question.type for question in trace.questions), ALL)
     grades: dict[tuple[str, str], Grade] = {}
     costs: dict[str, Cost] = {}
@@ -110,7 +110,7 @@ class _ArmAnswers:
         }
 
     def grade(self, name: str, rng: np.random.Generator) -> Grade:
-        """Return the grade on the questions of one type."""
+        """Returns the grade on the questions of one type."""
         rows = np.flatnonzero(self._types == name) if name != ALL else np.arange(len(self._types))
         right = self._right[rows]
         accuracy_pm = signals_pm = float("nan")
@@ -128,7 +128,7 @@ class _ArmAnswers:
         )
 
     def _intervals(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Return half-widths for accuracy and AUROC: 1.96 standard deviations over resampled groups."""
+        """Returns half-widths for accuracy and AUROC: 1.96 standard deviations over resampled groups."""
         names, which = np.unique(self._groups, return_inverse=True)
         members = [np.flatnonzero(which == group) for group in range(len(names))]
         figures = []

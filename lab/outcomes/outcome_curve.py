@@ -59,7 +59,7 @@ class OutcomeCurve:
 def curve_of_outcomes(
     folder: Path, *, weak: str = WEAK, strong: str = STRONG, seeds: int = 5, processes: int | None = None
 ) -> OutcomeCurve:
-    """Replay the controller without priors on the reported half, at several floors.
+    """Replays the controller without priors on the reported half, at several floors.
 
     Only calls have a cost, escalations and audits included.
 
@@ -108,7 +108,7 @@ def curve_of_outcomes(
 
 
 def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float, high: float) -> float:
-    """Return the accuracy at a share of calls, interpolated between the points and the two ends.
+    """Returns the accuracy at a share of calls, interpolated between the points and the two ends.
 
     Args:
         points: pairs of calls and accuracy.

@@ -28,7 +28,7 @@ HASH_SIDE: Final = 16
 def read_outcomes(
     folder: Path, weak: str, strong: str, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Trace:
-    """Read the outcomes of `weak` as the board's arm and of `strong` as the cloud's.
+    """Reads the outcomes of `weak` as the board's arm and of `strong` as the cloud's.
 
     Signals are computed from the images. Questions whose images look the same at any size are one group.
 
@@ -82,7 +82,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _image(path: Path) -> tuple[bytes, str]:
-    """Return an image, and a hash of its appearance that does not depend on its size."""
+    """Returns an image, and a hash of its appearance that does not depend on its size."""
     try:
         data = path.read_bytes()
         with Image.open(BytesIO(data)) as image:

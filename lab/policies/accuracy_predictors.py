@@ -25,11 +25,11 @@ class Predictor(Protocol):
     """Predicts each arm's probability to be right."""
 
     def __call__(self, signals: Matrix) -> Matrix:
-        """Return probabilities of shape (questions, arms), from signals of shape (questions, features)."""
+        """Returns probabilities of shape (questions, arms), from signals of shape (questions, features)."""
 
 
 def fit_knn(tuning: Dataset) -> Predictor:
-    """Fit the mean accuracy among the nearest questions of the tuning half."""
+    """Fits the mean accuracy among the nearest questions of the tuning half."""
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -39,7 +39,7 @@ def fit_knn(tuning: Dataset) -> Predictor:
 
 
 def fit_factorisation(tuning: Dataset) -> Predictor:
-    """Fit a logistic matrix factorisation of rank `RANK`."""
+    """Fits a logistic matrix factorisation of rank `RANK`."""
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -76,7 +76,7 @@ class PredictedAccuracy(Rival):
         self._risk: list[float] = (1.0 - predicted[:, tuning.best_column("local")]).tolist()
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose the best available arm."""
+        """Chooses the best available arm."""
         values = self._values[number]
         columns = [column for column, arm in enumerate(self._arms) if arm in available]
         return Choice(number, self._arms[max(columns, key=lambda column: values[column])], self._risk[number])

@@ -41,18 +41,18 @@ class Bandit(Rival):
         self._features: dict[int, Matrix] = {}
 
     def features(self, context: Context) -> Matrix:
-        """Return a leading 1, then the standardised signals divided by the root of their number."""
+        """Returns a leading 1, then the standardised signals divided by the root of their number."""
         z = (context.signals.vector() - self._mean) / self._deviation
         return np.concatenate(([1.0], z.clip(-3, 3) / np.sqrt(len(z))))
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose what the subclass picks."""
+        """Chooses what the subclass picks."""
         x = self._features[number] = self.features(context)
         column, risk = self.pick(number, x, [self.columns[arm] for arm in available])
         return Choice(number, self.arms[column], risk)
 
     def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
-        """Learn the cost of everything that ran, and whether the answer that was sent is right."""
+        """Learns the cost of everything that ran, and whether the answer that was sent is right."""
         super().learn(decision, outcome, now=now)
         number = decision.number
         x = self._features.pop(number)
@@ -64,9 +64,9 @@ class Bandit(Rival):
         return ()
 
     def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
-        """Return the column to ask, and the risk that the board's answer is wrong."""
+        """Returns the column to ask, and the risk that the board's answer is wrong."""
         raise NotImplementedError
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Learn from one execution."""
+        """Learns from one execution."""
         raise NotImplementedError

@@ -16,7 +16,7 @@ class Always(Rival):
         self._arm = arm
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose that arm."""
+        """Chooses that arm."""
         return Choice(number, self.nearest_available(self._arm, available))
 
 
@@ -29,6 +29,6 @@ class ShareMatchedRandom(Rival):
         self._rng = np.random.default_rng((seed, 2))
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Draw the arm."""
+        """Draws the arm."""
         wanted = self._local if self._rng.random() < self._share else self._cloud
         return Choice(number, self.nearest_available(wanted, available))

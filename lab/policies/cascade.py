@@ -38,16 +38,16 @@ class Pair:
     tuning_confidence: Matrix
 
     def confidence(self, confidence: Confidence | None) -> float:
-        """Return the board's confidence in an answer, in [0, 1]."""
+        """Returns the board's confidence in an answer, in [0, 1]."""
         return float(calibrated(self.curve, raw_confidence(confidence, self.curve is not None)))
 
     def threshold(self, share: float) -> float:
-        """Return the threshold below which `share` of the tuning half's confidences are."""
+        """Returns the threshold below which `share` of the tuning half's confidences are."""
         return float(np.quantile(self.tuning_confidence, share))
 
 
 def raw_confidence(confidence: Confidence | None, margin: bool) -> float:
-    """Return the first token's margin, or the tokens' geometric mean probability; 0.5 if unknown."""
+    """Returns the first token's margin, or the tokens' geometric mean probability; 0.5 if unknown."""
     if confidence is None:
         return 0.5
     if margin:
@@ -56,13 +56,13 @@ def raw_confidence(confidence: Confidence | None, margin: bool) -> float:
 
 
 def calibrated(curve: Curve | None, values: float | Sequence[float]) -> Matrix:
-    """Return the values as the curve maps them."""
+    """Returns the values as the curve maps them."""
     raw = np.asarray(values, dtype=np.float64)
     return raw if curve is None else np.asarray(np.interp(raw, *curve))
 
 
 def fit_pair(tuning: Dataset, prices: Matrix, kind: Kind) -> Pair:
-    """Return the cheapest pair of arms that reaches the required accuracy on the tuning half."""
+    """Returns the cheapest pair of arms that reaches the required accuracy on the tuning half."""
     from sklearn.isotonic import IsotonicRegression
 
     best: tuple[float, Pair] | None = None
@@ -100,14 +100,14 @@ class Cascade(Rival):
         self._cloud: dict[int, Arm] = {}
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose the board's arm."""
+        """Chooses the board's arm."""
         cloud = self.nearest_available(self._pair.cloud, available)
         if cloud.tier == "cloud":
             self._cloud[number] = cloud
         return Choice(number, self.nearest_available(self._pair.local, available))
 
     def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
-        """Escalate an answer of the board below the threshold."""
+        """Escalates an answer of the board below the threshold."""
         cloud = self._cloud.pop(decision.number, None)
         if execution.arm.tier == "cloud":
             return KEEP

@@ -26,12 +26,12 @@ class Complexity:
 
     @classmethod
     def fit(cls, tuning: Dataset) -> Complexity:
-        """Sort the tuning half's signals by feature."""
+        """Sorts the tuning half's signals by feature."""
         sorted_signals = np.sort(tuning.matrix, axis=0)
         return cls(sorted_signals[:, _columns(IMAGE)], sorted_signals[:, _columns(TEXT)])
 
     def scores(self, signals: Matrix) -> tuple[Matrix, Matrix]:
-        """Return the image and the text complexity of rows of signals, each in [0, 1]."""
+        """Returns the image and the text complexity of rows of signals, each in [0, 1]."""
         return _ranks(self.image, signals[:, _columns(IMAGE)]), _ranks(self.text, signals[:, _columns(TEXT)])
 
 
@@ -56,7 +56,7 @@ class QualityTable:
 
     @classmethod
     def fit(cls, tuning: Dataset) -> QualityTable:
-        """Count right answers per cell; cells with few questions are shrunk towards the arm's average."""
+        """Counts right answers per cell; cells with few questions are shrunk towards the arm's average."""
         complexity = Complexity.fit(tuning)
         image, text = complexity.scores(tuning.matrix)
         cuts = np.linspace(0, 1, LEVELS + 1)[1:-1]
@@ -71,7 +71,7 @@ class QualityTable:
         return table
 
     def cells(self, signals: Matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the levels of image and text complexity of rows of signals."""
+        """Returns the levels of image and text complexity of rows of signals."""
         image, text = self.complexity.scores(signals)
         return np.searchsorted(self.image_edges, image), np.searchsorted(self.text_edges, text)
 
@@ -99,7 +99,7 @@ class StaticPareto(Rival):
         ).tolist()
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose the cell's arm."""
+        """Chooses the cell's arm."""
         return Choice(
             number, self.nearest_available(self._arms[self._picked[number]], available), self._risk[number]
         )
@@ -128,7 +128,7 @@ class Thresholds(Rival):
         self._local, self._cloud = (tuning.arms[tuning.best_column(tier)] for tier in ("local", "cloud"))
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose by the two thresholds."""
+        """Chooses by the two thresholds."""
         shift = self._shift(context)
         image, text = self._image[number] - self._at[0], self._text[number] - self._at[1]
         complex_ = image > shift or text > shift

@@ -12,7 +12,7 @@ from lab.sim.dataset import Dataset
 def settings_for(
     tuning: Dataset, profile: CostProfile, *, floor: float = 0.97, audit_budget: float = 0.03
 ) -> ControllerSettings:
-    """Return what a profile's YAML would contain: powers, weights, and the priors of each model.
+    """Returns what a profile's YAML would contain: powers, weights, and the priors of each model.
 
     Accuracies are rounded to 5%, times to one significant digit.
     """
@@ -34,7 +34,7 @@ def settings_for(
 def seeded_controller(
     settings: ControllerSettings, *, seed: int, knowledge: object = None, kind: type[Controller] = Controller
 ) -> Controller:
-    """Return a new controller that starts with `knowledge`, if given; `kind` may be an ablated controller."""
+    """Returns a new controller that starts with `knowledge` if given; `kind` may be an ablated controller."""
     controller = kind(settings, rng=np.random.default_rng((seed, 1)))
     if knowledge is not None:
         controller.begin(knowledge)

@@ -39,14 +39,14 @@ class LinUCB(Bandit):
         self._theta = np.zeros((arms, size))
 
     def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
-        """Pick the arm with the greatest upper bound minus price."""
+        """Picks the arm with the greatest upper bound minus price."""
         mean = self._theta @ x
         width = np.sqrt(np.maximum(0.0, (self._inverse @ x) @ x))
         values = mean + self._alpha * width - self.knob * self.prices.now
         return max(available, key=lambda column: float(values[column])), 1.0 - float(mean[self._local])
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Update the regression of the arm that ran."""
+        """Updates the regression of the arm that ran."""
         g = self._discount
         precision = self._precision[column]
         precision *= g

@@ -20,7 +20,7 @@ class Oracle(Rival):
         self._columns = {arm: column for column, arm in enumerate(workload.dataset.arms)}
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Choose the cheapest right arm."""
+        """Chooses the cheapest right arm."""
         now = self._workload.arrivals[number]
         costs = {arm: self._cost(number, arm, now) for arm in available}
         right = [arm for arm in available if self._workload.answer(number, self._columns[arm], now)[1]]

@@ -33,7 +33,7 @@ class ParetoBandit(Bandit):
         self._learned = 0
 
     def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
-        """Return the router's choice, or if it is blocked the available arm with the best expected reward."""
+        """Returns the router's choice; if it is blocked, the available arm with the best expected reward."""
         name, log = self._router.route(x)
         column = self._names.index(name)
         expected = self._router.bandit.get_expected_reward
@@ -44,7 +44,7 @@ class ParetoBandit(Bandit):
         return column, risk
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Pass on the feedback; for an arm that the router did not choose, update its model directly."""
+        """Passes on the feedback; for an arm that the router did not choose, updates its model directly."""
         request, routed = self._requests.pop(number, ("", -1))
         if routed == column:
             self._router.process_feedback(request, float(right))
@@ -58,7 +58,7 @@ class ParetoBandit(Bandit):
 
 
 def make_router(names: list[str], prices: Matrix, size: int, penalty: float, seed: int) -> BanditRouter:
-    """Return a router over the named arms, for feature vectors of `size` entries, the first of them 1."""
+    """Returns a router over the named arms, for feature vectors of `size` entries, the first of them 1."""
     registry = {
         name: {"input_cost_per_m": price * PER_MILLION, "output_cost_per_m": price * PER_MILLION}
         for name, price in zip(names, prices.tolist(), strict=True)

@@ -14,7 +14,7 @@ RATE = 0.05  # weight of a new observation in the running average
 
 
 def idle_prices(dataset: Dataset, profile: CostProfile) -> Matrix:
-    """Return each arm's mean weighted cost on idle machines and an undisturbed link; shape (arms,)."""
+    """Returns each arm's mean weighted cost on idle machines and an undisturbed link; shape (arms,)."""
     prices = []
     for column, arm in enumerate(dataset.arms):
         latency_ms = float(dataset.compute_ms[:, column].mean())
@@ -40,7 +40,7 @@ class Prices:
         self._weights = weights
 
     def learn(self, column: int, run: Execution, failure_s: float = 3.0) -> float:
-        """Learn from an execution and return its cost. A failure counts as `failure_s` of latency."""
+        """Learns from an execution and returns its cost. A failure counts as `failure_s` of latency."""
         latency_ms = failure_s * 1e3 if run.latency_ms is None else run.latency_ms
         cost = weighted(
             self._weights,

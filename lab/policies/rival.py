@@ -43,7 +43,7 @@ class Rival:
         self._remaining: dict[int, list[Arm]] = {}
 
     def decide(self, context: Context, *, now: float) -> Choice:
-        """Choose among the arms that are not blocked. Raises NoArm if all are."""
+        """Chooses among the arms that are not blocked. Raises NoArm if all are."""
         if not isinstance(context, NumberedContext):
             raise TypeError("a rival decides only on questions of a workload: pass a NumberedContext")
         available = [option.arm for option in context.options if option.blocked is None]
@@ -54,31 +54,31 @@ class Rival:
         return choice
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
-        """Return the arm of `available` to ask first."""
+        """Returns the arm of `available` to ask first."""
         raise NotImplementedError
 
     def fallback(self, decision: Choice, failed: Execution, *, now: float) -> Choice | None:
-        """Return the next of the remaining arms; None when there is none."""
+        """Returns the next of the remaining arms; None when there is none."""
         remaining = [arm for arm in self._remaining[decision.number] if arm != failed.arm]
         remaining.sort(key=lambda arm: (arm.tier != "local", self._rank(arm)))
         self._remaining[decision.number] = remaining[1:]
         return replace(decision, arm=remaining[0]) if remaining else None
 
     def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
-        """Keep the answer."""
+        """Keeps the answer."""
         return KEEP
 
     def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
-        """Learn nothing."""
+        """Learns nothing."""
         self._remaining.pop(decision.number, None)
         return ()
 
     def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
-        """Ignore feedback."""
+        """Ignores feedback."""
         return False
 
     def nearest_available(self, wanted: Arm, available: list[Arm]) -> Arm:
-        """Return `wanted` if it is available; else the most accurate arm of its tier, else of the other."""
+        """Returns `wanted` if it is available; else the most accurate arm of its tier, else of the other."""
         if wanted in available:
             return wanted
         return min(available, key=lambda arm: (arm.tier != wanted.tier, self._rank(arm)))

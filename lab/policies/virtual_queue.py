@@ -32,7 +32,7 @@ class VirtualQueue(Bandit):
         self._queue, self._count = 0.0, 0
 
     def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
-        """Pick by drift plus penalty."""
+        """Picks by drift plus penalty."""
         self._count += 1
         probability = 1.0 / (1.0 + np.exp(-(self._weights @ x)))
         risk = 1.0 - float(probability[self._local])
@@ -42,7 +42,7 @@ class VirtualQueue(Bandit):
         return min(available, key=lambda column: float(values[column])), risk
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Make one gradient step (AdaGrad) for the arm that ran, and update the queue."""
+        """Makes one gradient step (AdaGrad) for the arm that ran, and updates the queue."""
         probability = 1.0 / (1.0 + np.exp(-float(self._weights[column] @ x)))
         gradient = (probability - right) * x
         self._squares[column] += gradient * gradient

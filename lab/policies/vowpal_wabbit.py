@@ -23,7 +23,7 @@ class Vowpal(Bandit):
         self._picked: dict[int, tuple[list[int], dict[int, float]]] = {}
 
     def pick(self, number: int, x: Matrix, available: list[int]) -> tuple[int, float | None]:
-        """Draw an arm by the predicted probabilities."""
+        """Draws an arm by the predicted probabilities."""
         probabilities = np.array(self._workspace.predict(self._example(x, available)))
         probabilities /= probabilities.sum()
         place = int(self._rng.choice(len(available), p=probabilities))
@@ -31,7 +31,7 @@ class Vowpal(Bandit):
         return available[place], None
 
     def observe(self, number: int, x: Matrix, column: int, right: bool, cost: float) -> None:
-        """Learn the loss of the arm that was drawn."""
+        """Learns the loss of the arm that was drawn."""
         available, probabilities = self._picked.pop(number, ([], {}))
         if column not in probabilities:
             return

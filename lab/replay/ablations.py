@@ -32,11 +32,11 @@ class WithoutConfidence(Controller):
     """Never sees the confidence of an answer."""
 
     def study(self, example: Example, *, weight: float = 1.0) -> None:
-        """Study the example without its confidences."""
+        """Studies the example without its confidences."""
         super().study(replace(example, confidences=(Confidence(),) * len(example.arms)), weight=weight)
 
     def escalate(self, decision: Decision, execution: Execution, *, now: float) -> FollowUp:
-        """Judge the answer without its confidence."""
+        """Judges the answer without its confidence."""
         return super().escalate(decision, replace(execution, confidence=Confidence()), now=now)
 
 
@@ -44,11 +44,11 @@ class WithoutSignals(Controller):
     """Sees the same signals for every question."""
 
     def study(self, example: Example, *, weight: float = 1.0) -> None:
-        """Study the example with blank signals."""
+        """Studies the example with blank signals."""
         super().study(replace(example, signals=BLANK), weight=weight)
 
     def decide(self, context: Context, *, now: float) -> Decision:
-        """Decide with blank signals."""
+        """Decides with blank signals."""
         return super().decide(replace(context, signals=BLANK), now=now)
 
 
@@ -56,7 +56,7 @@ class WithoutFamiliarity(Controller):
     """Never recognises an image or a question."""
 
     def decide(self, context: Context, *, now: float) -> Decision:
-        """Decide without the keys by which familiar images and questions are recognised."""
+        """Decides without the keys by which familiar images and questions are recognised."""
         signals = RecordedSignals(context.signals.vector())
         return super().decide(replace(context, signals=signals), now=now)
 
@@ -105,5 +105,5 @@ ABLATIONS: Final[dict[str, PolicyMaker]] = {
 
 
 def maker_named(name: str) -> PolicyMaker:
-    """Return the maker of a policy of the lineup or of an ablation. Raises BenchError for other names."""
+    """Returns the maker of a policy of the lineup or of an ablation. Raises BenchError for other names."""
     return ABLATIONS[name] if name in ABLATIONS else entry_named(name).make

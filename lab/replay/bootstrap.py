@@ -28,7 +28,7 @@ MEASURES: Final = (
 
 
 def group_sums(result: ReplayResult, groups: int) -> Matrix:
-    """Return the sums of the measures over each group's questions, shape (groups, len(MEASURES))."""
+    """Returns the sums of the measures over each group's questions, shape (groups, len(MEASURES))."""
     sums = np.empty((groups, len(MEASURES)))
     values = {
         "questions": np.ones(len(result.cost)),
@@ -53,12 +53,12 @@ class Totals:
         return np.asarray(self.sums[..., MEASURES.index(name)])
 
     def mean(self, name: str) -> NDArray[np.float64]:
-        """Return the mean per question."""
+        """Returns the mean per question."""
         return self[name] / self["questions"]
 
     @property
     def kept(self) -> NDArray[np.float64]:
-        """Return the accuracy as a share of the reference's."""
+        """The accuracy as a share of the reference's."""
         return self["correct"] / self["reference"]
 
 
@@ -75,16 +75,16 @@ class Resampler:
         self._groups = rng.multinomial(groups, np.full(groups, 1 / groups), draws).astype(np.float64)
 
     def sample(self, sums: Matrix) -> Totals:
-        """Return the totals of sums of shape (seeds, groups, measures), not resampled."""
+        """Returns the totals of sums of shape (seeds, groups, measures), not resampled."""
         return Totals(sums.sum(axis=(0, 1)))
 
     def resamples(self, sums: Matrix) -> Totals:
-        """Return the totals of each draw, shape (draws, measures)."""
+        """Returns the totals of each draw, shape (draws, measures)."""
         by_group = [self._seeds @ sums[:, :, m] for m in range(sums.shape[2])]
         return Totals(np.stack([(sums * self._groups).sum(axis=1) for sums in by_group], axis=1))
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the central 95% interval."""
+    """Returns the central 95% interval."""
     low, high = np.nanpercentile(values, (2.5, 97.5)).tolist()
     return low, high

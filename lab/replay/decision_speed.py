@@ -31,14 +31,14 @@ class DecisionSpeed:
 
     @property
     def total_us(self) -> float:
-        """Return the time to decide and to learn."""
+        """The time to decide and to learn."""
         return self.decide_us + self.learn_us
 
 
 def measure_speed(
     ours: Policy[Any], inputs: PolicyInputs, *, questions: int = 2000
 ) -> tuple[DecisionSpeed, DecisionSpeed]:
-    """Time our policy and ParetoBandit alternately on the same questions with all arms.
+    """Times our policy and ParetoBandit alternately on the same questions with all arms.
 
     The CPU time of the thread is measured. Other programs still disturb the caches, so only the ratio is
     meaningful. ParetoBandit is timed without the prices that the evaluation computes for it.

@@ -43,7 +43,7 @@ class DriftReplay:
 
     @classmethod
     def of(cls, result: ReplayResult) -> DriftReplay:
-        """Select the values from a result."""
+        """Selects the values from a result."""
         return cls(
             cost=result.cost,
             correct=result["correct"],
@@ -67,7 +67,7 @@ class DriftReplays:
 
     @classmethod
     def of(cls, replays: Sequence[DriftReplay]) -> DriftReplays:
-        """Stack replays that differ by seed."""
+        """Stacks replays that differ by seed."""
         return cls(
             cost=np.stack([replay.cost for replay in replays]),
             correct=np.stack([replay.correct for replay in replays]),
@@ -106,7 +106,7 @@ def phase_figures(
     *,
     outage_phases: Sequence[int] = (),
 ) -> list[PhaseFigures]:
-    """Return the figures of each phase; in `outage_phases` the floor does not apply, as there is no cloud."""
+    """Returns the figures of each phase; in `outage_phases` the floor does not apply: there is no cloud."""
     found = []
     for phase in range(int(policy.phase.max()) + 1):
         where = policy.phase == phase
@@ -131,7 +131,7 @@ def phase_figures(
 
 
 def phase_optimum(candidates: Mapping[str, DriftReplays], where: NDArray[np.bool_], floor: float) -> str:
-    """Return the name of the cheapest candidate that is accurate enough in a phase."""
+    """Returns the name of the cheapest candidate that is accurate enough in a phase."""
     accuracy = {name: float(s.correct[:, where].mean()) for name, s in candidates.items()}
     enough = [name for name in candidates if accuracy[name] >= floor * max(accuracy.values())]
     return min(enough, key=lambda name: float(candidates[name].cost[:, where].mean()))
@@ -147,7 +147,7 @@ class FloorWindows:
 
 
 def floor_windows(policy: DriftReplays, floor: float, *, outage_phases: Sequence[int] = ()) -> FloorWindows:
-    """Count the windows that lie outside `outage_phases`."""
+    """Counts the windows that lie outside `outage_phases`."""
     held, met = [], []
     for start in range(0, policy.cost.shape[1] - FLOOR_WINDOW + 1, FLOOR_WINDOW):
         part = slice(start, start + FLOOR_WINDOW)
@@ -174,7 +174,7 @@ def _recovery(own: Matrix, best: Matrix, gap: Matrix | None) -> int | None:
 
 
 def _upper(gap: Matrix) -> float:
-    """Return the upper end of the 95% interval of the mean; seeds count as independent."""
+    """Returns the upper end of the 95% interval of the mean; seeds count as independent."""
     by_seed = gap.mean(axis=1)
     if len(by_seed) < 2:
         return float(gap.mean() + Z95 * gap.std() / math.sqrt(gap.size))

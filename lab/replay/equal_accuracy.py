@@ -36,14 +36,14 @@ class EqualAccuracy:
 
     @property
     def beaten(self) -> bool:
-        """Return whether the rival costs more, with an interval above 0."""
+        """Whether the rival costs more, with an interval above 0."""
         return self.low > 0
 
 
 def compare_at_equal_accuracy(
     rival: str, ours: Matrix, points: Sequence[Matrix], always_cloud: Matrix, resampler: Resampler
 ) -> EqualAccuracy:
-    """Compare a rival with the controller; all sums have shape (seeds, groups, measures)."""
+    """Compares a rival with the controller; all sums have shape (seeds, groups, measures)."""
     own, own_drawn = resampler.sample(ours), resampler.resamples(ours)
     everything = [*points, always_cloud]
     samples = [resampler.sample(sums) for sums in everything]
@@ -65,7 +65,7 @@ def compare_at_equal_accuracy(
 
 
 def cost_at(wanted: float, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
-    """Return the minimum cost at an accuracy of at least `wanted`, on the lower convex hull of the points.
+    """Returns the minimum cost at an accuracy of at least `wanted`, on the lower convex hull of the points.
 
     >>> round(cost_at(0.8, np.array([0.7, 0.9, 0.8]), np.array([1.0, 2.0, 1.9])), 3)
     1.5

@@ -25,7 +25,7 @@ class GapRecovered:
 
 
 def gap_recovered(summaries: Sequence[Summary]) -> GapRecovered:
-    """Compute the curve from the mean figures of one policy at several knobs.
+    """Computes the curve from the mean figures of one policy at several knobs.
 
     No calls (gap 0) and all calls (gap 1) are added as end points. More than one call per question, as with
     audits after an answer of the cloud, counts as one.

@@ -60,7 +60,7 @@ class LineupEntry:
 def warm_controller(
     inputs: PolicyInputs, kind: type[Controller] = Controller, change: Change = lambda settings: settings
 ) -> Controller:
-    """Return a controller with a warm start from the tuning half; `kind` and `change` make an ablation."""
+    """Returns a controller with a warm start from the tuning half; `kind` and `change` make an ablation."""
     settings = settings_for(inputs.tuning, inputs.profile, floor=inputs.knob)
     knowledge = inputs.fit_once(
         f"knowledge {kind.__name__}", lambda: knowledge_of(inputs.tuning, settings, kind)
@@ -238,7 +238,7 @@ LINEUP: Final = {
 
 
 def entry_named(name: str) -> LineupEntry:
-    """Return one of `LINEUP`. Raises BenchError for an unknown name."""
+    """Returns one of `LINEUP`. Raises BenchError for an unknown name."""
     if name not in LINEUP:
         raise BenchError(f"unknown policy {name!r}: use one of {', '.join(LINEUP)}")
     return LINEUP[name]

@@ -35,41 +35,41 @@ class PolicyInputs:
 
     @property
     def edge(self) -> Arm:
-        """Return the board's most accurate arm on the tuning half."""
+        """The board's most accurate arm on the tuning half."""
         return self.tuning.arms[self.tuning.best_column("local")]
 
     @property
     def cloud(self) -> Arm:
-        """Return the cloud's most accurate arm on the tuning half: the reference."""
+        """The cloud's most accurate arm on the tuning half: the reference."""
         return self.tuning.arms[self.tuning.best_column("cloud")]
 
     @property
     def ranking(self) -> tuple[Arm, ...]:
-        """Return all arms, from the most to the least accurate on the tuning half."""
+        """All arms, from the most to the least accurate on the tuning half."""
         right = self.tuning.correct.mean(axis=0)
         return tuple(self.tuning.arms[column] for column in np.argsort(-right, kind="stable"))
 
     @property
     def signals(self) -> Matrix:
-        """Return the signals of the workload's questions, shape (questions, features)."""
+        """The signals of the workload's questions, shape (questions, features)."""
         return self.workload.dataset.matrix[self.workload.rows]
 
     @property
     def idle_prices(self) -> Matrix:
-        """Return the price of each arm on idle machines."""
+        """The price of each arm on idle machines."""
         return self.fit_once("prices", lambda: idle_prices(self.tuning, self.profile))
 
     @property
     def prices(self) -> Prices:
-        """Return new prices that start at the idle prices and follow the observed costs."""
+        """New prices that start at the idle prices and follow the observed costs."""
         return Prices(self.idle_prices, self.profile.weights)
 
     def truth(self, number: int, column: int) -> bool:
-        """Return whether an arm's answer to a question is right: the feedback of online rivals."""
+        """Returns whether an arm's answer to a question is right: the feedback of online rivals."""
         return self.workload.answer(number, column, self.workload.arrivals[number])[1]
 
     def fit_once(self, name: str, fit: Callable[[], T]) -> T:
-        """Return the cached result of `fit`, which is called only the first time."""
+        """Returns the cached result of `fit`, which is called only the first time."""
         if name not in self.fit_cache:
             self.fit_cache[name] = fit()
         found: T = self.fit_cache[name]  # type: ignore[assignment]  # the name fixes the type

@@ -57,7 +57,7 @@ class ReplayResult:
         return self.numbers[name]
 
     def part(self, where: NDArray[np.bool_] | slice) -> ReplayResult:
-        """Return the result for some of the questions."""
+        """Returns the result for some of the questions."""
         return ReplayResult(
             self.policy,
             {name: values[where] for name, values in self.numbers.items()},
@@ -72,7 +72,7 @@ class ReplayResult:
 
 
 def result_of(record: ReplayRecord, workload: Workload, reference: int, board: int) -> ReplayResult:
-    """Convert a record; `reference` and `board` are the columns of the best cloud and local arm."""
+    """Converts a record; `reference` and `board` are the columns of the best cloud and local arm."""
     dataset, weights = workload.dataset, workload.profile.weights
     numbers = {name: record.values(name) for name in NUMBERS}
     cost = weights.latency_per_s * numbers["latency_ms"] / 1e3 + weights.energy_per_j * numbers["device_j"]
@@ -94,6 +94,6 @@ def result_of(record: ReplayRecord, workload: Workload, reference: int, board: i
 
 
 def group_numbers(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the group of each of the dataset's questions, as a number."""
+    """Returns the group of each of the dataset's questions, as a number."""
     known: dict[str, int] = {}
     return np.array([known.setdefault(group, len(known)) for group in dataset.groups])

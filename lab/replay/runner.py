@@ -45,7 +45,7 @@ class ReplayTask:
 def run_tasks(
     tasks: Iterable[ReplayTask], work: Callable[[ReplayTask], T], *, processes: int | None = None
 ) -> Iterator[T]:
-    """Yield the results of `work`, which must be picklable, in the order of the tasks."""
+    """Yields the results of `work`, which must be picklable, in the order of the tasks."""
     processes = processes or os.cpu_count() or 1
     if processes == 1:
         yield from map(work, tasks)
@@ -55,7 +55,7 @@ def run_tasks(
 
 
 def run_replay(task: ReplayTask) -> ReplayResult:
-    """Replay one policy. Raises TraceError or BenchError."""
+    """Replays one policy. Raises TraceError or BenchError."""
     inputs = inputs_of(task)
     tuning = inputs.tuning
     record = _record(task, inputs)
@@ -63,22 +63,22 @@ def run_replay(task: ReplayTask) -> ReplayResult:
 
 
 def summary_of(task: ReplayTask) -> Summary:
-    """Return the figures of one replay. Raises TraceError or BenchError."""
+    """Returns the figures of one replay. Raises TraceError or BenchError."""
     return summarise(run_replay(task))
 
 
 def digest_of(task: ReplayTask) -> str:
-    """Return the SHA-256 of all decisions and figures of one replay. Raises TraceError or BenchError."""
+    """Returns the SHA-256 of all decisions and figures of one replay. Raises TraceError or BenchError."""
     return _record(task, inputs_of(task)).digest()
 
 
 def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:
-    """Return a half of a trace on a profile's machines. Raises TraceError or BenchError."""
+    """Returns a half of a trace on a profile's machines. Raises TraceError or BenchError."""
     return _halves(trace, profile)[half]
 
 
 def inputs_of(task: ReplayTask) -> PolicyInputs:
-    """Return the inputs of a task's policy. Raises TraceError or BenchError."""
+    """Returns the inputs of a task's policy. Raises TraceError or BenchError."""
     profile = profile_named(task.profile)
     halves = _halves(task.trace, task.profile)
     workload = Workload(

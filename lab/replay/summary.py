@@ -53,12 +53,12 @@ class Summary:
     answer_auroc: float
 
     def row(self) -> dict[str, object]:
-        """Return the figures by name, for a table."""
+        """Returns the figures by name, for a table."""
         return asdict(self)
 
 
 def summarise(result: ReplayResult) -> Summary:
-    """Compute the figures of one replay."""
+    """Computes the figures of one replay."""
     latency_ms = result["latency_ms"]
     accuracy, reference = float(result["correct"].mean()), float(result.reference.mean())
     board = float(result.board_right.mean())
@@ -89,7 +89,7 @@ def summarise(result: ReplayResult) -> Summary:
 
 
 def auroc(score: Matrix, positive: NDArray[np.bool_]) -> float:
-    """Return the probability that a positive has a higher score than a negative; ties count half.
+    """Returns the probability that a positive has a higher score than a negative; ties count half.
 
     Entries without a score (NaN) are skipped.
 

@@ -16,7 +16,7 @@ PASSES: Final = 2  # the second pass uses what the first learned; a label still 
 def knowledge_of(
     dataset: Dataset, settings: ControllerSettings, kind: type[Controller] = Controller
 ) -> dict[str, object]:
-    """Return what a controller learns about the models from a dataset, for `Controller.begin`.
+    """Returns what a controller learns about the models from a dataset, for `Controller.begin`.
 
     Nothing is forgotten while it learns, because the questions of a trace have no time order.
 
@@ -33,7 +33,7 @@ def knowledge_of(
 
 
 def example_of(dataset: Dataset, row: int) -> Example:
-    """Return a recorded question with the answers of all arms."""
+    """Returns a recorded question with the answers of all arms."""
     return Example(
         signals=dataset.signals[row],
         arms=dataset.arms,

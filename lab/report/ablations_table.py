@@ -10,7 +10,7 @@ from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text
 
 
 def ablations_table(findings: Findings) -> Table:
-    """Return the figures of the controller and of its ablations."""
+    """Returns the figures of the controller and of its ablations."""
     plan = findings.plan
     whole = findings.sums[plan.ours]
     resampler = Resampler(*whole.shape[:2])

@@ -121,7 +121,7 @@ def _speeds(plan: ReportPlan) -> tuple[DecisionSpeed, DecisionSpeed]:
 
 
 def tables_of(findings: Findings, speeds: tuple[DecisionSpeed, DecisionSpeed]) -> list[Table]:
-    """Return all tables of a report."""
+    """Returns all tables of a report."""
     intervals = Intervals(findings)
     comparisons = equal_accuracies(findings, intervals)
     return [

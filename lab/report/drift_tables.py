@@ -15,12 +15,12 @@ RECOVERED_BY: Final = 150
 
 
 def outage_phases(script: DriftScript) -> tuple[int, ...]:
-    """Return the phases in which the cloud is not reachable, so that there is no choice."""
+    """Returns the phases in which the cloud is not reachable, so that there is no choice."""
     return tuple(place for place, phase in enumerate(script.phases) if phase.conditions.down)
 
 
 def phases_of(findings: Findings, policy: str) -> dict[str, list[PhaseFigures]]:
-    """Return the figures of a policy in each phase, by script."""
+    """Returns the figures of a policy in each phase, by script."""
     plan = findings.plan
     key = plan.ours if policy == "inarvl" else (policy, plan.default(policy))
     return {
@@ -35,7 +35,7 @@ def phases_of(findings: Findings, policy: str) -> dict[str, list[PhaseFigures]]:
 
 
 def floors_of(findings: Findings) -> dict[str, FloorWindows]:
-    """Return in how many windows the controller held its floor, by script."""
+    """Returns in how many windows the controller held its floor, by script."""
     plan = findings.plan
     return {
         name: floor_windows(
@@ -46,7 +46,7 @@ def floors_of(findings: Findings) -> dict[str, FloorWindows]:
 
 
 def drift_table(findings: Findings) -> Table:
-    """Return the controller's figures in every phase of every script."""
+    """Returns the controller's figures in every phase of every script."""
     rows: list[tuple[Cell, ...]] = []
     marked: list[int] = []
     floors = floors_of(findings)
@@ -94,7 +94,7 @@ def drift_table(findings: Findings) -> Table:
 
 
 def rivals_drift_table(findings: Findings) -> Table:
-    """Return the regret of several policies, over all phases after the first."""
+    """Returns the regret of several policies, over all phases after the first."""
     rows = []
     for policy in dict.fromkeys(key[0] for _, key in findings.drifts):
         by_script = phases_of(findings, policy)

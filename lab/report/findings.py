@@ -38,11 +38,11 @@ class Findings:
     ablated_drifts: dict[str, DriftReplays] = field(default_factory=dict)
 
     def mean(self, key: Key, name: str) -> float:
-        """Return a figure of a steady policy, as the mean over its seeds."""
+        """Returns a figure of a steady policy, as the mean over its seeds."""
         return mean_of([float(str(summary.row()[name])) for summary in self.summaries[key]])
 
     def candidates(self, script: str) -> dict[str, DriftReplays]:
-        """Return the policies among which the optimum of each phase is chosen."""
+        """Returns the policies among which the optimum of each phase is chosen."""
         return {
             f"{policy} {knob:g}": replays
             for (name, (policy, knob)), replays in self.drifts.items()
@@ -51,13 +51,13 @@ class Findings:
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """Return the mean of the values that are not NaN; NaN if there is none."""
+    """Returns the mean of the values that are not NaN; NaN if there is none."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
 
 
 def run_plan(plan: ReportPlan, cache: Path, progress: Callable[[int, int], None]) -> Findings:
-    """Run all replays of a plan.
+    """Runs all replays of a plan.
 
     Args:
         cache: folder of finished replays, which are not run again.
@@ -101,7 +101,7 @@ def _padded(sums: Matrix, groups: int) -> Matrix:
 
 
 def _pad_groups(findings: Findings) -> None:
-    """Pad all sums to the same number of groups, so that they can be resampled together."""
+    """Pads all sums to the same number of groups, so that they can be resampled together."""
     tables = (findings.sums, findings.regimes, findings.ablations)
     groups = max(sums.shape[1] for table in tables for sums in table.values())
     for table in tables:

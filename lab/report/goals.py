@@ -24,7 +24,7 @@ def goals_table(
     comparisons: Sequence[EqualAccuracy],
     speeds: tuple[DecisionSpeed, DecisionSpeed],
 ) -> Table:
-    """Return each figure with its goal; `reached` compares the estimate, not its interval, with the goal."""
+    """Returns each figure with its goal; `reached` compares the estimate, not its interval, with the goal."""
     rows = [
         *_against_cloud(findings, intervals),
         _against_rivals(comparisons),

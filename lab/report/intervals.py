@@ -27,25 +27,25 @@ class Intervals:
         self._totals: dict[Key, tuple[Totals, Totals]] = {}
 
     def totals(self, key: Key) -> tuple[Totals, Totals]:
-        """Return the totals of the sample and of its resamples."""
+        """Returns the totals of the sample and of its resamples."""
         if key not in self._totals:
             sums = self._findings.sums[key]
             self._totals[key] = self.resampler.sample(sums), self.resampler.resamples(sums)
         return self._totals[key]
 
     def cell(self, key: Key, figure: Figure, form: str) -> Cell:
-        """Return a figure of one policy."""
+        """Returns a figure of one policy."""
         sample, drawn = self.totals(key)
         return number(float(figure(sample)), form, interval(figure(drawn)))
 
     def relative(self, key: Key, base: Key, name: str) -> Cell:
-        """Return the relative difference of a measure from another policy's, paired."""
+        """Returns the relative difference of a measure from another policy's, paired."""
         (own, own_drawn), (other, other_drawn) = self.totals(key), self.totals(base)
         value = float(own.mean(name) / other.mean(name) - 1)
         return number(value, SIGNED, interval(own_drawn.mean(name) / other_drawn.mean(name) - 1))
 
     def saving(self, key: Key, base: Key, bound: Key, name: str) -> Cell:
-        """Return a policy's saving against `base`, as a share of the saving of `bound`, paired."""
+        """Returns a policy's saving against `base`, as a share of the saving of `bound`, paired."""
         parts = [self.totals(policy) for policy in (key, base, bound)]
 
         def share(totals: list[Totals]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from lab.report.table import Table, number, text
 
 
 def outcomes_table(curve: OutcomeCurve) -> Table:
-    """Return the curve, and its gain over random routing at SHARE."""
+    """Returns the curve, and its gain over random routing at SHARE."""
     gains = "; ".join(
         f"with feedback for {share:.0%} of the answers {100 * np.mean(gain):+.1f} points (seeds from "
         f"{100 * min(gain):+.1f} to {100 * max(gain):+.1f})"

@@ -24,7 +24,7 @@ h2 { margin-top: 2.2rem; } p { max-width: 60rem; } svg { max-width: 100%; height
 def write_report(
     folder: Path, title: str, facts: Sequence[str], tables: Sequence[Table], plots: Sequence[Plot]
 ) -> Path:
-    """Write `report.html` and the tables' CSV files into a folder and return the page's path."""
+    """Writes `report.html` and the tables' CSV files into a folder and returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         (folder / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")

@@ -47,22 +47,22 @@ class ReportPlan:
 
     @property
     def ours(self) -> Key:
-        """Return the controller at its floor."""
+        """The controller at its floor."""
         return "inarvl", self.floor
 
     def knobs(self, policy: str) -> tuple[float, ...]:
-        """Return the knob values of a policy, the default first; the controller's default is the floor."""
+        """Returns the knob values of a policy, the default first; the controller's default is the floor."""
         knobs = LINEUP[policy].knobs
         if policy in OURS:
             return self.floor, *(knob for knob in knobs if knob != self.floor)
         return knobs
 
     def default(self, policy: str) -> float:
-        """Return a policy's default knob value."""
+        """Returns a policy's default knob value."""
         return self.knobs(policy)[0]
 
     def tasks(self) -> Iterator[tuple[Section, ReplayTask]]:
-        """Yield all replays, each with the section of the report that needs it."""
+        """Yields all replays, each with the section of the report that needs it."""
         for policy in self.policies:
             for knob in self.knobs(policy):
                 yield from self._seeded("steady", policy, knob)

@@ -31,7 +31,7 @@ class Plot:
 
 
 def cost_accuracy_plot(findings: Findings, intervals: Intervals) -> Plot:
-    """Plot cost and accuracy of every policy at each of its knob values."""
+    """Plots cost and accuracy of every policy at each of its knob values."""
 
     def draw(axes: Axes) -> None:
         for place, name in enumerate(findings.plan.policies):
@@ -64,7 +64,7 @@ def cost_accuracy_plot(findings: Findings, intervals: Intervals) -> Plot:
 
 
 def drift_plots(findings: Findings) -> list[Plot]:
-    """Plot the controller's edge share, accuracy and cost in each script, with the optimum of each phase."""
+    """Plots the controller's edge share, accuracy and cost in each script, with the optimum of each phase."""
     plots = []
     for name in findings.plan.scripts:
         script = DRIFTS[name]

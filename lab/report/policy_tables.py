@@ -12,7 +12,7 @@ from lab.report.table import PERCENT, SIGNED, Table, number, text, yes
 
 
 def lineup_table(findings: Findings, intervals: Intervals) -> Table:
-    """Return the figures of every policy at its default knob."""
+    """Returns the figures of every policy at its default knob."""
     plan, cloud = findings.plan, ("always-cloud", 0.0)
     rows = []
     for name in plan.policies:
@@ -56,7 +56,7 @@ def lineup_table(findings: Findings, intervals: Intervals) -> Table:
 
 
 def equal_accuracies(findings: Findings, intervals: Intervals) -> list[EqualAccuracy]:
-    """Compare every rival with the controller, at the accuracy that the controller keeps."""
+    """Compares every rival with the controller, at the accuracy that the controller keeps."""
     plan = findings.plan
     cloud = findings.sums["always-cloud", 0.0]
     return [
@@ -73,7 +73,7 @@ def equal_accuracies(findings: Findings, intervals: Intervals) -> list[EqualAccu
 
 
 def equal_accuracy_table(comparisons: list[EqualAccuracy]) -> Table:
-    """Return the costs of the rivals at equal accuracy."""
+    """Returns the costs of the rivals at equal accuracy."""
     ordered = sorted(comparisons, key=lambda comparison: comparison.extra)
     return Table(
         name="equal-accuracy",
@@ -96,7 +96,7 @@ def equal_accuracy_table(comparisons: list[EqualAccuracy]) -> Table:
 
 
 def gap_recovered_table(findings: Findings) -> Table:
-    """Return how much of the accuracy gap each policy recovers, by calls."""
+    """Returns how much of the accuracy gap each policy recovers, by calls."""
     rows = []
     for name in findings.plan.policies:
         if len(LINEUP[name].knobs) == 1:

@@ -9,7 +9,7 @@ from lab.report.table import PERCENT, SIGNED, Table, number, text
 
 
 def regimes_table(findings: Findings) -> Table:
-    """Return the figures of several policies under other cost profiles."""
+    """Returns the figures of several policies under other cost profiles."""
     rows = []
     resampler = Resampler(*next(iter(findings.regimes.values())).shape[:2])
     for profile in findings.plan.regimes:
@@ -55,7 +55,7 @@ def regimes_table(findings: Findings) -> Table:
 
 
 def better_static(edge: Totals, cloud: Totals, floor: float) -> str:
-    """Return the cheaper of the two policies, among those that are accurate enough."""
+    """Returns the cheaper of the two policies, among those that are accurate enough."""
     accuracy = {"always-edge": float(edge.mean("correct")), "always-cloud": float(cloud.mean("correct"))}
     cost = {"always-edge": float(edge.mean("cost")), "always-cloud": float(cloud.mean("cost"))}
     enough = [name for name in accuracy if accuracy[name] >= floor * max(accuracy.values())]

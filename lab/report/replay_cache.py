@@ -45,7 +45,7 @@ class ReplayCache:
 
     @classmethod
     def of(cls, folder: Path, trace: Path) -> ReplayCache:
-        """Compute the fingerprint of a trace and of the present code."""
+        """Computes the fingerprint of a trace and of the present code."""
         digest = hashlib.sha256(trace.read_bytes())
         for package in (lab, controller):
             for root in package.__path__:
@@ -55,7 +55,7 @@ class ReplayCache:
         return cls(folder, digest.hexdigest())
 
     def get(self, task: ReplayTask) -> FinishedReplay:
-        """Return a task's replay from the cache, or run and cache it. Raises TraceError or BenchError."""
+        """Returns a task's replay from the cache, or runs and caches it. Raises TraceError or BenchError."""
         key = hashlib.sha256(f"{self.fingerprint} {task}".encode()).hexdigest()[:32]
         path = self.folder / f"{key}.npz"
         if path.exists():

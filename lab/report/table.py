@@ -45,7 +45,7 @@ class Table:
     headings: tuple[str, ...] = ()
 
     def html(self) -> str:
-        """Return the table as HTML, with its title and note."""
+        """Returns the table as HTML, with its title and note."""
         head = "".join(f"<th>{html.escape(column)}</th>" for column in self.headings or self.columns)
         body = "".join(
             f"<tr{' class=marked' if place in self.marked else ''}>"
@@ -59,7 +59,7 @@ class Table:
         )
 
     def csv(self) -> str:
-        """Return the values as CSV; a column with intervals is followed by two columns, low and high."""
+        """Returns the values as CSV; a column with intervals is followed by two columns, low and high."""
         has_interval = [
             any(row[place].low is not None for row in self.rows) for place in range(len(self.columns))
         ]
@@ -80,12 +80,12 @@ class Table:
 
 
 def text(value: str) -> Cell:
-    """Return a cell with a text."""
+    """Returns a cell with a text."""
     return Cell(value, value)
 
 
 def number(value: float, form: str, ends: Sequence[float] | None = None) -> Cell:
-    """Return a cell with a number and its interval, if given; a dash for NaN."""
+    """Returns a cell with a number and its interval, if given; a dash for NaN."""
     if math.isnan(value):
         return Cell(None, "-")
     if ends is None:
@@ -95,5 +95,5 @@ def number(value: float, form: str, ends: Sequence[float] | None = None) -> Cell
 
 
 def yes(value: bool) -> Cell:
-    """Return a cell with yes or no."""
+    """Returns a cell with yes or no."""
     return Cell(value, "yes" if value else "no")

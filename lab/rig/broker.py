@@ -58,7 +58,7 @@ class Mosquitto:
 
     Args:
         folder: For its configuration, its log and, if `durable`, its database.
-        durable: Write every change to the disk immediately, so that a killed broker loses nothing.
+        durable: Writes every change to the disk immediately, so that a killed broker loses nothing.
     """
 
     def __init__(self, folder: Path, port: int, *, address: str = "127.0.0.1", durable: bool = False) -> None:

@@ -79,7 +79,7 @@ class CostProfile:
     weights: Weights = field(default_factory=Weights)
 
     def power_model(self) -> PowerModel:
-        """Return the power settings of a controller on this board."""
+        """Returns the power settings of a controller on this board."""
         power = self.power
         return PowerModel(
             local_w=power.computing_w,
@@ -118,7 +118,7 @@ PROFILES: Final = {profile.name: profile for profile in (JETSON_WAN, FAST_LAN, S
 
 
 def profile_named(name: str) -> CostProfile:
-    """Return one of `PROFILES`. Raises BenchError for an unknown name."""
+    """Returns one of `PROFILES`. Raises BenchError for an unknown name."""
     if name not in PROFILES:
         raise BenchError(f"unknown cost profile {name!r}: use one of {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -52,22 +52,22 @@ class Dataset:
 
     @property
     def matrix(self) -> Matrix:
-        """Return the signals of all questions, shape (questions, features)."""
+        """The signals of all questions, shape (questions, features)."""
         return np.array([signals.vector() for signals in self.signals])
 
     def columns_of(self, tier: str) -> list[int]:
-        """Return the columns of a tier's arms."""
+        """Returns the columns of a tier's arms."""
         return [column for column, arm in enumerate(self.arms) if arm.tier == tier]
 
     def best_column(self, tier: str) -> int:
-        """Return the column of a tier's most accurate arm."""
+        """Returns the column of a tier's most accurate arm."""
         columns = self.columns_of(tier)
         if not columns:
             raise BenchError(f"the trace has no {tier} arm: record at least one arm of each tier")
         return max(columns, key=lambda column: (self.correct[:, column].mean(), column))
 
     def select(self, chosen: Sequence[int] | NDArray[np.int64]) -> Dataset:
-        """Return some of the questions."""
+        """Returns some of the questions."""
         rows = [int(row) for row in chosen]
         return replace(
             self,
@@ -82,7 +82,7 @@ class Dataset:
         )
 
     def half(self, half: Half) -> Dataset:
-        """Return the questions of one half; a group is never split."""
+        """Returns the questions of one half; a group is never split."""
         rows = [row for row, group in enumerate(self.groups) if half_of(group) == half]
         if not rows:
             raise BenchError(f"the {half} half contains no question: the trace needs more groups")
@@ -90,12 +90,12 @@ class Dataset:
 
 
 def half_of(group: str) -> Half:
-    """Return the half that a group belongs to, which depends only on its name."""
+    """Returns the half that a group belongs to, which depends only on its name."""
     return "tune" if hashlib.sha256(group.encode()).digest()[0] % 2 else "report"
 
 
 def prepare(trace: Trace, profile: CostProfile) -> Dataset:
-    """Simulate a trace's times and payloads on a profile's machines.
+    """Simulates a trace's times and payloads on a profile's machines.
 
     Within a tier, models are ranked by recorded computing time. An arm gets the profile's times for the rank
     of its model and for its resolution, with the recorded number of tokens. Payloads keep their recorded
@@ -154,7 +154,7 @@ def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProf
 
 
 def _position(value: int, ordered: Sequence[int]) -> float:
-    """Return the position of `value` in `ordered`, from 0 to 1; 0.5 if it is the only one."""
+    """Returns the position of `value` in `ordered`, from 0 to 1; 0.5 if it is the only one."""
     return ordered.index(value) / (len(ordered) - 1) if len(ordered) > 1 else 0.5
 
 

@@ -52,7 +52,7 @@ class DriftScript:
     phases: tuple[Phase, ...]
 
     def starts(self, count: int) -> list[int]:
-        """Return the number of the first question of each phase, for `count` questions in total."""
+        """Returns the number of the first question of each phase, for `count` questions in total."""
         starts, share_before = [], 0.0
         for phase in self.phases:
             starts.append(round(share_before * count))
@@ -87,7 +87,7 @@ SCRIPTS: Final = {STEADY.name: STEADY, **DRIFTS}
 
 
 def script_named(name: str) -> DriftScript:
-    """Return one of `SCRIPTS`. Raises BenchError for an unknown name."""
+    """Returns one of `SCRIPTS`. Raises BenchError for an unknown name."""
     if name not in SCRIPTS:
         raise BenchError(f"unknown drift script {name!r}: use one of {', '.join(SCRIPTS)}")
     return SCRIPTS[name]

@@ -18,7 +18,7 @@ CLEAN, DEGRADED = 0.5, 0.65  # quantiles of the fault score: images below the fi
 
 
 def pool_rows(dataset: Dataset, pool: Pool) -> NDArray[np.int64]:
-    """Return the rows of the questions in `pool`.
+    """Returns the rows of the questions in `pool`.
 
     `easy` contains the question types that the board's best arm answers best, up to about half of the
     questions, and `hard` the others. `degraded` contains the images with the highest camera-fault signals,

@@ -49,7 +49,7 @@ class ReplayRecord:
     questions: list[QuestionRecord] = field(default_factory=list)
 
     def digest(self) -> str:
-        """Return the SHA-256 over all values of all questions, in order, as a hexadecimal string.
+        """Returns the SHA-256 over all values of all questions, in order, as a hexadecimal string.
 
         Two replays have the same digest only if all their decisions and figures are identical.
         """
@@ -59,9 +59,9 @@ class ReplayRecord:
         return sha256.hexdigest()
 
     def values(self, name: str) -> Matrix:
-        """Return one attribute of every question, as floats."""
+        """Returns one attribute of every question, as floats."""
         return np.array([getattr(entry, name) for entry in self.questions], dtype=np.float64)
 
     def columns(self, name: str) -> NDArray[np.int64]:
-        """Return `first` or `sent` of every question."""
+        """Returns `first` or `sent` of every question."""
         return np.array([getattr(entry, name) for entry in self.questions], dtype=np.int64)

@@ -26,7 +26,7 @@ class RecordedSignals(Signals):
         object.__setattr__(self, "looks", looks)
 
     def vector(self) -> NDArray[np.float64]:
-        """Return the recorded vector."""
+        """Returns the recorded vector."""
         values: NDArray[np.float64] = object.__getattribute__(self, "_values")
         return values
 

@@ -42,7 +42,7 @@ class SimulatedBoard:
         self._throttled = False
 
     def run(self, now: float, compute_ms: float) -> LocalRun:
-        """Queue a request that needs `compute_ms` on an idle board at full clock."""
+        """Queues a request that needs `compute_ms` on an idle board at full clock."""
         start = max(now, self._free_at)
         self._update_temperature(start, self._profile.power.idle_w)
         conditions = self._workload.conditions(start)
@@ -55,7 +55,7 @@ class SimulatedBoard:
         return LocalRun(self._free_at, (start - now) * 1e3, compute_s * 1e3, power_w * compute_s)
 
     def state(self, now: float) -> DeviceState:
-        """Return the sensor readings, which are updated once a second."""
+        """Returns the sensor readings, which are updated once a second."""
         read_at = math.floor(now)
         self._update_temperature(now, self._profile.power.idle_w)
         conditions = self._workload.conditions(read_at)

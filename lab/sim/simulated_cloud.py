@@ -34,7 +34,7 @@ class SimulatedCloud:
         self._slots_free_at = [0.0] * workload.profile.slots
 
     def send(self, now: float, payload_bytes: int, noise: float) -> Transmission:
-        """Send a request; if the cloud cannot be reached, the request is lost and times out.
+        """Sends a request; if the cloud cannot be reached, the request is lost and times out.
 
         Args:
             noise: factor on the times of the link.
@@ -51,7 +51,7 @@ class SimulatedCloud:
         return Transmission(start + sending_s + rtt_s / 2, rtt_s / 2, energy_j, lost=False)
 
     def serve(self, now: float, compute_ms: float) -> tuple[float, float]:
-        """Serve a request that has arrived.
+        """Serves a request that has arrived.
 
         Returns:
             When it ends, in s, and how long it waits for a slot, in ms.

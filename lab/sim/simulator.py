@@ -43,7 +43,7 @@ class Simulation(Generic[D]):
         self.record = ReplayRecord(name, [QuestionRecord() for _ in range(workload.count)])
 
     def run(self) -> ReplayRecord:
-        """Run until no event is left."""
+        """Runs until no event is left."""
         for number, arrival in enumerate(self._workload.arrivals):
             self._schedule(arrival, self._arrive, number)
         while self._events:
@@ -207,5 +207,5 @@ class Simulation(Generic[D]):
 
 
 def replay(workload: Workload, policy: Policy[D], name: str) -> ReplayRecord:
-    """Run `policy` on `workload`; `name` is the policy's name in the record."""
+    """Runs `policy` on `workload`; `name` is the policy's name in the record."""
     return Simulation(workload, policy, name).run()

@@ -69,11 +69,11 @@ class Workload:
         self._probe_noise = np.exp(PROBE_NOISE * rng.standard_normal((self._probes, 2)))
 
     def conditions(self, now: float) -> Conditions:
-        """Return the conditions at a time."""
+        """Returns the conditions at a time."""
         return self.script.phases[bisect_right(self._phase_times, now)].conditions
 
     def answer(self, number: int, column: int, now: float) -> tuple[str, bool]:
-        """Return an arm's answer to a question, and whether it is right."""
+        """Returns an arm's answer to a question, and whether it is right."""
         row = self.rows[number]
         answer, correct = self.dataset.answers[row][column], bool(self.dataset.correct[row, column])
         if self.dataset.arms[column].tier == "cloud" and correct:
@@ -83,18 +83,18 @@ class Workload:
         return answer, correct
 
     def correct(self) -> Matrix:
-        """Return which arms would be right at each question's arrival, shape (count, arms), 1 or 0."""
+        """Returns which arms would be right at each question's arrival, shape (count, arms), 1 or 0."""
         columns = range(len(self.dataset.arms))
         return np.array(
             [[float(self.answer(i, c, self.arrivals[i])[1]) for c in columns] for i in range(self.count)]
         )
 
     def link(self, now: float) -> LinkState | None:
-        """Return the link as the probes so far measured it; None if the last probe got no answer."""
+        """Returns the link as the probes so far measured it; None if the last probe got no answer."""
         return self._links[min(int(now / self.profile.probe_s), len(self._links) - 1)]
 
     def true_path(self, now: float, payload_bytes: int) -> tuple[float, float]:
-        """Return the round trip and the time to send a payload, in ms, without noise."""
+        """Returns the round trip and the time to send a payload, in ms, without noise."""
         nominal, conditions = self.profile.link, self.conditions(now)
         uplink = min(nominal.uplink_mbps, conditions.uplink_mbps or math.inf)
         link = LinkState(rtt_ms=nominal.rtt_ms * conditions.rtt_factor, uplink_mbps=uplink, loss=nominal.loss)

@@ -25,18 +25,18 @@ class EnergyMeter:
 
     @classmethod
     def calibrated(cls, rapl: Rapl, idle_s: float = 5.0) -> EnergyMeter:
-        """Measure the idle power for `idle_s` seconds first. Raises SensorAbsent, SensorFault."""
+        """Measures the idle power for `idle_s` seconds first. Raises SensorAbsent, SensorFault."""
         rapl.sample()
         time.sleep(idle_s)
         return cls(rapl, _power_w(rapl))
 
     def start(self) -> None:
-        """Start a measurement."""
+        """Starts a measurement."""
         self._rapl.sample()
         self._started_s = self._clock()
 
     def stop(self) -> float:
-        """Return the energy above idle since `start`, in joules; at least 0."""
+        """Returns the energy above idle since `start`, in joules; at least 0."""
         power_w = _power_w(self._rapl)
         return max(0.0, (power_w - self._idle_w) * (self._clock() - self._started_s))
 

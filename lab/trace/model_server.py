@@ -38,11 +38,11 @@ class ServerSpec:
 
     @property
     def runs_already(self) -> bool:
-        """Return whether `source` is an address."""
+        """Whether `source` is an address."""
         return self.source.startswith(("unix:", "http://", "https://"))
 
     def fingerprint(self) -> str:
-        """Return a text that changes with the weights; of a running server only the address is known."""
+        """Returns a text that changes with the weights; of a running server only the address is known."""
         if self.runs_already:
             return f"{self.tier} {self.source}"
         checkpoint = Checkpoint.at(self.source, self.quantization)
@@ -53,7 +53,7 @@ class ServerSpec:
 
 @asynccontextmanager
 async def running_server(spec: ServerSpec, folder: Path) -> AsyncIterator[VlmClient]:
-    """Yield a client of a ready server; start the server first if needed, and stop it at the end.
+    """Yields a client of a ready server; starts the server first if needed, and stops it at the end.
 
     The log and the socket of a server that is started are in `folder`.
 

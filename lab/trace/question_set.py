@@ -40,7 +40,7 @@ class QuestionSet:
 
     @classmethod
     def from_csv(cls, path: Path) -> QuestionSet:
-        """Read the file `path`, or questions.csv in the folder `path`. Raises QuestionsError."""
+        """Reads the file `path`, or questions.csv in the folder `path`. Raises QuestionsError."""
         path = path / "questions.csv" if path.is_dir() else path
         try:
             content = path.read_bytes()
@@ -63,7 +63,7 @@ class QuestionSet:
         return cls(questions, hashlib.sha256(content + sizes.encode()).hexdigest())
 
     def first(self, count: int | None) -> QuestionSet:
-        """Return the first `count` questions; all for None."""
+        """Returns the first `count` questions; all for None."""
         return self if count is None else QuestionSet(self.questions[:count], self.digest)
 
 

@@ -68,7 +68,7 @@ async def record_trace(
     folder: Path,
     report: ReportProgress,
 ) -> Trace:
-    """Ask every arm every question.
+    """Asks every arm every question.
 
     Args:
         folder: of the journals; what is recorded there is not asked again.
@@ -112,7 +112,7 @@ async def record_trace(
 async def _ask(
     questions: QuestionSet, spec: ServerSpec, options: RecordOptions, folder: Path, report: ReportProgress
 ) -> dict[str, tuple[Run | None, ...]]:
-    """Ask every arm of one server every question."""
+    """Asks every arm of one server every question."""
     with tempfile.TemporaryDirectory(prefix="inarvl-bench-") as server_folder:
         async with running_server(spec, Path(server_folder)) as client:
             arms = await _arms(client, spec, options)

@@ -37,7 +37,7 @@ class RecordingJournal:
 
     @contextmanager
     def open(self) -> Iterator[RecordingJournal]:
-        """Read the existing lines, then append."""
+        """Reads the existing lines, and opens the file to append."""
         complete_bytes = self._read()
         with self._path.open("r+" if self._path.exists() else "w", encoding="utf-8") as file:
             file.truncate(complete_bytes)
@@ -46,7 +46,7 @@ class RecordingJournal:
             yield self
 
     def append(self, arm: str, question_id: str, run: Run | None) -> None:
-        """Append an arm's run on a question; None if its server refuses the question."""
+        """Appends an arm's run on a question; `run` is None if the server refused the question."""
         assert self._file is not None, "append to an open journal"
         self.runs[arm, question_id] = run
         line = {"arm": arm, "question": question_id, "run": asdict(run) if run else None}
@@ -57,7 +57,7 @@ class RecordingJournal:
             self._unflushed = 0
 
     def _read(self) -> int:
-        """Read all complete lines and return their total size in bytes."""
+        """Reads all complete lines and returns their total size in bytes."""
         if not self._path.exists():
             return 0
         complete_bytes = 0

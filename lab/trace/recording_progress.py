@@ -24,7 +24,7 @@ TENTHS = 10
 
 @contextmanager
 def recording_display() -> Iterator[ReportProgress]:
-    """Yield a function that shows the progress on standard error."""
+    """Yields a function that shows the progress on standard error."""
     if not sys.stderr.isatty():
         yield _print_tenths
         return

@@ -18,7 +18,7 @@ COLUMNS = ("image", "question", "answer", "type", "group")
 
 
 def scenes_with_questions(count: int, per_image: int, split: int) -> Iterator[tuple[Scene, list[Question]]]:
-    """Yield scenes with `count` questions in total, equally many of each type.
+    """Yields scenes with `count` questions in total, equally many of each type.
 
     Args:
         per_image: maximum number of questions about one scene.
@@ -40,7 +40,7 @@ def scenes_with_questions(count: int, per_image: int, split: int) -> Iterator[tu
 
 
 def write_questions(folder: Path, count: int, per_image: int, split: int) -> Iterator[int]:
-    """Write images and questions.csv into `folder`; yields the number of questions after each image."""
+    """Writes images and questions.csv into `folder`; yields the number of questions after each image."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".questions.csv"
     with partial.open("w", encoding="utf-8", newline="") as file:

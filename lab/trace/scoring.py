@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 
 
 def is_right(answer: str, truth: str) -> bool:
-    """Return whether `answer` is `truth`, or one of several truths.
+    """Returns whether `answer` is `truth`, or one of several truths.
 
     >>> is_right("The red one.", "red one"), is_right("Yes, two of them", "yes"), is_right("two or 3", "3")
     (True, True, False)

@@ -103,16 +103,16 @@ class Trace:
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """Return the arms; each arm's server is named after its tier."""
+        """The arms; each arm's server is named after its tier."""
         return tuple(parse_arm(name) for name in self.runs)
 
     def signals(self) -> NDArray[np.float64]:
-        """Return the signals of all questions, shape (questions, len(FEATURES))."""
+        """Returns the signals of all questions, shape (questions, len(FEATURES))."""
         return np.array([question.signals for question in self.questions]).reshape(-1, len(FEATURES))
 
 
 def parse_arm(name: str) -> Arm:
-    """Parse the name of an arm in a trace. Raises TraceError.
+    """Parses the name of an arm in a trace. Raises TraceError.
 
     >>> parse_arm("local/owner/model@384").resolution
     384
@@ -126,7 +126,7 @@ def parse_arm(name: str) -> Arm:
 
 
 def merge_traces(parts: Sequence[Trace]) -> Trace:
-    """Merge traces into one. Raises TraceError unless they have the same questions and different arms."""
+    """Merges traces into one. Raises TraceError unless they have the same questions and different arms."""
     runs: dict[str, tuple[Run | None, ...]] = {}
     for part in parts:
         if part.questions != parts[0].questions:
@@ -141,7 +141,7 @@ def merge_traces(parts: Sequence[Trace]) -> Trace:
 
 
 def write_trace(path: Path, trace: Trace) -> None:
-    """Write `trace` to `path` atomically; the same trace always gives the same bytes."""
+    """Writes `trace` to `path` atomically; the same trace always gives the same bytes."""
     columns = [*QUESTION_COLUMNS, LOOKS_COLUMN, *SIGNAL_COLUMNS]
     columns += [f"{arm}.{column}" for arm in trace.runs for column in RUN_COLUMNS]
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -166,7 +166,7 @@ def write_trace(path: Path, trace: Trace) -> None:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read a trace. Raises TraceError."""
+    """Reads a trace. Raises TraceError."""
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
             rows = csv.DictReader(text)
@@ -184,7 +184,7 @@ def read_trace(path: Path) -> Trace:
 
 
 def _arms(path: Path, columns: Sequence[str]) -> list[str]:
-    """Return the names of the arms in `columns`, in order."""
+    """Returns the names of the arms in `columns`, in order."""
     arms = list(dict.fromkeys(c.rpartition(".")[0] for c in columns if c.startswith(("local/", "cloud/"))))
     for arm in arms:
         parse_arm(arm)

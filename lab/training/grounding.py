@@ -203,7 +203,7 @@ def _cell_loss(
     cells: Sequence[frozenset[int]],
     tokens: int,
 ) -> torch.Tensor:
-    """Loss of the first heads, where each target must attend to its `cells`, or to itself if it has none."""
+    """Returns the loss of the first heads; each target must attend to its `cells`, or to itself if none."""
     n = int(tokens**0.5) // GRID
     wanted = _multi_hot(cells)
     columns = torch.tensor([t.column for t in targets]) + tokens
@@ -220,7 +220,7 @@ def _token_loss(
     head: int,
     tokens: int,
 ) -> torch.Tensor:
-    """Loss of one head, where each target must attend to the token in one of `columns`."""
+    """Returns the loss of one head, where each target must attend to the token in one of `columns`."""
     rows, own = [t.row for t in targets], [t.column + tokens for t in targets]
     return -(attention[rows, head, own, [column + tokens for column in columns]] + EPSILON).log().mean()
 

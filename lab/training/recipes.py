@@ -61,7 +61,7 @@ class Recipe:
         return [name for name in types for _ in range(self.type_weights.get(name, 1))]
 
     def patches_per_side(self, resolution: int) -> int:
-        """Number of patches along one side of the image."""
+        """Returns the number of patches along one side of the image."""
         return resolution // self.patch
 
 

@@ -120,7 +120,7 @@ def open_tun(name: str) -> int:
 
 
 def is_multicast(packet: bytes) -> bool:
-    """Whether an IPv4 or IPv6 packet has a multicast destination."""
+    """Returns whether an IPv4 or IPv6 packet has a multicast destination."""
     version = packet[0] >> 4 if packet else 0
     destination = {4: 16, 6: 24}.get(version, len(packet))
     first = packet[destination : destination + 1]

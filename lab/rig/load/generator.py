@@ -195,7 +195,7 @@ class LoadGenerator:
 
 
 def _same(one: Reply, other: Reply) -> bool:
-    """Whether two replies are equal except for `resent`."""
+    """Returns whether two replies are equal except for `resent`."""
     return {**vars(one), "resent": None} == {**vars(other), "resent": None}
 
 

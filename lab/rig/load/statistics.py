@@ -68,11 +68,11 @@ class QueryStatistics:
         return self.sent - self.answered - self.lost
 
     def latency_ms_quantile(self, q: float) -> float | None:
-        """Quantile `q` of the latency of answers; None without answers."""
+        """Returns quantile `q` of the latency of answers; None without answers."""
         return _quantile(self.latencies_ms, q)
 
     def deadline_share_quantile(self, q: float) -> float | None:
-        """Quantile `q` of latency divided by deadline; None without answers."""
+        """Returns quantile `q` of latency divided by deadline; None without answers."""
         return _quantile(self.deadline_shares, q)
 
 
