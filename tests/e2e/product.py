@@ -48,7 +48,7 @@ class Product:
         folder: sockets, logs, the site file and what the agent saves.
         port: the broker's.
         peer_port: the cloud peer's.
-        services: by name: `vlm`, `cloud` and `agent`.
+        services: by name: `vlm` or `mock`, `cloud`, and `agent`.
     """
 
     folder: Path
@@ -69,14 +69,16 @@ class Product:
         return self.folder / "agent.yaml"
 
     def configure(self) -> None:
-        """Write the site file."""
+        """Write the site file, and a profile with frequent telemetry."""
+        profile = {"name": "quick", "extends": "generic-x86", "rates": {"telemetry_s": 0.5}}
+        (self.folder / "quick.yaml").write_text(yaml.safe_dump(profile))
         site = {
             "device": DEVICE,
             "broker": {"url": f"mqtt://127.0.0.1:{self.port}"},
             "local": f"unix:{self.folder}/vlm.sock",
             "state_dir": str(self.folder),
             "image_roots": [str(self.folder / "images")],
-            "profile": "generic-x86",
+            "profile": str(self.folder / "quick.yaml"),
             "intake": {"max_payload_bytes": 200_000},
         }
         self.config.write_text(yaml.safe_dump(site))
@@ -89,6 +91,7 @@ class Product:
         )
         socket, address = f"unix:{self.folder}/vlm.sock", f"127.0.0.1:{self.peer_port}"
         command = {
+            "mock": f"python -m lab.rig.mock_model_server --listen {socket} --model mock --ms 20",
             "vlm": f"inarvl-vlm serve --threads 1 {edge} --listen {socket}",
             "cloud": f"inarvl-cloud serve --threads 1 {cloud} --listen {address} --id {self.peer}",
             "agent": f"inarvl run --config {self.config}",

@@ -220,7 +220,7 @@ def test_discover_lists_the_peer(product: Product) -> None:
     give_up, listed = time.monotonic() + TIMEOUT_S, ""
     while product.peer not in listed and time.monotonic() < give_up:
         found = subprocess.run(
-            [tool, "discover", "--seconds", "5"], capture_output=True, text=True, check=True, env=environment
+            [tool, "discover", "--seconds", "2"], capture_output=True, text=True, check=True, env=environment
         )
         listed = found.stdout
     assert product.peer in listed

@@ -11,6 +11,6 @@ from product import Product, running_product
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """A broker, the local model server and the agent, all ready."""
-    with running_product(tmp_path_factory.mktemp("examples"), models=("vlm",)) as running:
+    """A broker, a mock of the local model server and the agent, all ready."""
+    with running_product(tmp_path_factory.mktemp("examples"), models=("mock",)) as running:
         yield running

@@ -142,13 +142,16 @@ def test_the_worst_verdict_of_all_findings() -> None:
     assert worst_verdict([ok("a")]) == "ok"
 
 
-def test_the_exit_status_is_1_if_a_check_fails(broker: Any, tmp_path: Path) -> None:
+def test_the_exit_status_is_1_if_a_check_fails(
+    broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "agent.yaml"
     without_broker = f"device: d\nlocal: null\nstate_dir: {tmp_path}\ndiscovery: {{zeroconf: false}}\n"
     site.write_text(f"{without_broker}broker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n")
     run = CliRunner().invoke(inarvl, ["doctor", "--config", str(site)])
     assert run.exit_code == 0, run.output
     broker.kill()
+    monkeypatch.setattr(network, "BROKER_TIMEOUT_S", 0.5)
     run = CliRunner().invoke(inarvl, ["doctor", "--config", str(site)])
     assert run.exit_code == 1
     assert "no broker answers" in run.output
