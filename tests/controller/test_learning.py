@@ -71,6 +71,7 @@ def test_a_good_board_is_used_after_a_few_dozen_questions(live: Make, settings: 
     assert np.mean([run.kept for run in runs]) > 0.96
 
 
+@pytest.mark.slow
 def test_a_lower_floor_is_cheaper(live: Make, settings: ControllerSettings) -> None:
     strict, loose = (
         [live(seed, replace(settings, floor=floor), 1000)[0][300:] for seed in range(8)]

@@ -174,6 +174,7 @@ def test_traces_of_the_same_questions_are_merged(trace: Callable[[int], Trace]) 
         merge_traces([whole, whole])
 
 
+@pytest.mark.slow
 def test_the_commands_draw_questions_and_record_a_trace(tmp_path: Path) -> None:
     """The command starts and stops a server for the checkpoint."""
     run = CliRunner().invoke

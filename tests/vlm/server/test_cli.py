@@ -53,6 +53,7 @@ def started(arguments: list[str], **environment: str) -> Iterator[subprocess.Pop
             process.kill()
 
 
+@pytest.mark.slow
 async def test_the_command_serves_until_sigterm_and_notifies_systemd(
     checkpoint: Build, tmp_path: Path, jpeg: bytes, notified: Callable[[str], str]
 ) -> None:
