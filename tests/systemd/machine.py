@@ -28,7 +28,7 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "inarvl"
 
 
-def why_not() -> str | None:
+def unsupported_reason() -> str | None:
     """The reason why no machine can be booted here, or None."""
     if os.geteuid() != 0:
         return "systemd-nspawn needs root"

@@ -18,7 +18,7 @@ import pytest
 
 from lab.scenes.render import render
 from lab.scenes.scene import draw
-from machine import LIBRARIES, PYTHON, SITE, Machine, why_not
+from machine import LIBRARIES, PYTHON, SITE, Machine, unsupported_reason
 
 AGENT, MODEL = "inarvl-agent", "inarvl-vlm"
 SOCKET = "/run/inarvl/vlm.sock"
@@ -36,7 +36,7 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 pytestmark = [
     pytest.mark.systemd,
     pytest.mark.root,
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
     pytest.mark.skipif(THIS_PYTHON != PYTHON, reason=f"the machine needs libraries for Python {PYTHON}"),
     pytest.mark.timeout(900),
 ]

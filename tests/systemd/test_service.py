@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from machine import SITE, Machine, why_not
+from machine import SITE, Machine, unsupported_reason
 
 UNIT = "inarvl-agent"
 
 pytestmark = [
     pytest.mark.systemd,
     pytest.mark.root,
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
     pytest.mark.timeout(900),
 ]
 

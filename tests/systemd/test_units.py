@@ -1,4 +1,4 @@
-"""The unit files are right for systemd, for the programs they start, and for each other."""
+"""The unit files are valid for systemd, and agree with the programs that they start and with each other."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def environment(unit: str) -> dict[str, str]:
 
 
 def expanded(unit: str) -> list[str]:
-    """ExecStart as systemd expands it: `${NAME}` into one word, `$NAME` into as many as it holds."""
+    """ExecStart as systemd expands it: `${NAME}` into one word, `$NAME` into any number of words."""
 
     def words() -> Iterator[str]:
         for word in shlex.split(setting(unit, "ExecStart")):
@@ -69,19 +69,19 @@ def test_every_unit_file_is_tested() -> None:
     assert {path.name for path in FOLDER.glob("*.service")} == set(UNITS)
 
 
-def test_a_unit_starts_a_command_of_ours_with_options_it_has(unit: str) -> None:
+def test_a_unit_starts_an_inarvl_command_with_options_that_it_has(unit: str) -> None:
     program, subcommand, *arguments = expanded(unit)
     folder, _, name = program.rpartition("/")
     assert folder == BIN
     (script,) = (entry for entry in metadata.entry_points(group="console_scripts") if entry.name == name)
     group = typer.main.get_command(script.load())
     command = group.commands[subcommand]  # type: ignore[attr-defined]
-    command.make_context(name, arguments)  # raises on an unknown option or a value it does not take
+    command.make_context(name, arguments)  # raises on an unknown option or an invalid value
 
 
 @needs_systemd
-def test_systemd_finds_no_fault(unit: str, tmp_path: Path) -> None:
-    """Unknown keys only warn, so that every word about the unit is a fault."""
+def test_systemd_finds_no_error_in_a_unit(unit: str, tmp_path: Path) -> None:
+    """For an unknown key systemd only warns, so any message about the unit counts as an error."""
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / Path(expanded(unit)[0]).name
@@ -109,7 +109,7 @@ def test_systemd_rates_a_unit_at_2_5_or_safer(unit: str) -> None:
 
 @needs_systemd
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")
-def test_the_users_of_all_units_are_created(unit: str, tmp_path: Path) -> None:
+def test_the_user_and_groups_of_a_unit_are_created(unit: str, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     subprocess.run(
         ["systemd-sysusers", f"--root={tmp_path}", str(FOLDER / "inarvl.sysusers")],
@@ -119,29 +119,31 @@ def test_the_users_of_all_units_are_created(unit: str, tmp_path: Path) -> None:
     users = {line.split(":")[0] for line in (tmp_path / "etc/passwd").read_text().splitlines()}
     groups = {line.split(":")[0] for line in (tmp_path / "etc/group").read_text().splitlines()}
     assert setting(unit, "User") in users
-    wanted = {setting(unit, "Group")}
-    wanted |= {
+    needed = {setting(unit, "Group")}
+    needed |= {
         word for key, value in settings_of(unit) if key == "SupplementaryGroups" for word in value.split()
     }
-    assert wanted <= groups
+    assert needed <= groups
 
 
-def test_a_unit_is_watched_and_started_again(unit: str) -> None:
+def test_a_unit_has_a_watchdog_and_is_restarted(unit: str) -> None:
     assert setting(unit, "Type") == "notify"
     assert setting(unit, "Restart") == "on-failure"
     assert seconds(setting(unit, "WatchdogSec")) > 0
     restarts_s = seconds(setting(unit, "RestartSec")) * int(setting(unit, "StartLimitBurst"))
-    assert restarts_s < seconds(setting(unit, "StartLimitIntervalSec")), "the start limit could never be met"
+    assert restarts_s < seconds(setting(unit, "StartLimitIntervalSec")), (
+        "the start limit can never be reached"
+    )
 
 
-def test_a_unit_is_not_killed_while_it_drains() -> None:
+def test_systemd_waits_longer_than_a_unit_needs_to_drain() -> None:
     words = expanded("inarvl-vlm.service")
     drain_s = float(words[words.index("--drain-s") + 1])
     assert seconds(setting("inarvl-vlm.service", "TimeoutStopSec")) > drain_s + server.CLOSE_S
     assert seconds(setting("inarvl-agent.service", "TimeoutStopSec")) > daemon.DRAIN_S
 
 
-def test_the_agent_finds_the_model_server_where_its_unit_puts_it() -> None:
+def test_the_agent_looks_for_the_model_server_where_its_unit_listens() -> None:
     words = expanded("inarvl-vlm.service")
     listen = words[words.index("--listen") + 1]
     assert listen == Settings().local
