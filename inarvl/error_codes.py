@@ -55,6 +55,7 @@ ERROR_CODES: Final = (
     ErrorCode("vlm_unavailable", "The model server could not be reached.", ("attempt",)),
     ErrorCode("vlm_timeout", "The model server did not answer in time.", ("attempt",)),
     ErrorCode("vlm_refused", "The model server refused the request.", ("attempt",)),
+    ErrorCode("invalid_answer", "The answer is not valid JSON of the query's schema.", ("attempt",)),
     ErrorCode("gone", "The model server was no longer known or healthy.", ("attempt",)),
     ErrorCode("late", "The board answered first, because the cloud was late.", ("attempt",)),
     ErrorCode("cancelled", "The cloud answered first, and the board's call was cancelled.", ("attempt",)),

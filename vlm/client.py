@@ -75,6 +75,7 @@ class VlmClient:
         timeout_s: float,
         system: str | None = None,
         choices: Sequence[str] = (),
+        response_format: Mapping[str, Any] | None = None,
     ) -> Completion:
         """Asks `question` about `image` (encoded JPEG, PNG or WebP) with greedy decoding.
 
@@ -83,12 +84,19 @@ class VlmClient:
         Args:
             system: an instruction that precedes the question.
             choices: the possible answers; a server that cannot constrain its answer ignores them.
+            response_format: the field of that name, such as a JSON schema; left out if the server refuses it.
         """
         started = time.monotonic()
         dialect = self._dialects.of(model)
         while True:
             request = dialect.request(
-                question, image, model=model, max_tokens=max_tokens, system=system, choices=choices
+                question,
+                image,
+                model=model,
+                max_tokens=max_tokens,
+                system=system,
+                choices=choices,
+                response_format=response_format,
             )
             try:
                 return await self._complete(request, dialect, started, timeout_s)

@@ -5,11 +5,12 @@ replies, `vlm.base_url` finds the endpoints. To support another difference, add 
 to this list, with a case in tests/vlm/client/test_dialect.py.
 
 1. A server may refuse a request because of one of its fields: `max_tokens` (it wants `max_completion_tokens`,
-   or no limit at all), `temperature`, `logprobs`, `top_logprobs`, `structured_outputs`, or a message with the
-   role "system". The client repeats the request without that field, with the other name, or with the system
-   message in front of the question. If the server accepts that, the client asks for the same model in this
-   way from then on. A refusal that names no field, but says that something is unknown or unsupported, removes
-   the fields one after another, as long as the server has never accepted a request.
+   or no limit at all), `temperature`, `logprobs`, `top_logprobs`, `structured_outputs`, `response_format`, or
+   a message with the role "system". The client repeats the request without that field, with the other name,
+   or with the system message in front of the question. If the server accepts that, the client asks for the
+   same model in this way from then on. A refusal that names no field, but says that something is unknown or
+   unsupported, removes `response_format`, and as long as the server has never accepted a request, also the
+   other fields, one after another.
 2. A server may ignore `logprobs`. After MAX_WITHOUT_LOGPROBS answers without them it is not asked for them.
 3. A base URL may have any path, or none; the model list may be missing: see `vlm.base_url`.
 4. A server may lack the endpoints /healthz, /readyz and /probe, and may answer an unknown path with status
@@ -49,6 +50,9 @@ ONLY_TOP_LOGPROBS = re.compile(r"top_logprobs(?!.*\blogprobs)", re.IGNORECASE | 
 TOKEN_LIMIT = re.compile(r"\bmax_(completion_|new_)?tokens\b", re.IGNORECASE)
 TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
 CHOICES = re.compile(r"structured.?output|guided", re.IGNORECASE)
+RESPONSE_FORMAT = re.compile(
+    r"response.?(format|schema)|json.?(schema|object|mode)|structured.?output|grammar", re.IGNORECASE
+)
 SYSTEM_ROLE = re.compile(r"\b(system|developer|roles?)\b", re.IGNORECASE)
 
 
@@ -61,6 +65,7 @@ class Dialect:
         top_logprobs: whether alternatives may be requested, if `logprobs` may.
         system_role: whether a message may have the role "system".
         choices: whether `structured_outputs` may be sent.
+        response_format: whether `response_format` may be sent.
         proven: whether a request has been accepted.
     """
 
@@ -70,6 +75,7 @@ class Dialect:
     top_logprobs: bool = True
     system_role: bool = True
     choices: bool = True
+    response_format: bool = True
     proven: bool = False
 
     def request(
@@ -81,6 +87,7 @@ class Dialect:
         max_tokens: int,
         system: str | None = None,
         choices: Sequence[str] = (),
+        response_format: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Returns the body of a chat completion request: greedy, with one image as a data URL."""
         messages: list[dict[str, Any]] = []
@@ -103,6 +110,8 @@ class Dialect:
             request["top_logprobs"] = 2
         if choices and self.choices:
             request["structured_outputs"] = {"choice": list(choices)}
+        if response_format is not None and self.response_format:
+            request["response_format"] = dict(response_format)
         return request
 
     def after_refusal(self, request: Mapping[str, Any], error: VlmRefused) -> Dialect | None:
@@ -116,6 +125,8 @@ class Dialect:
             return replace(self, logprobs=False)
         if "structured_outputs" in request and CHOICES.search(message):
             return replace(self, choices=False)
+        if "response_format" in request and RESPONSE_FORMAT.search(message):
+            return replace(self, response_format=False)
         if "temperature" in request and TEMPERATURE.search(message):
             return replace(self, temperature=False)
         if self.token_limit and TOKEN_LIMIT.search(message) and UNSUPPORTED.search(message):
@@ -123,11 +134,14 @@ class Dialect:
             return replace(self, token_limit=other)
         if request["messages"][0]["role"] == "system" and SYSTEM_ROLE.search(message):
             return replace(self, system_role=False)
-        if not self.proven and error.status in (400, 422) and UNSUPPORTED.search(message):
-            return self._without_next(request)
-        return None
+        unnamed = error.status in (400, 422) and UNSUPPORTED.search(message)
+        return self._without_next(request) if unnamed else None
 
     def _without_next(self, request: Mapping[str, Any]) -> Dialect | None:
+        if "response_format" in request:  # the first request with it may follow many without
+            return replace(self, response_format=False)
+        if self.proven:
+            return None
         if "structured_outputs" in request:
             return replace(self, choices=False)
         if "logprobs" in request:
@@ -165,7 +179,7 @@ class ServerDialects:
 
 def names_refused_field(message: str) -> bool:
     """Whether a message says that a field of a request is unsupported; some servers do so with status 500."""
-    names = LOGPROBS, TOKEN_LIMIT, TEMPERATURE, CHOICES
+    names = LOGPROBS, TOKEN_LIMIT, TEMPERATURE, CHOICES, RESPONSE_FORMAT
     return bool(
         LOGPROBS.search(message)
         or (UNSUPPORTED.search(message) and any(name.search(message) for name in names))

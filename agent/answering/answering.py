@@ -113,8 +113,8 @@ class Answering:
         self._device = device
         self._rng = rng
         self._clock = clock
-        self._calls = HedgedCalls(policy, arms, settings, clock=clock)
         self._retries = TokenBucket(RETRY_SHARE, RETRY_BURST)
+        self._calls = HedgedCalls(policy, arms, settings, retries=self._retries, clock=clock)
 
     def apply(self, settings: Settings) -> None:
         """Applies the new token limit to the questions asked from now on."""

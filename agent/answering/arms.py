@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
-from agent.forms.constraint import allowed
+from agent.forms.constraint import allowed, response_format
+from agent.forms.form import AnswerForm
+from agent.forms.value import answer_problem, unwrapped
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
 from agent.peers.network_path import is_late
@@ -19,9 +21,12 @@ from agent.sensing.energy_model import EnergySource
 from controller import Arm, Confidence, Execution, Option, Tier
 from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+from vlm.remote_values import clean_text
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 MIN_PROBABILITY = 1e-9
+MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
+INVALID = "invalid_answer"
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
 
@@ -99,6 +104,7 @@ class Arms:
                     max_tokens=max_tokens,
                     timeout_s=timeout_s,
                     choices=allowed(question.query.form),
+                    response_format=_response_format(arm, question.query.form, max_tokens),
                 )
         except VlmError as error:
             ended = _ended(error)
@@ -108,9 +114,9 @@ class Arms:
         finally:
             self._in_flight[arm.server] -= 1
             registry.ended(arm.server, ended)
-        return self._succeeded(arm, completion, energy)
+        return self._answered(arm, question.query.form, completion, energy)
 
-    def _succeeded(self, arm: Arm, completion: Completion, measured: CallEnergy) -> Attempt:
+    def _answered(self, arm: Arm, form: AnswerForm, completion: Completion, measured: CallEnergy) -> Attempt:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
         if arm.tier == "cloud" and completion.compute_ms is not None:
             network_ms = completion.latency_ms - server_ms
@@ -119,16 +125,29 @@ class Arms:
             if path.unsure or is_late(network_ms, path.state(), completion.request_bytes):
                 self._servers.registry(arm.tier).probe_soon(arm.server)
         energy = self._energy_meter.energy(arm.tier, completion, measured)
+        text = clean_text(unwrapped(form, completion.text))
         execution = Execution(
             arm,
             latency_ms=completion.latency_ms,
             compute_ms=completion.compute_ms,
             queue_ms=completion.queue_ms,
             energy_j=energy.joules,
-            answer=normalise(completion.text),
+            answer=normalise(text),
             confidence=_confidence(completion),
         )
-        return Attempt(execution, completion.text, energy.source)
+        if (problem := answer_problem(form, completion.text)) is not None:
+            return Attempt(replace(execution, answer=None, failure=INVALID), problem, energy.source)
+        return Attempt(execution, text, energy.source)
+
+
+def _response_format(arm: Arm, form: AnswerForm, max_tokens: int) -> dict[str, Any] | None:
+    """Returns the `response_format` to send.
+
+    A number or a few words of the board are not wrapped in JSON: the controller uses the confidence of the
+    first token, which would be that of a bracket.
+    """
+    wrapped = form.kind in ("number", "short") and arm.tier == "cloud" and max_tokens >= MIN_JSON_TOKENS
+    return response_format(form) if wrapped or form.kind == "json" else None
 
 
 def _confidence(completion: Completion) -> Confidence:

@@ -1,6 +1,7 @@
 """Gets a first answer to a question, with fallback and hedged calls.
 
-1. If an arm fails, the policy's next arm is asked, until no arm remains.
+1. If an arm fails, the policy's next arm is asked, until no arm remains. An arm whose answer is not valid
+   JSON of the query's schema is first asked once more, with the reason, if the retries' token bucket allows.
 2. If a cloud call exceeds its predicted 95th percentile, or if the remaining time is only just enough for the
    board, the board is asked too. The first valid answer is used, and the other call is cancelled.
 3. A token bucket limits the hedges of the first kind. It does not limit the second, which meet the deadline.
@@ -15,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from agent.answering.arms import Arms, Attempt
+from agent.answering.arms import INVALID, Arms, Attempt
 from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
@@ -50,7 +51,11 @@ class DeadlineExpired(InarvlError):
 
 
 class HedgedCalls:
-    """Asks arms until one answers."""
+    """Asks arms until one answers.
+
+    Args:
+        retries: limits how often an arm is asked again after an invalid answer.
+    """
 
     def __init__(
         self,
@@ -58,10 +63,12 @@ class HedgedCalls:
         arms: Arms,
         settings: Settings,
         *,
+        retries: TokenBucket,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
         self._arms = arms
+        self._retries = retries
         self._max_tokens = settings.intake.max_tokens
         self._clock = clock
         self._hedges = TokenBucket(HEDGE_SHARE, HEDGE_BURST)
@@ -95,6 +102,9 @@ class HedgedCalls:
                 decision = await self._race(decision, backup, question, attempts, expires_at)
             if attempts[-1].execution.failure is None:
                 return decision
+            if self._may_repeat(attempts):
+                question = question.after(attempts[-1].text)
+                continue
             following = self._policy.fallback(decision, attempts[-1].execution, now=self._clock())
             if following is None:
                 raise Unanswered(attempts)
@@ -108,6 +118,13 @@ class HedgedCalls:
         limits = (self._max_tokens, question.query.max_tokens, max_tokens(question.query.form))
         tokens = min(limit for limit in limits if limit is not None)
         return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s)
+
+    def _may_repeat(self, attempts: list[Attempt]) -> bool:
+        """Returns whether to ask the last arm again: its answer was invalid, for the first time."""
+        last = attempts[-1].execution
+        invalid = [attempt for attempt in attempts if attempt.execution.failure == INVALID]
+        first = [attempt.execution.arm for attempt in invalid].count(last.arm) == 1
+        return last.failure == INVALID and first and self._retries.spend()
 
     def _board_fallback(self, decision: DecisionLike) -> DecisionLike | None:
         """Returns the first fallback of a cloud decision that asks the board; None if there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 
 from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
@@ -22,13 +23,22 @@ class Question:
         self.query = query
         self.signals = signals
         self._image = image
+        self._problem: str | None = None
         self._resized: dict[int, bytes] = {}
 
     @property
     def prompt(self) -> str:
         """The question with the sentences that ask for its form, if the sender named one."""
         suffix = prompt_suffix(self.query.form)
+        if self._problem is not None:
+            suffix = f"{suffix} An earlier answer was rejected: {self._problem}."
         return f"{self.query.question} {suffix}" if suffix else self.query.question
+
+    def after(self, problem: str) -> Question:
+        """Returns this question with the reason why an earlier answer to it was rejected."""
+        question = copy(self)
+        question._problem = problem
+        return question
 
     def image(self, resolution: int) -> bytes:
         """Returns the encoded image with at most `resolution` pixels on its longest side."""

@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from agent.forms.form import AnswerForm
+from agent.forms.json_schema import has_references
 from agent.forms.prompt import UNKNOWN
 
 NUMBER: Final = r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?"
@@ -68,13 +69,18 @@ def json_schema(form: AnswerForm) -> dict[str, Any] | None:
 
 
 def response_format(form: AnswerForm) -> dict[str, Any] | None:
-    """Returns the field `response_format` of an OpenAI chat completion."""
+    """Returns the field `response_format` of an OpenAI chat completion.
+
+    A schema of the sender is not sent as strict, because most do not follow the rules of the strict mode. One
+    that refers to parts of itself cannot be sent inside of another schema.
+    """
     schema = json_schema(form)
     if schema is None:
         return None
-    if form.kind == "json" and form.schema is None:
+    if form.kind == "json" and (form.schema is None or has_references(form.schema)):
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    strict = form.kind != "json"
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": strict, "schema": schema}}
 
 
 def structured_outputs(form: AnswerForm) -> dict[str, Any] | None:

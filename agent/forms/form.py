@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args
 
+from agent.forms.json_schema import schema_problem
 from inarvl.errors import InarvlError
 
 Kind = Literal["yes_no", "number", "choice", "short", "text", "json", "auto"]
@@ -28,7 +29,7 @@ class AnswerForm:
     Attributes:
         kind: `auto` means that the form follows from the question: see `infer`.
         choices: the only answers allowed, for kind `choice`.
-        schema: the JSON schema of the answer, for kind `json`; None allows any JSON.
+        schema: the JSON schema (draft 2020-12) of the answer, for kind `json`; None allows any JSON.
     """
 
     kind: Kind = "auto"
@@ -122,4 +123,6 @@ def _schema(value: Any) -> Mapping[str, Any] | None:
         raise BadForm(f"schema cannot be written as JSON: {error}") from None
     if length > MAX_SCHEMA_LENGTH:
         raise BadForm(f"schema has more than {MAX_SCHEMA_LENGTH} characters: shorten it")
+    if (problem := schema_problem(value)) is not None:
+        raise BadForm(f"schema {problem}")
     return value

@@ -9,7 +9,7 @@ from agent.forms.form import AnswerForm
 
 UNKNOWN: Final = "unknown"
 _OR_UNKNOWN: Final = f"If it cannot be determined, answer {UNKNOWN}."
-_MAX_TOKENS: Final = {"yes_no": 8, "number": 16, "short": 32}
+_MAX_TOKENS: Final = {"yes_no": 8, "number": 24, "short": 40}  # with 8 for {"answer": ...} around it
 
 
 def prompt_suffix(form: AnswerForm) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
 from agent.forms.form import AnswerForm
 from agent.forms.headline import headline
+from agent.forms.json_schema import value_problem
 from agent.forms.polarity import polarity
 from agent.forms.quantity import plain
 from agent.forms.selection import selected
 from agent.forms.unknown import is_unknown, refuses
 
 MAX_JSON_LENGTH: Final = 200_000
+MAX_CHECKED_LENGTH: Final = 20_000
 _FENCED: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 _CLEAR: Final = 0.5
+_NO_JSON: Final = object()
 
 
 def value_of(form: AnswerForm, text: str) -> Any:
@@ -32,15 +36,11 @@ def value_of(form: AnswerForm, text: str) -> Any:
     >>> value_of(AnswerForm("short"), "unknown") is None
     True
     """
-    content = parsed(text) if form.kind not in ("auto", "text") else None
-    if isinstance(content, dict) and content.keys() == {"answer"}:
-        content = content["answer"]
-        if form.kind != "json":
-            text = content if isinstance(content, str) else json.dumps(content)
+    if form.kind == "json":
+        return _json_value(form, text)[0]
+    text = unwrapped(form, text)
     if form.kind == "choice" and (place := selected(form.choices, text)) is not None:
         return form.choices[place]
-    if form.kind == "json":
-        return None if isinstance(content, str) and is_unknown(content) else content
     if is_unknown(text) or form.kind == "choice":
         return None
     if form.kind == "yes_no":
@@ -52,24 +52,88 @@ def value_of(form: AnswerForm, text: str) -> Any:
     return text.strip()
 
 
-def parsed(text: str) -> Any:
-    """Returns the JSON in `text`, also in a fenced block or after a sentence; None without any.
+def answer_problem(form: AnswerForm, text: str) -> str | None:
+    """Returns why `text` is not an answer of kind `json`; None if it is one, and for all other kinds.
+
+    >>> form = AnswerForm("json", (), {"type": "object", "required": ["cars"]})
+    >>> answer_problem(form, "There are two."), answer_problem(form, '{"cars": 2}')
+    ('the answer is not JSON', None)
+    """
+    return _json_value(form, text)[1] if form.kind == "json" else None
+
+
+def unwrapped(form: AnswerForm, text: str) -> str:
+    """Returns `text` without the `{"answer": ...}` of `json_schema` around it, if it has that.
+
+    >>> unwrapped(AnswerForm("number"), '{"answer": 3}'), unwrapped(AnswerForm("short"), "a kettle")
+    ('3', 'a kettle')
+    """
+    if form.kind in ("auto", "text") or (form.kind == "json" and form.schema is None):
+        return text
+    content = parsed(text)
+    if not isinstance(content, dict) or content.keys() != {"answer"}:
+        return text
+    answer = content["answer"]
+    if form.kind == "json":
+        return (
+            json.dumps(answer, ensure_ascii=False) if _json_value(form, text)[0] in (answer, None) else text
+        )
+    return answer if isinstance(answer, str) else json.dumps(answer)
+
+
+def _json_value(form: AnswerForm, text: str) -> tuple[Any, str | None]:
+    """Returns the JSON value of `text`, and why it is not valid, or None. The value of "unknown" is None."""
+    if is_unknown(text):
+        return None, None
+    if form.schema is not None and len(text) > MAX_CHECKED_LENGTH:
+        return None, f"the answer has more than {MAX_CHECKED_LENGTH} characters"
+    content = parsed(text, _NO_JSON)
+    if content is _NO_JSON:
+        return None, "the answer is not JSON"
+    schema = form.schema or {}
+    values = [content]
+    if isinstance(content, dict) and content.keys() == {"answer"}:
+        values.insert("answer" in (schema.get("properties") or ()), content["answer"])
+    problem = None
+    for value in values:
+        if isinstance(value, str) and is_unknown(value):
+            return None, None
+        found = value_problem(schema, value) if schema else None
+        if found is None:
+            return value, None
+        problem = problem or found
+    return None, f"the answer is not JSON of the schema: {problem}"
+
+
+def parsed(text: str, default: Any = None) -> Any:
+    """Returns the JSON in `text`, also in a fenced block or after a sentence; `default` without any.
 
     >>> parsed('The result is {"cars": 2}.')
     {'cars': 2}
     """
     if len(text) > MAX_JSON_LENGTH:
-        return None
+        return default
     fenced = _FENCED.search(text)
     start = re.search(r"[{\[]", text)
     candidates = [text, fenced[1] if fenced else "", text[start.start() :] if start else ""]
     for candidate in candidates:
         try:
             return (
-                json.JSONDecoder().raw_decode(candidate.strip())[0]
+                _DECODER.raw_decode(candidate.strip())[0]
                 if candidate is candidates[-1]
-                else json.loads(candidate)
+                else _DECODER.decode(candidate)
             )
         except (ValueError, RecursionError):
             continue
-    return None
+    return default
+
+
+def _finite(literal: str) -> float:
+    """Reads a number; rejects NaN, Infinity and numbers above the largest float, which JSON cannot write."""
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ValueError(f"{literal} is no finite number")
+    return number
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("agent", "controller", "cloud", "vlm", "inarvl")
 RAISED_WITH_CODE = {"BadQuery", "error"}  # BadQuery("code", ...) and Events.error("code", ...)
 
+FAILURES = {"CANCELLED", "INVALID"}  # constants with the code of a failed execution
+
 
 def codes_in(path: Path) -> Iterator[str]:
     """Codes that a file gives to an error, an event or a failed execution."""
@@ -31,7 +33,7 @@ def codes_in(path: Path) -> Iterator[str]:
                 and isinstance(keyword.value, ast.Constant)
                 and keyword.value.value
             )
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "CANCELLED":
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in FAILURES:
             yield ast.literal_eval(node.value)
 
 

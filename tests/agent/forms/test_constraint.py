@@ -75,6 +75,15 @@ def test_engines_receive_their_own_fields() -> None:
     found = response_format(TABLE)
     assert found is not None
     assert found["json_schema"]["schema"]["required"] == ["answer"]
+    assert not found["json_schema"]["strict"]
+    number = response_format(AnswerForm("number"))
+    assert number is not None
+    assert number["json_schema"]["strict"]
+
+
+def test_a_schema_that_refers_to_itself_is_not_moved_into_another_one() -> None:
+    tree = AnswerForm("json", (), {"type": "array", "items": {"$ref": "#"}})
+    assert response_format(tree) == {"type": "json_object"}
 
 
 def test_no_choice_is_cut_off() -> None:

@@ -55,6 +55,10 @@ def test_fields_make_a_form(fields: dict[str, Any], form: AnswerForm) -> None:
         ({"schema": {"enum": ["x" * MAX_SCHEMA_LENGTH]}}, "schema has more than"),
         ({"schema": " " * (MAX_SCHEMA_LENGTH + 1)}, "schema has more than"),
         ({"schema": {"enum": {1, 2}}}, "schema cannot be written as JSON"),
+        ({"schema": {"type": "car"}}, "schema is invalid at $.type: 'car'"),
+        ({"schema": {"properties": [1]}}, "schema is invalid at $.properties"),
+        ({"schema": {"properties": {"plate": {"pattern": "(a+)+$"}}}}, "schema uses pattern, which"),
+        ({"schema": {"items": {"$id": "https://example.org/"}}}, "schema uses $id, which"),
     ],
 )
 def test_invalid_fields_are_refused_with_the_reason(fields: dict[str, Any], message: str) -> None:

@@ -10,8 +10,13 @@ from agent.forms.polarity import polarity
 from agent.forms.quantity import Quantity, quantities
 from agent.forms.selection import selected
 from agent.forms.unknown import is_unknown, refuses
-from agent.forms.value import value_of
+from agent.forms.value import MAX_CHECKED_LENGTH, answer_problem, unwrapped, value_of
 
+CARS = AnswerForm(
+    "json", (), {"type": "object", "properties": {"cars": {"type": "integer"}}, "required": ["cars"]}
+)
+OPEN = AnswerForm("json", (), {"type": "object"})
+ANSWER = AnswerForm("json", (), {"type": "object", "required": ["answer"]})
 COLOURS = AnswerForm("choice", ("Red", "Dark blue", "Blue"))
 
 
@@ -50,12 +55,61 @@ COLOURS = AnswerForm("choice", ("Red", "Dark blue", "Blue"))
         (AnswerForm("json"), '{"answer": "unknown"}', None),
         (AnswerForm("json"), '{"a": ', None),
         (AnswerForm("json"), "[" * 150_000, None),
+        (AnswerForm("json"), '{"a": NaN}', None),
+        (AnswerForm("json"), "[1e999]", None),
+        (CARS, '{"cars": 2}', {"cars": 2}),
+        (CARS, '{"answer": {"cars": 2}}', {"cars": 2}),
+        (CARS, '{"cars": "two"}', None),
+        (CARS, "unknown", None),
+        (ANSWER, '{"answer": 2}', {"answer": 2}),
+        (OPEN, '{"answer": {"cars": 2}}', {"cars": 2}),
+        (OPEN, '{"answer": "unknown"}', None),
     ],
 )
 def test_an_answer_has_a_value(form: AnswerForm, text: str, value: Any) -> None:
     found = value_of(form, text)
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "problem"),
+    [
+        (AnswerForm("number"), "two", None),
+        (AnswerForm("json"), "[1]", None),
+        (AnswerForm("json"), "null", None),
+        (AnswerForm("json"), "two", "the answer is not JSON"),
+        (AnswerForm("json"), "Unknown.", None),
+        (CARS, '{"cars": 2}', None),
+        (CARS, '{"answer": {"cars": 2}}', None),
+        (CARS, '"unknown"', None),
+        (CARS, '{"answer": "unknown"}', None),
+        (CARS, '{"cars": ', "the answer is not JSON"),
+        (CARS, "[]", "the answer is not JSON of the schema: at $ it does not follow the schema's rule type"),
+        (CARS, " " * (MAX_CHECKED_LENGTH + 1) + "[1]", "the answer has more than"),
+    ],
+)
+def test_json_that_does_not_follow_the_schema_is_no_answer(
+    form: AnswerForm, text: str, problem: str | None
+) -> None:
+    found = answer_problem(form, text)
+    assert found is None if problem is None else (found or "").startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "plain"),
+    [
+        (AnswerForm("number"), '{"answer": 3}', "3"),
+        (AnswerForm("short"), '{"answer": "a kettle"}', "a kettle"),
+        (AnswerForm("text"), '{"answer": 3}', '{"answer": 3}'),
+        (AnswerForm("json"), '{"answer": 3}', '{"answer": 3}'),
+        (CARS, '{"answer": {"cars": 2}}', '{"cars": 2}'),
+        (ANSWER, '{"answer": 3}', '{"answer": 3}'),
+        (OPEN, '{"answer": "unknown"}', '"unknown"'),
+    ],
+)
+def test_the_json_around_an_answer_is_removed(form: AnswerForm, text: str, plain: str) -> None:
+    assert unwrapped(form, text) == plain
 
 
 def test_an_unknown_that_is_a_choice_is_the_choice() -> None:

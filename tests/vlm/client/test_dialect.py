@@ -91,7 +91,13 @@ EXTRA = {"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
 CASES = {
     # Fields that a server refuses
     "everything is accepted": Case(
-        sent={"max_tokens": 4, "temperature": 0, "logprobs": True, "top_logprobs": 2}
+        sent={
+            "max_tokens": 4,
+            "temperature": 0,
+            "logprobs": True,
+            "top_logprobs": 2,
+            "response_format.type": "json_object",
+        }
     ),
     "max_completion_tokens instead": Case(
         refusals=(refuses("max_tokens", 400, COMPLETION_TOKENS),),
@@ -181,10 +187,20 @@ CASES = {
         calls=3,
         sent={"structured_outputs": None, "logprobs": True},
     ),
+    "no response_format": Case(
+        refusals=(refuses("response_format", 400, {"error": "json_schema is not supported"}),),
+        calls=3,
+        sent={"response_format": None, "structured_outputs.choice.0": "red", "logprobs": True},
+    ),
+    "no response_format, with status 500": Case(
+        refusals=(refuses("response_format", 500, {"error": "unknown response_format"}),),
+        calls=3,
+        sent={"response_format": None, "logprobs": True},
+    ),
     "an unknown field without its name": Case(
         refusals=(refuses("temperature", 422, [{"error": {"message": "Unknown field in the request"}}]),),
-        calls=5,
-        sent={"temperature": None},
+        calls=6,
+        sent={"temperature": None, "response_format": None},
     ),
     "another refusal is not repeated": Case(
         refusals=(refuses("max_tokens", 400, openai("max_tokens must be at most 2")),),
@@ -281,6 +297,7 @@ async def test_a_difference_is_handled_and_remembered(serving: Any, case: Case) 
             timeout_s=10,
             system="be brief",
             choices=("red", "blue"),
+            response_format={"type": "json_object"},
         )
         return completion.text
 
@@ -311,6 +328,18 @@ async def test_after_three_answers_without_logprobs_none_are_requested(serving: 
             await client.complete("what?", b"", model="m", max_tokens=4, timeout_s=10)
         await client.complete("what?", b"", model="other", max_tokens=4, timeout_s=10)
     assert ["logprobs" in chat for chat in chats] == [True, True, True, False, False, True]
+
+
+async def test_a_response_format_may_be_refused_after_requests_without_it(serving: Any) -> None:
+    chats: list[Fields] = []
+    case = Case(refusals=(refuses("response_format", 400, openai("Unknown parameter in the request")),))
+    async with serving(case, chats) as client:
+        for format_ in (None, {"type": "json_object"}, {"type": "json_object"}):
+            await client.complete(
+                "what?", b"", model="m", max_tokens=4, timeout_s=10, response_format=format_
+            )
+    assert ["response_format" in chat for chat in chats] == [False, True, False, False]
+    assert all("logprobs" in chat for chat in chats)
 
 
 async def test_a_change_that_does_not_help_is_not_remembered(serving: Any) -> None:
