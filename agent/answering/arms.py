@@ -103,6 +103,7 @@ class Arms:
                     model=arm.model,
                     max_tokens=max_tokens,
                     timeout_s=timeout_s,
+                    system=self._servers.prompt(arm.tier, arm.server),
                     choices=allowed(question.query.form),
                     response_format=_response_format(arm, question.query.form, max_tokens),
                 )

@@ -15,6 +15,7 @@ from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
+MAX_PROMPT_LENGTH = 4000
 
 
 def _as_topic_level(name: str) -> str:
@@ -24,6 +25,7 @@ def _as_topic_level(name: str) -> str:
 
 
 TopicLevel = Annotated[str, AfterValidator(_as_topic_level)]
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 
 
 class Broker(Section):
@@ -65,12 +67,14 @@ class Server(Section):
     Attributes:
         url: as the provider gives it, with the base path of its API.
         models: the models to ask; empty for all that the server lists.
+        prompt: system text of the calls to this server; None for that of the site.
     """
 
     id: TopicLevel
     url: str
     api_key_file: Path | None = None
     models: tuple[str, ...] = ()
+    prompt: Prompt | None = None
 
     @field_validator("url")
     @classmethod
@@ -105,13 +109,18 @@ class IntakeSettings(Section):
 
 
 class Settings(Section):
-    """The whole site file; the defaults suit a single board that runs its own broker."""
+    """The whole site file; the defaults suit a single board that runs its own broker.
+
+    Attributes:
+        prompt: system text of all calls to servers that have none of their own.
+    """
 
     device: TopicLevel = Field(default_factory=socket.gethostname)
     broker: Broker = Broker()
     profile: str = "auto"
     local: str | None = "unix:/run/inarvl/vlm.sock"
     peers: tuple[Server, ...] = ()
+    prompt: Prompt | None = None
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     metrics: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
@@ -168,6 +177,11 @@ class Settings(Section):
             protocol=broker.protocol,
             keepalive_s=broker.keepalive_s,
         )
+
+    def prompt_for(self, peer: str | None) -> str | None:
+        """Returns the system text of calls to the peer with that id, or with None to the board's server."""
+        prompts = {server.id: server.prompt for server in self.peers if server.prompt is not None}
+        return self.prompt if peer is None else prompts.get(peer, self.prompt)
 
     def api_keys(self) -> dict[str, str]:
         """Returns the API keys of the configured servers, by server id.

@@ -10,7 +10,7 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-LIVE = {"local", "peers", "image_roots"}
+LIVE = {"local", "peers", "prompt", "image_roots"}
 LIVE_INTAKE = {"max_payload_bytes", "default_deadline_ms", "max_tokens"}
 
 

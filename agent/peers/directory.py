@@ -44,6 +44,7 @@ class ServerDirectory:
         changed: Callable[[str, str], None],
     ) -> None:
         self._settings = settings
+        self._prompts = settings
         self._on_change = changed
         self.paths = Paths(probed=not settings.probing.metered)
         schedule = _cloud_schedule(settings, profile)
@@ -66,8 +67,13 @@ class ServerDirectory:
         return self._registries[tier]
 
     def apply(self, settings: Settings) -> None:
-        """Applies the servers that the new settings name."""
+        """Applies the servers and the prompts that the new settings name."""
+        self._prompts = settings
         self._site.apply(settings)
+
+    def prompt(self, tier: Tier, server: str) -> str | None:
+        """Returns the system text of calls to a server; None if it has none."""
+        return self._prompts.prompt_for(server if tier == "cloud" else None)
 
     def receive_record(self, topic: str, payload: bytes) -> None:
         """Adds, updates or withdraws a peer by its record from MQTT."""

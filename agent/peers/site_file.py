@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.config.settings import Settings
+from agent.config.settings import Server, Settings
 from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
 
@@ -24,7 +24,7 @@ class SiteServers:
         if before is not None:
             if before.local != settings.local and before.local is not None:
                 self._board.withdraw(BOARD, source=SOURCE)
-            for server in set(before.peers) - set(settings.peers):
+            for server in _without_prompts(before) - _without_prompts(settings):
                 self._cloud.withdraw(server.id, source=SOURCE)
         if settings.local is not None:
             self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE)
@@ -32,6 +32,11 @@ class SiteServers:
         for record in site_records(settings).values():
             self._cloud.offer(record, source=SOURCE, models=record.models)
         self._applied = settings
+
+
+def _without_prompts(settings: Settings) -> set[Server]:
+    """Returns the peers without their prompts, which can change while a peer is in use."""
+    return {server.model_copy(update={"prompt": None}) for server in settings.peers}
 
 
 def site_records(settings: Settings) -> dict[str, PeerRecord]:

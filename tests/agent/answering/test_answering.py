@@ -125,7 +125,7 @@ async def running_answering(
             while healthy and any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         controller = Controller(ControllerSettings(), rng=rng)
-        servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths())
+        servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=lambda *_: None)
         arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
         yield Answering(policy or controller, arms, DeviceState, SETTINGS, rng=rng), peers
         tasks.cancel_scope.cancel()

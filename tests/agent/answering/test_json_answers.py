@@ -90,7 +90,11 @@ def answering(tmp_path: Path) -> Callable[..., Any]:
     """An `Answering` with a scripted server on each tier; None for a tier without."""
 
     @asynccontextmanager
-    async def run(board: Scripted | None, cloud: Scripted | None) -> AsyncIterator[Answering]:
+    async def run(
+        board: Scripted | None,
+        cloud: Scripted | None,
+        prompt: Callable[[str, str], str | None] = lambda _tier, _server: None,
+    ) -> AsyncIterator[Answering]:
         rng = np.random.default_rng(3)
         schedule = CheckSchedule(check_s=3600.0, first_retry_s=0.05)
         peers = {tier: PeerRegistry(rng=rng, schedule=schedule) for tier in ("local", "cloud")}
@@ -104,7 +108,7 @@ def answering(tmp_path: Path) -> Callable[..., Any]:
                 while not all(peer.healthy for tier in peers.values() for peer in tier.known()):  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             controller = Controller(ControllerSettings(), rng=rng)
-            servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths())
+            servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=prompt)
             arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
             yield Answering(controller, arms, DeviceState, SETTINGS, rng=rng)
             tasks.cancel_scope.cancel()
@@ -209,3 +213,11 @@ async def test_no_json_is_requested_around_an_answer_that_has_no_room_for_it(ans
     async with answering(None, server) as asked:
         await ask(asked, AnswerForm("number"), max_tokens=4)
     assert "response_format" not in server.requests[0]
+
+
+async def test_the_prompt_of_a_server_is_its_system_text(answering: Any) -> None:
+    server = Scripted(("2",))
+    async with answering(None, server, lambda tier, peer: f"You are {peer} in the {tier}.") as asked:
+        await ask(asked, AnswerForm("number"))
+    system = server.requests[0]["messages"][0]
+    assert system == {"role": "system", "content": "You are cloud in the cloud."}

@@ -37,6 +37,10 @@ def test_the_example_is_a_valid_site_file() -> None:
     assert settings.device == "gate-3"
     assert settings.broker.tls
     assert [peer.id for peer in settings.peers] == ["gpu-1"]
+    assert settings.prompt_for("gpu-1") == "Answer in German."
+    assert settings.prompt == settings.prompt_for("gpu-2") == settings.prompt_for(None)
+    assert settings.prompt is not None
+    assert settings.prompt.startswith("The camera looks at the north gate.")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,8 @@ def test_the_example_is_a_valid_site_file() -> None:
         ("local: /run/x.sock", "local", "unix:/path"),
         ("intake: {workers: 0}", "intake.workers", "greater than or equal to 1"),
         ("intake: {workers: many}", "intake.workers", "integer"),
+        (f"prompt: {'x' * 4001}", "prompt", "at most 4000 characters"),
+        (f"peers: [{{id: a, url: 'http://b', prompt: {'x' * 4001}}}]", "peers.0.prompt", "at most 4000"),
         ("discovery: {zeroconf: 3}", "discovery.zeroconf", "boolean"),
     ],
 )

@@ -16,10 +16,11 @@ def settings(**changes: Any) -> Settings:
 
 
 def test_settings_that_can_change_are_applied() -> None:
-    new = settings(peers=[{"id": "p", "url": "http://p:1"}], local=None, intake={"max_tokens": 7})
+    peers = [{"id": "p", "url": "http://p:1", "prompt": "Be brief."}]
+    new = settings(peers=peers, local=None, prompt="Be kind.", intake={"max_tokens": 7})
     after, summary = reload(settings(), lambda: new)
     assert after == new
-    assert summary == "applied local, peers, intake.max_tokens"
+    assert summary == "applied local, peers, prompt, intake.max_tokens"
 
 
 def test_settings_that_cannot_change_stay_and_are_named() -> None:
