@@ -90,9 +90,10 @@ class Discovery(Section):
 
 
 class Probing(Section):
-    """Traffic that only measures the network path to peers."""
+    """Traffic that measures the network path to peers, and tests their models."""
 
     metered: bool = False
+    sight: bool = True
     upload_bytes: int = Field(32_768, ge=0, le=2**20)
     upload_every_s: float = Field(60, ge=1)
 

@@ -32,7 +32,7 @@ class ServerDirectory:
         paths: the estimated network paths to the cloud peers.
 
     Args:
-        changed: called with a server's id and its new state (found, healthy, unhealthy, gone).
+        changed: called with a server's id and its new state (found, healthy, unhealthy, blind, gone).
     """
 
     def __init__(
@@ -109,7 +109,8 @@ class ServerDirectory:
                 )
 
     def _changed(self, server: str, state: str) -> None:
-        log.info("server %s is %s", server, state)
+        if state != "blind":  # logged with the name of its model
+            log.info("server %s is %s", server, state)
         if state in ("found", "gone"):  # a server found at another address has another path
             self.paths.forget(server)
         self._on_change(server, state)
@@ -126,6 +127,7 @@ def _cloud_schedule(settings: Settings, profile: Profile) -> CheckSchedule:
         checks_per_upload=max(1, round(probing.upload_every_s / check_s)),
         upload_bytes=probing.upload_bytes,
         metered=probing.metered,
+        sight=probing.sight and not probing.metered,
         naming_s=NAMING_S if settings.discovery.zeroconf or settings.discovery.mqtt else 0.0,
     )
 
@@ -136,6 +138,7 @@ def _board_schedule(schedule: CheckSchedule, workers: int) -> CheckSchedule:
         max_retry_s=BOARD_MAX_RETRY_S,
         upload_bytes=0,
         metered=False,
+        sight=False,
         naming_s=0.0,
         trials=workers,  # there may be no other server to ask
     )

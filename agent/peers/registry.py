@@ -11,7 +11,9 @@
 5. A check also pings the peer, and at intervals uploads some bytes, to measure the path. If the estimate is
    unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary check. On a
    metered link there are no pings or uploads, and a healthy peer is not checked.
-6. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+6. After a passed check, models that were not tested yet are tested for sight in the background, and removed
+   if they do not see: see `agent.peers.sight`.
+7. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
    since the start, in which the sources name their peers.
 """
 
@@ -27,6 +29,7 @@ import numpy as np
 from anyio.abc import TaskGroup
 
 from agent.peers.breaker import TRIALS, Breaker, Ended
+from agent.peers.sight import Sight
 from cloud.peer import PeerRecord
 from vlm.client import ModelCard, Ping, VlmClient
 from vlm.errors import VlmError, VlmTimeout
@@ -52,6 +55,7 @@ class CheckSchedule:
         metered: whether the link is metered: no pings or uploads, and healthy peers are not checked.
         trials: maximum number of calls in flight to a peer whose breaker is half open.
         naming_s: seconds after the start in which the sources name the peers that exist already.
+        sight: whether models are tested for sight.
     """
 
     check_s: float = 5.0
@@ -62,6 +66,7 @@ class CheckSchedule:
     metered: bool = False
     trials: int = TRIALS
     naming_s: float = 0.0
+    sight: bool = False
 
 
 @dataclass
@@ -70,7 +75,7 @@ class Peer:
 
     Attributes:
         sources: the sources that name it now; empty after its announcement expired.
-        cards: the models that it reported.
+        cards: the models that it reported, without those that do not see.
         healthy: whether it passed its last check and its breaker has not opened since.
         checked: whether it has been checked at least once.
         failures: failed checks in a row, or openings of its breaker if more; each doubles the delay.
@@ -98,7 +103,8 @@ class PeerRegistry:
     Args:
         observe: called with the peer's id and each ping; returns whether another should follow soon.
         lost: called with the peer's id when a ping got no answer in time.
-        changed: called with the peer's id and its new state (found, healthy, unhealthy, gone).
+        changed: called with the peer's id and its new state (found, healthy, unhealthy, blind, gone); blind
+            means that one of its models was found not to see.
         keys: API keys by peer id, for peers of the site file only.
     """
 
@@ -118,6 +124,7 @@ class PeerRegistry:
         self._changed = changed
         self.keys = dict(keys or {})
         self._schedule = schedule or CheckSchedule()
+        self._sight = Sight()
         self._known: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._named_at = math.inf
@@ -231,24 +238,37 @@ class PeerRegistry:
     async def _watch(self, peer: Peer) -> None:
         try:
             with peer.scope:
-                checks = 0
-                while True:
-                    peer.wake = anyio.Event()
-                    unsure = await self._check(peer, upload=checks % self._schedule.checks_per_upload == 0)
-                    checks = checks + 1 if peer.healthy else 0
-                    if unsure and peer.healthy and peer.confirmations < CONFIRMATIONS:
-                        peer.confirmations += 1
-                        await anyio.sleep(CONFIRM_S)
-                        continue
-                    with anyio.move_on_after(self._delay_s(peer)) as waiting:
-                        await peer.wake.wait()
-                        if not peer.healthy:
-                            await anyio.sleep(self._delay_s(peer))
-                    if waiting.cancelled_caught:
-                        peer.confirmations = 0
+                async with anyio.create_task_group() as background:
+                    await self._check_repeatedly(peer, background)
         finally:
             with anyio.CancelScope(shield=True):
                 await peer.client.aclose()
+
+    async def _check_repeatedly(self, peer: Peer, background: TaskGroup) -> None:
+        checks = 0
+        while True:
+            peer.wake = anyio.Event()
+            unsure = await self._check(peer, upload=checks % self._schedule.checks_per_upload == 0)
+            checks = checks + 1 if peer.healthy else 0
+            if checks == 1 and self._schedule.sight:
+                background.start_soon(self._test_sight, peer)
+            if unsure and peer.healthy and peer.confirmations < CONFIRMATIONS:
+                peer.confirmations += 1
+                await anyio.sleep(CONFIRM_S)
+                continue
+            with anyio.move_on_after(self._delay_s(peer)) as waiting:
+                await peer.wake.wait()
+                if not peer.healthy:
+                    await anyio.sleep(self._delay_s(peer))
+            if waiting.cancelled_caught:
+                peer.confirmations = 0
+
+    async def _test_sight(self, peer: Peer) -> None:
+        def drop_blind() -> None:
+            peer.cards = self._sight.seeing(peer.record.url, peer.cards)
+            self._changed(peer.record.id, "blind")
+
+        await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
 
     async def _check(self, peer: Peer, *, upload: bool) -> bool:
         """Checks and probes a peer; returns whether the path should be probed again soon."""
@@ -258,7 +278,7 @@ class PeerRegistry:
                 if not await peer.client.ready():
                     self._mark(peer, healthy=False)
                     return False
-                peer.cards = tuple(await peer.client.models())
+                peer.cards = self._sight.seeing(peer.record.url, await peer.client.models())
             if not self._schedule.metered:
                 unsure = self._observe(peer.record.id, await peer.client.ping())
                 if self._schedule.upload_bytes and (upload or unsure):
