@@ -56,8 +56,9 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
     client = VlmClient(settings.local)
     try:
         if await client.ready():
-            names = ", ".join(card.id for card in await client.models())
-            return [*findings, ok(f"{settings.local} serves {names}")]
+            names = [card.id for card in await client.models()]
+            served = ok(f"{settings.local} serves {', '.join(names)}")
+            return [*findings, served, *_only_bundled(settings.local, names)]
         fact = f"no model server is ready at {settings.local}"
     except VlmError as error:
         fact = str(error)
@@ -81,24 +82,41 @@ async def peers(settings: Settings, profile: Profile) -> list[Finding]:
             )
         ]
     keys = settings.api_keys()
-    return [await _peer(record, keys.get(name)) for name, record in known.items()]
+    return [finding for name, record in known.items() for finding in await _peer(record, keys.get(name))]
 
 
-async def _peer(record: PeerRecord, key: str | None) -> Finding:
+async def _peer(record: PeerRecord, key: str | None) -> list[Finding]:
     client = VlmClient(record.url, api_key=key)
     try:
         if not await client.ready():
-            return warning(
-                f"{record.id} at {record.url} is not ready", "start it, or wait until its models are loaded"
-            )
-        names = ", ".join(card.id for card in await client.models())
+            return [
+                warning(
+                    f"{record.id} at {record.url} is not ready",
+                    "start it, or wait until its models are loaded",
+                )
+            ]
+        names = [card.id for card in await client.models()]
         pings = [await client.ping() for _ in range(3)]
         rtt_ms = min(ping.rtt_ms - (ping.server_ms or 0.0) for ping in pings)
-        return ok(f"{record.id} at {record.url} serves {names}, round trip {rtt_ms:.1f} ms")
+        served = f"{record.id} at {record.url} serves {', '.join(names)}, round trip {rtt_ms:.1f} ms"
+        return [ok(served), *_only_bundled(record.id, names)]
     except VlmError as error:
-        return warning(f"{record.id}: {error}", "see its log, and check the network path to it")
+        return [warning(f"{record.id}: {error}", "see its log, and check the network path to it")]
     finally:
         await client.aclose()
+
+
+def _only_bundled(server: str, names: list[str]) -> list[Finding]:
+    """Warns about a server whose models are all bundled ones, which cannot answer about camera images."""
+    if not names or not set(names) <= set(bundled.names()):
+        return []
+    return [
+        warning(
+            f"{server} serves bundled models only, which know drawn scenes and no camera images",
+            "choose a pretrained model with `inarvl-vlm models`, download it with `inarvl-vlm pull NAME`, "
+            "and serve it (docs/models.md)",
+        )
+    ]
 
 
 def _model_files() -> list[Finding]:

@@ -73,6 +73,39 @@ async def test_each_peer_is_checked(tmp_path: Path) -> None:
     assert "serves m" in found[0].fact
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("served", "verdicts"),
+    [
+        (["inarvl-edge-swift", "inarvl-edge-reader"], ["ok", "warning"]),
+        (["inarvl-edge-swift", "smolvlm"], ["ok"]),
+        (["smolvlm"], ["ok"]),
+    ],
+)
+async def test_a_server_with_bundled_models_only_is_a_warning(
+    served: list[str], verdicts: list[str], tmp_path: Path
+) -> None:
+    async def models(_request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": name} for name in served]})
+
+    app, port = web.Application(), free_port()
+    app.router.add_get("/v1/models", models)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    url = f"http://127.0.0.1:{port}"
+    site = settings(tmp_path, local=url, peers=[{"id": "cloud", "url": url}])
+    try:
+        local, cloud = await network.model(site, PROFILE), await network.peers(site, PROFILE)
+    finally:
+        await runner.cleanup()
+    for findings in (local, cloud):
+        assert [finding.verdict for finding in findings] == verdicts
+    if "warning" in verdicts:
+        assert "drawn scenes" in local[-1].fact
+        assert "inarvl-vlm pull" in cloud[-1].remedy
+
+
 @pytest.mark.parametrize(
     ("content", "verdicts"),
     [
