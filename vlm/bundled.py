@@ -1,4 +1,4 @@
-"""The checkpoints that come with the package, in the folder `bundled`."""
+"""The checkpoints that come with the package, in the folder `bundled`. They know drawn scenes only."""
 
 from __future__ import annotations
 

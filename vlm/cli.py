@@ -1,8 +1,12 @@
-"""The command `inarvl-vlm`: serves vision-language models on this machine."""
+"""The command `inarvl-vlm`: downloads, tests and serves vision-language models on this machine."""
 
 from __future__ import annotations
 
+import importlib.util
+import time
 from enum import Enum
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -10,11 +14,17 @@ import typer
 
 from inarvl import logs
 from inarvl.terminal import explained
-from vlm import bundled
+from vlm import bundled, catalogue, hub
 from vlm.checkpoint import Checkpoint
-from vlm.server import ServeOptions, serve
+from vlm.download_progress import download_display
+from vlm.loading import check_image_input, load, require_libraries
+from vlm.loading_progress import loading_display
+from vlm.models_table import models_table
+from vlm.picture_test import run_picture_test
 
-app = typer.Typer(help="Serve vision-language models on this machine.", no_args_is_help=True)
+app = typer.Typer(
+    help="Download, test and serve vision-language models on this machine.", no_args_is_help=True
+)
 
 
 class QuantizationChoice(str, Enum):
@@ -33,6 +43,10 @@ class DeviceChoice(str, Enum):
     cuda = "cuda"
 
 
+Quantize = Annotated[QuantizationChoice, typer.Option(help="Format of the weights in memory.")]
+Compute = Annotated[DeviceChoice, typer.Option(help="Device that computes.")]
+
+
 @app.command("serve")
 def serve_command(
     model: Annotated[
@@ -45,10 +59,8 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Name to serve the model under; one per --model, in the same order."),
     ] = None,
-    quantization: Annotated[
-        QuantizationChoice, typer.Option(help="Format of the weights in memory.")
-    ] = QuantizationChoice.nf4,
-    device: Annotated[DeviceChoice, typer.Option(help="Device that computes.")] = DeviceChoice.auto,
+    quantization: Quantize = QuantizationChoice.nf4,
+    device: Compute = DeviceChoice.auto,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Maximum output tokens per answer; a request for more gets these.")
     ] = 64,
@@ -80,8 +92,11 @@ def serve_command(
     """Serve models over HTTP with OpenAI's chat-completions schema, until SIGTERM or Ctrl-C."""
     logs.configure(log_level)
     with explained("inarvl-vlm"):
+        checkpoints = _checkpoints(model, name or [], quantization)
+        from vlm.server import ServeOptions, serve  # after the checks, because it is slow to import
+
         options = ServeOptions(
-            models=_checkpoints(model, name or [], quantization),
+            models=checkpoints,
             listen=listen,
             device=device.value,
             max_tokens=max_tokens,
@@ -104,6 +119,100 @@ def bundled_command() -> None:
         typer.echo(f"bundled:{known}")
 
 
+@app.command("models")
+def models_command() -> None:
+    """List checkpoints that are known to fit, and the bundled ones."""
+    hub_installed = importlib.util.find_spec("huggingface_hub") is not None
+    typer.echo(models_table(lambda hub_id: hub_installed and hub.cached_folder(hub_id) is not None))
+
+
+@app.command("pull")
+def pull_command(
+    name: Annotated[str, typer.Argument(help="Name from `inarvl-vlm models`, or any hub id owner/name.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder to download into, instead of huggingface_hub's cache.")
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--try/--no-try", help="Show the model two pictures after the download.")
+    ] = True,
+    quantization: Quantize = QuantizationChoice.nf4,
+    device: Compute = DeviceChoice.auto,
+) -> None:
+    """Download a checkpoint and try it. Run the command again to continue an interrupted download."""
+    with explained("inarvl-vlm"):
+        if name.startswith("bundled:"):
+            checkpoint = Checkpoint.at(name, quantization.value)
+            typer.echo(f"{name} comes with inarvl")
+        else:
+            repo = catalogue.hub_id(name)
+            require_libraries(quantization.value if test else "none")
+            pulled = _pull(Checkpoint(repo, repo, quantization.value), folder)
+            typer.echo(f"{repo} is complete in {pulled}")
+            checkpoint = Checkpoint(str(pulled), repo, quantization.value)
+            source = folder.absolute() if folder else repo
+            typer.echo(
+                f"serve it: inarvl-vlm serve --model {source} --name {repo.rpartition('/')[2].lower()}"
+            )
+        if test:
+            _try(checkpoint, device)
+
+
+@app.command("try")
+def try_command(
+    name: Annotated[str, typer.Argument(help="Folder, bundled:NAME, or as for `inarvl-vlm pull`.")],
+    quantization: Quantize = QuantizationChoice.nf4,
+    device: Compute = DeviceChoice.auto,
+) -> None:
+    """Show a model pictures of a red and a blue square; the exit status is 1 if it sees no colours."""
+    with explained("inarvl-vlm"):
+        is_path = name.startswith((".", "/", "~", "bundled:")) or Path(name).is_dir()
+        checkpoint = Checkpoint.at(name if is_path else catalogue.hub_id(name), quantization.value)
+        if not checkpoint.folder:
+            require_libraries(quantization.value)
+            pulled = _pull(checkpoint, None)
+            checkpoint = Checkpoint(str(pulled), checkpoint.name, quantization.value)
+        _try(checkpoint, device)
+
+
+def _pull(checkpoint: Checkpoint, folder: Path | None) -> Path:
+    """Downloads what is missing of a hub's checkpoint, and returns its folder."""
+    check = partial(check_image_input, checkpoint)
+    cached = None if folder else hub.cached_folder(checkpoint.source)
+    if cached:
+        return cached
+    try:
+        with download_display(checkpoint.source) as progress:
+            return hub.download(checkpoint.source, folder and folder.expanduser(), progress, check)
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to continue the download", err=True)
+        raise typer.Exit(130) from None
+
+
+def _try(checkpoint: Checkpoint, device: DeviceChoice) -> None:
+    started_at = time.perf_counter()
+    with loading_display() as display:
+        model = load(checkpoint, device.value, 64, lambda share: display(checkpoint.name, "loading", share))
+        display(checkpoint.name, "warming up", 1.0)
+        model.warm_up(lambda: None)
+    loading_s = time.perf_counter() - started_at
+    typer.echo(f"{checkpoint.name}, {model.card.quantization}: ready after {loading_s:.1f} s")
+    answers = run_picture_test(model)
+    for answer in answers:
+        typer.echo(f"  a {answer.colour} square: {answer.text!r} after {answer.took_s:.2f} s")
+    if all(answer.correct for answer in answers):
+        typer.echo("the model sees: it names both colours")
+        return
+    same = len({answer.text for answer in answers}) == 1
+    problem = "its answers are the same" if same else "its answers differ, but do not name the colours"
+    typer.secho(
+        f"the model does not see: {problem}; try --quantization none, download it again, or choose another "
+        "one from `inarvl-vlm models`",
+        err=True,
+        fg="red",
+    )
+    raise typer.Exit(1)
+
+
 def _checkpoints(
     sources: list[str], names: list[str], quantization: QuantizationChoice
 ) -> tuple[Checkpoint, ...]:
@@ -112,7 +221,12 @@ def _checkpoints(
             f"{len(sources)} --model and {len(names)} --name: give one --name per --model, or none"
         )
     names_or_none: list[str | None] = [*names] if names else [None] * len(sources)
-    return tuple(
+    checkpoints = tuple(
         Checkpoint.at(source, quantization.value, name)
         for source, name in zip(sources, names_or_none, strict=True)
     )
+    for checkpoint in checkpoints:
+        if not checkpoint.folder:
+            require_libraries(checkpoint.quantization)
+            hub.check_available(checkpoint.source)
+    return checkpoints

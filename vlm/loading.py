@@ -9,10 +9,14 @@ import importlib.util
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+from vlm import hub
 from vlm.checkpoint import Checkpoint, Device, Quantization
 from vlm.completion import ModelCard
 from vlm.errors import ModelLoadError
@@ -30,40 +34,34 @@ SMALL_BYTES = 200 * 2**20
 def load(
     checkpoint: Checkpoint, device: Device, max_tokens: int, progress: Callable[[float], None]
 ) -> VisionModel:
-    """Loads `checkpoint` onto `device`.
+    """Loads `checkpoint` onto `device`; downloads it first if it is not complete in the cache.
 
     Args:
         max_tokens: most output tokens per answer; the checkpoint's inarvl.json may set a lower limit.
-        progress: called with the share of the weights that is loaded, from 0 to 1.
+        progress: called with the share of the weights that is downloaded, and then with the share that is
+            loaded, from 0 to 1.
 
     Raises:
         ModelLoadError: it cannot be served; the message says what to do.
     """
-    for module in ("torch", "transformers", "accelerate"):
-        _require(module, f"serving a model needs {module}")
-    if checkpoint.quantization != "none":
-        _require("bitsandbytes", f"--quantization {checkpoint.quantization} needs bitsandbytes")
+    require_libraries(checkpoint.quantization)
+    local = checkpoint if checkpoint.folder else _fetched(checkpoint, progress)
     import torch
     import transformers
 
     _silence_bitsandbytes()
-    notes = checkpoint.notes()
+    notes = local.notes()
     torch_device = _resolve_device(torch, device)
     with _load_errors(checkpoint):
-        config = transformers.AutoConfig.from_pretrained(checkpoint.source)
-        if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-            raise ModelLoadError(
-                f"{checkpoint.source} is a {config.model_type} checkpoint without image input; "
-                "choose a vision-language model such as SmolVLM, LLaVA or Qwen-VL"
-            )
+        config = _vision_config(checkpoint, local.source)
         family = family_of(config.model_type)
         quantization = _saved_quantization(config) or checkpoint.quantization
-        _check_memory(torch, checkpoint, torch_device, quantization)
-        processor = load_processor(checkpoint.source, config, family)
-        dtype = _dtype(torch, checkpoint, config, torch_device)
+        _check_memory(torch, checkpoint, local.weight_bytes(), torch_device, quantization)
+        processor = load_processor(local.source, config, family)
+        dtype = _dtype(torch, local, config, torch_device)
         with weights_progress(progress):
             model, report = transformers.AutoModelForImageTextToText.from_pretrained(
-                checkpoint.source,
+                local.source,
                 dtype=dtype,
                 device_map={"": torch_device},
                 output_loading_info=True,
@@ -86,6 +84,46 @@ def load(
         parameters=notes.get("parameters") or model.num_parameters(),
     )
     return VisionModel(card, family, model.eval(), processor)
+
+
+def require_libraries(quantization: Quantization) -> None:
+    """Checks that the libraries for loading are installed.
+
+    Raises:
+        ModelLoadError: one is missing.
+    """
+    for module in ("torch", "transformers", "accelerate"):
+        _require(module, f"serving a model needs {module}")
+    if quantization != "none":
+        _require("bitsandbytes", f"--quantization {quantization} needs bitsandbytes")
+
+
+def check_image_input(checkpoint: Checkpoint, folder: Path) -> None:
+    """Checks the configuration in `folder`, whose weights may still be missing.
+
+    Raises:
+        ModelLoadError: it is not the configuration of a vision-language model.
+    """
+    with _load_errors(checkpoint):
+        _vision_config(checkpoint, str(folder))
+
+
+def _fetched(checkpoint: Checkpoint, progress: Callable[[float], None]) -> Checkpoint:
+    """Returns the copy of a hub's checkpoint in the cache."""
+    folder = hub.fetch(checkpoint.source, progress, partial(check_image_input, checkpoint))
+    return replace(checkpoint, source=str(folder))
+
+
+def _vision_config(checkpoint: Checkpoint, folder: str) -> Any:
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise ModelLoadError(
+            f"{checkpoint.source} is a {config.model_type} checkpoint without image input; "
+            "choose a vision-language model such as SmolVLM, LLaVA or Qwen-VL"
+        )
+    return config
 
 
 def _silence_bitsandbytes() -> None:
@@ -171,8 +209,9 @@ def _make_inputs_contiguous(model: Any) -> None:
             layer.register_forward_pre_hook(lambda _layer, inputs: (inputs[0].contiguous(), *inputs[1:]))
 
 
-def _check_memory(torch: Any, checkpoint: Checkpoint, torch_device: str, quantization: str) -> None:
-    size = checkpoint.weight_bytes()
+def _check_memory(
+    torch: Any, checkpoint: Checkpoint, size: int | None, torch_device: str, quantization: str
+) -> None:
     if size is None:
         return
     needed = size * MIN_MEMORY_RATIO.get(quantization, 0.5)
@@ -206,11 +245,6 @@ def _load_errors(checkpoint: Checkpoint) -> Iterator[None]:
             raise ModelLoadError(
                 f"{source} needs a CUDA device and libraries built for it ({detail}); on a CPU, use "
                 "the original checkpoint, not quantized, with --quantization nf4 and --device cpu"
-            ) from error
-        if isinstance(error, OSError) and checkpoint.folder is None:
-            raise ModelLoadError(
-                f"{source} is no folder, and downloading it from the hub failed; check the name and the "
-                f"network, or download it on another machine and give its folder ({detail})"
             ) from error
         if "Safetensor" in type(error).__name__:
             raise ModelLoadError(f"{source} contains damaged weights ({detail}); copy it again") from error
