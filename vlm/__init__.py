@@ -10,6 +10,7 @@ Where to find things:
   `worker`, `metrics`.
 - Models: `checkpoint`, `loading`, `processors`, `model`, `generation`, `choice_decoding`. A new family
   belongs in `families`.
+- Checkpoints from the hub: `hub`.
 """
 
 from vlm.client import Ping, VlmClient

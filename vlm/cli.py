@@ -14,13 +14,15 @@ import typer
 
 from inarvl import logs
 from inarvl.terminal import explained
-from vlm import bundled, catalogue, hub
+from vlm import bundled
 from vlm.checkpoint import Checkpoint
-from vlm.download_progress import download_display
+from vlm.hub import catalogue
+from vlm.hub import checkpoint_files as hub
+from vlm.hub.download_progress import download_display
+from vlm.hub.models_table import models_table
+from vlm.hub.picture_test import run_picture_test
 from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
-from vlm.models_table import models_table
-from vlm.picture_test import run_picture_test
 
 app = typer.Typer(
     help="Download, test and serve vision-language models on this machine.", no_args_is_help=True

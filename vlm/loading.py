@@ -16,11 +16,11 @@ from typing import Any
 
 import psutil
 
-from vlm import hub
 from vlm.checkpoint import Checkpoint, Device, Quantization
 from vlm.completion import ModelCard
 from vlm.errors import ModelLoadError
 from vlm.families import family_of
+from vlm.hub import checkpoint_files as hub
 from vlm.loading_progress import weights_progress
 from vlm.model import VisionModel
 from vlm.processors import load_processor

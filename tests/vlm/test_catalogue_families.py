@@ -10,8 +10,8 @@ import transformers
 from PIL import Image
 
 from vlm.checkpoint import Checkpoint, Quantization
+from vlm.hub.picture_test import run_picture_test
 from vlm.loading import load
-from vlm.picture_test import run_picture_test
 from vlm.schema import ChatRequest, Message
 
 Build = Callable[[str], Path]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from vlm import hub
 from vlm.errors import ModelLoadError
+from vlm.hub import checkpoint_files as hub
 
 MIB = 2**20
 WEIGHTS = "model.safetensors"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from vlm import hub
 from vlm.errors import ModelLoadError
-from vlm.hub_connection import _first_hop, connection_problem
+from vlm.hub import checkpoint_files as hub
+from vlm.hub.connection import _first_hop, connection_problem
 
 
 @pytest.fixture

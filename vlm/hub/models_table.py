@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vlm import bundled
-from vlm.catalogue import ENTRIES, Entry
 from vlm.checkpoint import Checkpoint
+from vlm.hub.catalogue import ENTRIES, Entry
 
 HEADER = ("name", "licence", "NF4", "boards", "resolutions", "prompt", "")
 NOTES = (

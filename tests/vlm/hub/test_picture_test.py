@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from vlm import bundled
 from vlm.cli import app
-from vlm.picture_test import COLOURS, SIDE, PictureAnswer, draw_square
+from vlm.hub.picture_test import COLOURS, SIDE, PictureAnswer, draw_square
 
 Build = Callable[[str], Path]
 

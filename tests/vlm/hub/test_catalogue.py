@@ -5,10 +5,11 @@ import transformers
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from typer.testing import CliRunner
 
-from vlm import bundled, catalogue
-from vlm.catalogue import ENTRIES, Entry
+from vlm import bundled
 from vlm.cli import app
 from vlm.errors import ModelLoadError
+from vlm.hub import catalogue
+from vlm.hub.catalogue import ENTRIES, Entry
 
 
 def entry(hub_id: str) -> Entry:

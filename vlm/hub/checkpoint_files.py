@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from inarvl.errors import InarvlError
-from vlm.catalogue import suggestion
 from vlm.errors import ModelLoadError
-from vlm.hub_connection import connection_problem
-from vlm.weights_download import download_weights, silent_bars
+from vlm.hub.catalogue import suggestion
+from vlm.hub.connection import connection_problem
+from vlm.hub.weights_download import download_weights, silent_bars
 
 log = logging.getLogger(__name__)
 
