@@ -26,6 +26,11 @@ _TAIL: Final = re.compile(
     r"situated|surrounded|featuring|based on|suggesting|indicating|making)\b|[;:(]\s",
     re.IGNORECASE,
 )
+_SUBJECT: Final = re.compile(
+    r"^(?:the|this|that|these|those|its|their)\b([^,.;:!?]{1,80}?)\b"
+    r"(?:is|are|was|were|(?:appears?|seems?) to be)\s+(?=\w)",
+    re.IGNORECASE,
+)
 _SENTENCE: Final = re.compile(r"(?<=[^\d\W][.!?])[\"'*)]*\s+|\n+|(?<=\d[.!?])\s+(?=[A-Z])")
 _PREAMBLE: Final = re.compile(
     r"^(?:based on|according to|in (?:the|this)|from|looking at)\b[^,]{0,120},\s*", re.I
@@ -64,7 +69,7 @@ class Claim:
     @cached_property
     def core(self) -> list[str]:
         """The first run of content words in the answering phrase."""
-        return _core(self._phrase, self._asked) or self.focus[:3]
+        return _core(self._predicate, self._asked) or _core(self._phrase, self._asked) or self.focus[:3]
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -96,7 +101,7 @@ class Claim:
     @cached_property
     def refused(self) -> bool:
         """Whether it is empty or refuses to answer."""
-        return refuses(self._text)
+        return refuses(self._text, self.question)
 
     @cached_property
     def _text(self) -> str:
@@ -105,6 +110,14 @@ class Claim:
     @cached_property
     def _asked(self) -> frozenset[str]:
         return frozenset(stems(fold(self.question)))
+
+    @cached_property
+    def _predicate(self) -> str:
+        """What the answering phrase says of a thing that the question names: all after "the thing ... is"."""
+        subject = _SUBJECT.match(self._phrase)
+        if subject is None or self._asked.isdisjoint(content(stems(subject[1]))):
+            return self._phrase
+        return self._phrase[subject.end() :]
 
     @cached_property
     def _phrase(self) -> str:

@@ -17,7 +17,8 @@ _DIGITS: Final = {word: str(n) for n, word in enumerate(_NUMBERS)}
 _STOP: Final = frozenset({
     "a", "an", "the", "this", "that", "these", "those", "it", "its", "it's", "is", "are", "was", "were",
     "be", "been", "being", "am", "do", "does", "did", "doing", "have", "has", "had", "having", "i", "i'm",
-    "i'd", "you", "your", "we", "our", "us", "they", "them", "their", "he", "him", "his", "she", "her",
+    "i'd", "me", "my", "you", "your", "we", "our", "us", "they", "them", "their", "he", "him", "his", "she",
+    "her",
     "and", "or", "but", "if", "then", "so", "as", "of", "at", "by", "for", "from", "in", "into", "on",
     "onto", "to", "with", "about", "than", "too", "very", "also", "just", "only", "there", "here", "where",
     "when", "which", "who", "whom", "whose", "what", "how", "why", "can", "could", "would", "should", "may",
@@ -33,6 +34,7 @@ _BOILERPLATE: Final = frozenset({
     "labeled", "labelled", "specifically", "particular", "certainly", "sure", "okay", "ok", "let's", "let",
     "determine", "given", "following", "accord", "base", "indeed", "actually", "located", "using", "use",
     "used", "make", "made", "like", "know", "known", "identify", "identified", "question's", "refer",
+    "mostly", "mainly", "kind", "sort",
 })  # fmt: skip
 _SYNONYMS: Final = (
     "man guy gentleman", "woman lady", "kid child toddler", "person people human individual",

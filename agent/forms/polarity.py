@@ -63,6 +63,11 @@ _CONCLUSION: Final = re.compile(
     re.I,
 )
 _PREFIXES: Final = re.compile(r"^(?:non-|non|un|in|im|dis|ir)")
+_ECHO: Final = re.compile(
+    r"\W*(?:it|there|they|he|she|that|this|these|those|i|we|you|one|some) "
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|cannot|can't|won't)(?: not|n't)?\W*",
+    re.I,
+)
 
 
 def polarity(text: str, question: str = "") -> float:
@@ -73,6 +78,8 @@ def polarity(text: str, question: str = "") -> float:
     >>> polarity("No, it is closed."), polarity("There is no dog in the image.") < 0
     (-1.0, True)
     >>> polarity("The gate is closed.", "Is the gate open?") < 0 < polarity("It is.", "Is it open?")
+    True
+    >>> polarity("The gate is not closed.", "Is the gate open?") > 0.5
     True
     """
     text, question = fold(text), fold(question)
@@ -85,8 +92,12 @@ def polarity(text: str, question: str = "") -> float:
     if not sentence:
         return 0.0
     words = _words(sentence)
-    contrary = any(_PREFIXES.sub("", word) in asked for word in words if _PREFIXES.match(word))
-    negative = _negated(sentence) or contrary or opposed(set(asked), set(words))
+    contrary = {word for word in words if _PREFIXES.match(word) and _PREFIXES.sub("", word) in asked}
+    if opposed(set(asked), set(words)):
+        contrary |= {word for word in words if not _OPPOSITE.get(word, frozenset()).isdisjoint(asked)}
+    negative = bool(contrary) or _negated(sentence)
+    if any(_denied(word, sentence) for word in contrary):
+        negative = False  # "not closed" is open
     strength = 0.7
     if _OPEN_END.search(text):
         strength = 0.15
@@ -100,6 +111,11 @@ def polarity(text: str, question: str = "") -> float:
 
 def _negated(text: str) -> bool:
     return _NEGATION.search(text) is not None
+
+
+def _denied(word: str, text: str) -> bool:
+    """Returns whether a negation stands in front of `word`, or of the adverb in front of it."""
+    return re.search(rf"(?:{_NEGATION.pattern})(?: \w+)? {word}\b", text, re.I) is not None
 
 
 def opposed(a: set[str], b: set[str]) -> bool:
@@ -124,8 +140,10 @@ def _answering(text: str, asked: set[str]) -> tuple[str, float]:
     for sentence in re.split(r"(?<=[.!?])\s+|\n+", text):
         if _INTENTION.match(sentence) or not sentence.strip():
             continue
-        found = {part[:5] for word in _words(sentence) for part in (word, _PREFIXES.sub("", word))}
-        share = len(roots & found) / len(roots) if roots else 1.0
+        words = _words(sentence)
+        found = {part[:5] for word in words for part in (word, _PREFIXES.sub("", word))}
+        found |= {other[:5] for word in words for other in _OPPOSITE.get(word, ())}
+        share = len(roots & found) / len(roots) if roots and not _ECHO.fullmatch(sentence) else 1.0
         conclusion = share > 0 and _CONCLUSION.search(sentence) is not None
         # A later conclusion replaces an earlier one.
         score = share + conclusion

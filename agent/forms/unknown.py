@@ -36,6 +36,17 @@ _REFUSAL: Final = re.compile(
     r"\bunknown\b|\billegible\b",
     re.IGNORECASE,
 )
+_PRESENCE: Final = re.compile(
+    r"(?:^|[.!?,:]\s+)\W*(?:(?:is|are|was|were) there|(?:do|can|could) you (?:see|find|spot|notice)|"
+    r"(?:do|does) (?:the|this|these|it) (?:\w+ )?(?:show|contain|include|have))\b",
+    re.IGNORECASE,
+)
+_ABSENCE: Final = re.compile(
+    rf"\b{_CANNOT} (?:\w+ )?(?:see|identify|discern|recogni[sz]e) (?:an?|any|one|such)\b"
+    r"(?! (?:\w+ )?(?:images?|pictures?|photos?|attachments?|files?)\b)|"
+    r"\b(?:is|are) not (?:visible|shown)\b",
+    re.IGNORECASE,
+)
 _HEAD: Final = 240
 
 
@@ -48,10 +59,19 @@ def is_unknown(text: str) -> bool:
     return len(text) < 200 and re.sub(r"[\s.!*_`\"']+", " ", text).strip().lower() in _UNKNOWN
 
 
-def refuses(text: str) -> bool:
+def refuses(text: str, question: str = "") -> bool:
     """Returns whether `text` begins by saying that the question cannot be answered.
+
+    If the question asks whether something is there, "I cannot see a ..." is an answer: no.
 
     >>> refuses("I cannot determine the colour from this image."), refuses("It is not red.")
     (True, False)
+    >>> refuses("I cannot see a lid."), refuses("I cannot see a lid.", "Is there a lid?")
+    (True, False)
     """
-    return is_unknown(text) or _REFUSAL.search(fold(text[:_HEAD])) is not None
+    if is_unknown(text):
+        return True
+    head = fold(text[:_HEAD])
+    if _PRESENCE.search(fold(question)):
+        head = _ABSENCE.sub(" ", head)
+    return _REFUSAL.search(head) is not None
