@@ -1,15 +1,18 @@
 """A mock of the model server, for runs that do not measure the model.
 
-It waits as long as a model would compute and answers with a fixed word: one request at a time on each slot,
-with log-normal response times. It has the same endpoints as `inarvl-vlm`, probes included. Reports that use
-it say so, because its times say nothing about a model.
+It waits as long as a model would compute and answers with a fixed word or from a script: one request at a
+time on each slot, with log-normal response times. It has the same endpoints as `inarvl-vlm`, probes included.
+Reports that use it say so, because its times say nothing about a model.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import anyio
@@ -27,6 +30,14 @@ MAX_QUEUED = 8
 NO_TIME = Timing(0, 0).to_header()
 
 
+@dataclass(frozen=True)
+class MockAnswer:
+    """An answer, with the probability of its first token."""
+
+    text: str
+    probability: float
+
+
 class MockModelServer:
     """A server with one model.
 
@@ -35,13 +46,30 @@ class MockModelServer:
         ms: Median response time.
         spread: Standard deviation of the response time's logarithm.
         slots: Requests that are answered at the same time.
+        script: Returns the answer to a question about an image; without it the answer is "yes".
+        clock: Seconds, for the times that it reports.
+        sleep: Waits a number of seconds; a simulated one moves `clock` instead.
     """
 
-    def __init__(self, model: str, ms: float, spread: float, slots: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        model: str,
+        ms: float,
+        spread: float,
+        slots: int,
+        rng: np.random.Generator,
+        *,
+        script: Callable[[bytes], MockAnswer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._card = ModelCard(model, resolutions=(64,), max_tokens=16)
         self._ms = ms
         self._spread = spread
         self._rng = rng
+        self._script = script
+        self._clock = clock
+        self._sleep = sleep
         self._slots = asyncio.Semaphore(slots)
         self._queued = 0
         self._answering = 0
@@ -64,7 +92,7 @@ class MockModelServer:
         await request.read()
         if self._queued >= MAX_QUEUED:
             return web.json_response({"error": {"code": "busy", "message": "the queue is full"}}, status=429)
-        arrived = time.monotonic()
+        arrived = self._clock()
         self._queued += 1
         try:
             await self._slots.acquire()
@@ -72,17 +100,27 @@ class MockModelServer:
             self._queued -= 1
         self._answering += 1
         try:
-            started = time.monotonic()
-            await asyncio.sleep(self._ms * math.exp(self._spread * self._rng.standard_normal()) / 1e3)
+            started = self._clock()
+            await self._sleep(self._ms * math.exp(self._spread * self._rng.standard_normal()) / 1e3)
         finally:
             self._answering -= 1
             self._slots.release()
-        timing = Timing((started - arrived) * 1e3, (time.monotonic() - started) * 1e3)
-        return web.json_response(self._completion(), headers={"Server-Timing": timing.to_header()})
+        timing = Timing((started - arrived) * 1e3, (self._clock() - started) * 1e3)
+        return web.json_response(
+            self._completion(await self._answer(request)), headers={"Server-Timing": timing.to_header()}
+        )
 
-    def _completion(self) -> dict[str, object]:
-        p_yes = float(self._rng.uniform(0.55, 0.999))
-        top = [{"token": word, "logprob": math.log(p)} for word, p in (("yes", p_yes), ("no", 1 - p_yes))]
+    async def _answer(self, request: web.Request) -> MockAnswer:
+        if self._script is None:
+            return MockAnswer("yes", float(self._rng.uniform(0.55, 0.999)))
+        parts = (await request.json())["messages"][-1]["content"]
+        (url,) = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        return self._script(base64.b64decode(url.partition(",")[2]))
+
+    def _completion(self, answer: MockAnswer) -> dict[str, object]:
+        p = answer.probability
+        tokens = ((answer.text, p), ("another", 1 - p))
+        top = [{"token": token, "logprob": math.log(share)} for token, share in tokens]
         token = {**top[0], "top_logprobs": top}
         return {
             "id": "mock",
@@ -92,7 +130,7 @@ class MockModelServer:
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": "yes"},
+                    "message": {"role": "assistant", "content": answer.text},
                     "finish_reason": "stop",
                     "logprobs": {"content": [token]},
                 }
