@@ -71,6 +71,7 @@ class ModelCard:
         max_tokens: most output tokens that a request may ask for.
         quantization: "nf4", "int8", "none", or the name of another format.
         parameters: number of weights.
+        instructions: whether it follows instructions on the form of its answer; assumed if unknown.
     """
 
     id: str
@@ -78,6 +79,7 @@ class ModelCard:
     max_tokens: int | None = None
     quantization: str | None = None
     parameters: int | None = None
+    instructions: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Returns an entry of /v1/models; what OpenAI's schema does not have is under "inarvl"."""
@@ -91,6 +93,7 @@ class ModelCard:
                 "max_tokens": self.max_tokens,
                 "quantization": self.quantization,
                 "parameters": self.parameters,
+                "instructions": self.instructions,
             },
         }
 
@@ -119,6 +122,7 @@ class ModelCard:
             max_tokens=count(extension.get("max_tokens"), MAX_TOKENS),
             quantization=clean_text(quantization, 40) if isinstance(quantization, str) else None,
             parameters=count(extension.get("parameters")),
+            instructions=extension.get("instructions") is not False,
         )
 
 

@@ -16,6 +16,7 @@ from agent.forms.value import answer_problem, unwrapped
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
 from agent.peers.network_path import is_late
+from agent.peers.registry import Peer
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import EnergySource
 from controller import Arm, Confidence, Execution, Option, Tier
@@ -98,7 +99,7 @@ class Arms:
         try:
             async with self._energy_meter.over(arm.tier) as energy:
                 completion = await peer.client.complete(
-                    question.prompt,
+                    question.prompt if _follows_instructions(peer, arm.model) else question.query.question,
                     question.image(arm.resolution),
                     model=arm.model,
                     max_tokens=max_tokens,
@@ -149,6 +150,10 @@ def _response_format(arm: Arm, form: AnswerForm, max_tokens: int) -> dict[str, A
     """
     wrapped = form.kind in ("number", "short") and arm.tier == "cloud" and max_tokens >= MIN_JSON_TOKENS
     return response_format(form) if wrapped or form.kind == "json" else None
+
+
+def _follows_instructions(peer: Peer, model: str) -> bool:
+    return all(card.instructions for card in peer.cards if card.id == model)
 
 
 def _confidence(completion: Completion) -> Confidence:

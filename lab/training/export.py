@@ -21,6 +21,7 @@ def export(trainer: Trainer, folder: Path) -> None:
         "name": trainer.recipe.name,
         "resolutions": list(trainer.recipe.resolutions),
         "max_tokens": trainer.recipe.max_tokens,
+        "instructions": False,  # it was trained on bare questions
     }
     (folder / "model.safetensors").chmod(0o644)  # safetensors lets only its owner read it
     (folder / "inarvl.json").write_text(json.dumps(hints, indent=2) + "\n")
