@@ -15,7 +15,7 @@ from controller.logistic import KIN
 from controller.memory import Episode
 from controller.outcome import Execution, Outcome
 from controller.roster import differing
-from controller.truth import Who, witnessed
+from controller.truth import Who, compared, witnessed
 
 HEAVIEST: Final = 10.0  # weight of a label; a rarer audit counts no more, or it would decide alone
 IMPUTED: Final = 0.5  # weight of a judgement in place of a label
@@ -74,7 +74,8 @@ def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None
     if roster.reference is None or skill is None or skill not in ran:
         return
     if roster.reference.skill in ran:
-        episode.differ = 1.0 - outcome.p_same(ran[skill], ran[roster.reference.skill])
+        p_same = outcome.p_same(ran[skill], ran[roster.reference.skill])
+        episode.differ = compared(episode.differ, p_same)
         episode.compared = True
         return
     for at, run in enumerate(outcome.executions):

@@ -50,8 +50,9 @@ class Outcome:
     An escalation or an audit adds the cloud's execution to the board's, which labels the board's answer.
 
     Attributes:
-        same: P(two executions' answers say the same) by their places, the lower one first. Where a pair is
-            left out, it is 1 if their `answer` is equal and 0 if not.
+        same: P(two executions' answers say the same) by their places, the lower one first, from their texts
+            alone: as if both were as likely before. Where a pair is left out, it is 1 if their `answer` is
+            equal and 0 if not.
     """
 
     executions: tuple[Execution, ...]

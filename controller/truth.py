@@ -237,6 +237,19 @@ def _features(differ: float, x: Vector) -> Vector:
     return np.concatenate((x, (logit(differ) - TYPICAL,)))
 
 
+def compared(differ: float, p_same: float) -> float:
+    """P(two answers differ | what comparing them found), by Bayes' rule from `differ` before.
+
+    Args:
+        p_same: P(they say the same) where that is as likely as not before; at 0.5 nothing is learned.
+
+    >>> compared(0.1, 1.0), round(compared(0.1, 0.5), 2), round(compared(0.1, 0.25), 2)
+    (0.0, 0.1, 0.25)
+    """
+    differs, same = differ * (1.0 - p_same), (1.0 - differ) * p_same
+    return differs / (differs + same) if differs + same > 0 else 1.0 - p_same
+
+
 def witnessed(differ: float, witness_differ: float, agreed: bool) -> float:
     """P(an answer differs from the reference's | another arm's agrees with it or not), by Bayes' rule.
 
