@@ -303,7 +303,9 @@ async def board_share(folder: Path, seed: int, *, talkative: bool) -> float:
     controller = Controller(ControllerSettings(), rng=rng)
     local = []
     async with servers.running() as registries:
-        directory = SimpleNamespace(registry=registries.__getitem__, paths=Paths())
+        directory = SimpleNamespace(
+            registry=registries.__getitem__, paths=Paths(), prompt=lambda _tier, _server: None
+        )
         arms = Arms(directory, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
         answering = Answering(controller, arms, DeviceState, SETTINGS, rng=rng, clock=clock)
         for asked in rounds(seed):
