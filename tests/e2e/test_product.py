@@ -52,6 +52,7 @@ async def test_both_tiers_answer(product: Product) -> None:
             assert reply.energy_source in sources[pin]
 
 
+@pytest.mark.slow
 async def test_without_its_peer_the_board_answers_until_the_peer_is_back(product: Product) -> None:
     await until_cloud_answers(product)
     product.services["cloud"].kill()

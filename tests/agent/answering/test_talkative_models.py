@@ -333,6 +333,7 @@ def test_the_wordings_are_a_fair_test() -> None:
     assert 0.02 < unsure / QUESTIONS < 0.2
 
 
+@pytest.mark.slow
 async def test_talkative_models_do_not_lower_the_boards_share(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Vlm = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.slow
 def test_a_pulled_checkpoint_sees_and_loads_without_the_hub(fake_hub: Any, repo: Path, vlm: Vlm) -> None:
     status, out, err = vlm("pull", "maker/drawn")
     assert status == 0, err
@@ -26,6 +29,7 @@ def test_a_pulled_checkpoint_sees_and_loads_without_the_hub(fake_hub: Any, repo:
     assert not fake_hub.requests
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_download(
     fake_hub: Any, large_weights: bytes, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -38,6 +42,7 @@ def test_ctrl_c_stops_a_download(
     assert "run the same command again to continue the download" in err
 
 
+@pytest.mark.slow
 def test_a_language_model_is_refused_before_its_weights_are_downloaded(
     fake_hub: Any, repo: Path, vlm: Vlm
 ) -> None:

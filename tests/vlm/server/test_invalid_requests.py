@@ -139,7 +139,7 @@ def bodies() -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("model", ["llava", "smolvlm"])
+@pytest.mark.parametrize("model", [pytest.param("llava", marks=pytest.mark.slow), "smolvlm"])
 async def test_no_request_causes_an_error_of_the_server(session: aiohttp.ClientSession, model: str) -> None:
     failures = {}
     for name, fields in bodies().items():
