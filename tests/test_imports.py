@@ -25,6 +25,7 @@ LAYERS = {
         {"config"},
         {"client", "intake", "profile"},
         {"peers", "sensing"},
+        {"judging"},
         {"answering", "calibration", "doctor"},
         {"reporting"},
         {"daemon"},

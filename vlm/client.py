@@ -68,7 +68,7 @@ class VlmClient:
     async def complete(
         self,
         question: str,
-        image: bytes,
+        image: bytes | None,
         *,
         model: str,
         max_tokens: int,
@@ -76,15 +76,18 @@ class VlmClient:
         system: str | None = None,
         choices: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
+        alternatives: int = 2,
     ) -> Completion:
         """Asks `question` about `image` (encoded JPEG, PNG or WebP) with greedy decoding.
 
         Cancelling the call closes its connection, which stops the generation on the server.
 
         Args:
+            image: None for a question in text alone, which some servers refuse.
             system: an instruction that precedes the question.
             choices: the possible answers; a server that cannot constrain its answer ignores them.
             response_format: the field of that name, such as a JSON schema; left out if the server refuses it.
+            alternatives: of how many tokens at each place the log-probabilities are requested, at most 20.
         """
         started = time.monotonic()
         dialect = self._dialects.of(model)
@@ -97,6 +100,7 @@ class VlmClient:
                 system=system,
                 choices=choices,
                 response_format=response_format,
+                alternatives=alternatives,
             )
             try:
                 return await self._complete(request, dialect, started, timeout_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vlm.errors import VlmError
@@ -45,9 +45,12 @@ class Completion:
         compute_ms: computing time on the server, None if the server does not report it.
         confidence: see Confidence.
         completion_tokens: length of the answer in tokens, None if the server does not report it.
+        prompt_tokens: length of the prompt in tokens, images included, None if the server does not report it.
         request_bytes: size of the HTTP request body.
         choice_probabilities: the probability of each choice, if the request had choices and the server
             reports them; else None.
+        first_token: the probability of the first answer token that is not blank, and of its alternatives, by
+            their texts; empty if the server reports no alternatives.
     """
 
     text: str
@@ -59,6 +62,8 @@ class Completion:
     completion_tokens: int | None
     request_bytes: int
     choice_probabilities: Mapping[str, float] | None = None
+    prompt_tokens: int | None = None
+    first_token: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

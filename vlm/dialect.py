@@ -81,21 +81,23 @@ class Dialect:
     def request(
         self,
         question: str,
-        image: bytes,
+        image: bytes | None,
         *,
         model: str,
         max_tokens: int,
         system: str | None = None,
         choices: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
+        alternatives: int = 2,
     ) -> dict[str, Any]:
-        """Returns the body of a chat completion request: greedy, with one image as a data URL."""
+        """Returns the body of a chat completion request: greedy, with one image as a data URL, or none."""
         messages: list[dict[str, Any]] = []
         if system and self.system_role:
             messages.append({"role": "system", "content": system})
         elif system:
             question = f"{system}\n\n{question}"
-        content = [_image_part(image), {"type": "text", "text": question}]
+        text = {"type": "text", "text": question}
+        content = question if image is None else [_image_part(image), text]
         request: dict[str, Any] = {
             "model": model,
             "messages": [*messages, {"role": "user", "content": content}],
@@ -107,7 +109,7 @@ class Dialect:
         if self.logprobs:
             request["logprobs"] = True
         if self.logprobs and self.top_logprobs:
-            request["top_logprobs"] = 2
+            request["top_logprobs"] = alternatives
         if choices and self.choices:
             request["structured_outputs"] = {"choice": list(choices)}
         if response_format is not None and self.response_format:

@@ -109,6 +109,7 @@ class VisionModel:
         if request.temperature > 0 or self._processor.tokenizer.pad_token_id is None:
             return None
         kind = " choices" if request.choices else ""  # may need further passes, for which others would wait
+        kind += "" if request.images else " text"
         return f"{self.card.id} {self._image_options([request])}{kind}"
 
     def generate_batch(self, items: Sequence[BatchItem]) -> list[Answer | Exception]:
@@ -231,7 +232,9 @@ class VisionModel:
             start_token = self._processor.tokenizer.bos_token
             inputs = self._processor(
                 text=prompts,
-                images=[[decode(image) for image in request.images] for request in requests],
+                images=[[decode(image) for image in request.images] for request in requests]
+                if requests[0].images
+                else None,
                 return_tensors="pt",
                 padding=len(requests) > 1,
                 add_special_tokens=not (start_token and prompts[0].startswith(start_token)),
@@ -249,6 +252,12 @@ class VisionModel:
         return inputs.to(self._model.device, dtype=self._model.dtype)
 
     def _prompt(self, request: ChatRequest) -> str:
+        if not request.images and not self.card.instructions:
+            raise InvalidRequest(
+                f"{self.card.id} answers questions about images only: add a part of type image_url with a "
+                "data URL to the user's content",
+                "missing_image",
+            )
         conversation = [
             {"role": message.role, "content": [self._part(part) for part in message.parts]}
             for message in request.messages
@@ -256,7 +265,10 @@ class VisionModel:
         return str(self._processor.apply_chat_template(conversation, add_generation_prompt=True))
 
     def _image_options(self, requests: Sequence[ChatRequest]) -> dict[str, Any]:
-        side = max(max(image.size) for request in requests for image in request.images)
+        sides = [max(image.size) for request in requests for image in request.images]
+        if not sides:
+            return {}
+        side = max(sides)
         return self._family.image_options(self._processor.image_processor, side, self.card.resolutions)
 
     def _part(self, part: str | Image.Image) -> dict[str, str]:

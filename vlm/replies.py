@@ -60,7 +60,7 @@ def read_completion(
             raise error_in_reply(url, reply)
         raise VlmError(f"the reply of {url} contains no choice with a message; its fields: {_keys(reply)}")
     usage = reply.get("usage")
-    tokens = count(usage.get("completion_tokens"), MAX_TOKENS) if isinstance(usage, Mapping) else None
+    used = usage if isinstance(usage, Mapping) else {}
     return Completion(
         text=_answer(url, choice, message),
         model=clean_text(reply.get("model"), MAX_ID_LENGTH) or requested_model,
@@ -68,9 +68,11 @@ def read_completion(
         queue_ms=timing.queue_ms,
         compute_ms=timing.compute_ms,
         confidence=read_confidence(choice.get("logprobs")),
-        completion_tokens=tokens,
+        completion_tokens=count(used.get("completion_tokens"), MAX_TOKENS),
         request_bytes=request_bytes,
         choice_probabilities=_choice_probabilities(choice.get("inarvl")),
+        prompt_tokens=count(used.get("prompt_tokens"), MAX_TOKENS),
+        first_token=read_first_token(choice.get("logprobs")),
     )
 
 
@@ -78,18 +80,42 @@ def read_confidence(logprobs: object) -> Confidence:
     """Reads a choice's `logprobs` object; if it is missing, empty or malformed, every field is None."""
     if not isinstance(logprobs, Mapping):
         return Confidence()
-    tokens = [
+    tokens = _scored_tokens(logprobs)
+    if not tokens:
+        return _legacy_confidence(logprobs.get("token_logprobs"))
+    best = sorted((probability for _, probability in _alternatives(tokens)), reverse=True)
+    margin = best[0] - best[1] if len(best) > 1 else None
+    return Confidence(margin, math.fsum(logprob for _, logprob in tokens) / len(tokens), len(tokens))
+
+
+def read_first_token(logprobs: object) -> dict[str, float]:
+    """Reads the probabilities of the first token that is not blank; of tokens with one text, their sum."""
+    tokens = _scored_tokens(logprobs) if isinstance(logprobs, Mapping) else []
+    probabilities: dict[str, float] = {}
+    for text, probability in _alternatives(tokens):
+        probabilities[text] = probabilities.get(text, 0.0) + probability
+    return probabilities
+
+
+def _scored_tokens(logprobs: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], float]]:
+    """Returns the valid entries of `content`, each with its log-probability."""
+    return [
         (entry, logprob)
         for entry in objects(logprobs.get("content"), MAX_SCORED_TOKENS)
         if (logprob := _logprob(entry.get("logprob"))) is not None
     ]
+
+
+def _alternatives(tokens: Sequence[tuple[Mapping[str, Any], float]]) -> list[tuple[str, float]]:
+    """Returns text and probability of the first token that is not blank, and of its alternatives."""
     if not tokens:
-        return _legacy_confidence(logprobs.get("token_logprobs"))
+        return []
     first = next((entry for entry, _ in tokens if clean_text(entry.get("token"), 100).strip()), tokens[0][0])
-    alternatives = (_logprob(entry.get("logprob")) for entry in objects(first.get("top_logprobs"), 20))
-    best = sorted((logprob for logprob in alternatives if logprob is not None), reverse=True)
-    margin = math.exp(best[0]) - math.exp(best[1]) if len(best) > 1 else None
-    return Confidence(margin, math.fsum(logprob for _, logprob in tokens) / len(tokens), len(tokens))
+    return [
+        (clean_text(entry.get("token"), 100), math.exp(logprob))
+        for entry in objects(first.get("top_logprobs"), 20)
+        if (logprob := _logprob(entry.get("logprob"))) is not None
+    ]
 
 
 def read_models(url: str, reply: object) -> list[ModelCard]:

@@ -125,10 +125,6 @@ def _messages(value: object) -> tuple[Message, ...]:
         raise _invalid('messages must be a list such as [{"role": "user", "content": [...]}]')
     messages = tuple(_message(entry, index) for index, entry in enumerate(value))
     parts = [part for message in messages for part in message.parts]
-    if not any(isinstance(part, Image.Image) for part in parts):
-        raise _invalid(
-            "no image: add a part of type image_url with a data URL to the user's content", "missing_image"
-        )
     if not any(isinstance(part, str) and part.strip() for part in parts):
         raise _invalid("no question: add a part of type text to the user's content", "missing_question")
     if sum(len(part) for part in parts if isinstance(part, str)) > MAX_TEXT_LENGTH:

@@ -7,7 +7,7 @@
 3. The policy keeps the first answer, escalates it to a better arm, or keeps it and has it audited.
 4. If an escalation fails, or needs more than PATIENCE times its 95th percentile, the first answer is kept. An
    audit runs after the reply was sent.
-5. The policy learns once from everything that ran.
+5. The policy learns once from everything that ran, and from how far the answers agree (`Comparing`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import anyio
 import numpy as np
 
-from agent.answering.agreeing import p_same
 from agent.answering.arms import TIERS, Arms, Attempt
+from agent.answering.comparing import Comparing, Comparison
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
 from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
@@ -85,6 +84,21 @@ class Answered:
         return "modelled" if "modelled" in sources else "measured"
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What was learned from an answer after it was sent.
+
+    Attributes:
+        attempts: all that ran, the audit included.
+        comparisons: of their answers.
+        alarms: the drift alarms that learning raised.
+    """
+
+    attempts: tuple[Attempt, ...]
+    comparisons: tuple[Comparison, ...]
+    alarms: tuple[DriftEvent, ...]
+
+
 class Answering:
     """Answers questions with one policy and the arms that can be asked now.
 
@@ -95,6 +109,7 @@ class Answering:
         policy: anything with the five methods of `controller.Policy`.
         device: returns the board's present readings.
         settings: its section `intake` has the token limit.
+        comparing: compares the answers to a question; by default from their texts alone.
     """
 
     def __init__(
@@ -105,12 +120,14 @@ class Answering:
         settings: Settings,
         *,
         rng: np.random.Generator,
+        comparing: Comparing | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mode: Mode = "auto"
         self._policy = policy
         self._arms = arms
         self._device = device
+        self._comparing = comparing or Comparing(None, rng=rng)
         self._rng = rng
         self._clock = clock
         self._retries = TokenBucket(RETRY_SHARE, RETRY_BURST)
@@ -138,10 +155,10 @@ class Answering:
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
                 return await self._follow_up(question, decision, attempts, expires_at)
             except DeadlineExpired:
-                self._learn(question, first, attempts, chosen=None)
+                self._learn_failure(question, first, attempts)
                 raise
             except Unanswered as error:
-                self._learn(question, first, attempts, chosen=None)
+                self._learn_failure(question, first, attempts)
                 failed = error
             except NoArm:
                 if not self._arms.settled(self._allowed_tiers(question)) and self._clock() < expires_at:
@@ -154,18 +171,26 @@ class Answering:
             await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
-    async def finish(self, answered: Answered) -> tuple[DriftEvent, ...]:
-        """Runs the audit of `answered`, if there is one, and learns from everything that ran.
-
-        Returns:
-            The drift alarms that learning raised.
-        """
+    async def finish(self, answered: Answered) -> Finished:
+        """Runs the audit of `answered`, if there is one, compares the answers, and learns from all of it."""
         attempts, audited = answered.attempts, False
         if answered.audit is not None and answered.audit.arm is not None:
             until = self._clock() + AUDIT_TIMEOUT_S
             audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
             attempts, audited = (*attempts, audit), audit.execution.failure is None
-        return self._learn(answered.question, answered.decision, attempts, answered.attempt, audited=audited)
+        attempts = _without_cancelled(attempts)
+        chosen = attempts.index(answered.attempt)
+        query = answered.question.query
+        comparisons = await self._comparing.judged(query, attempts)
+        alarms = self._learn(answered.decision, attempts, chosen, comparisons, audited=audited)
+        tier = answered.attempt.execution.arm.tier
+        self._comparing.remember(answered.decision.id, query, comparisons, chosen, tier)
+        return Finished(attempts, comparisons, alarms)
+
+    def feedback(self, decision_id: str, correct: bool) -> bool:
+        """Learns whether the answer that was sent is correct; False if the policy no longer remembers it."""
+        self._comparing.feedback(decision_id, correct)
+        return self._policy.feedback(decision_id, correct, now=self._clock())
 
     def _context(self, question: Question, expires_at: float) -> Context:
         return Context(
@@ -183,19 +208,22 @@ class Answering:
     def _may_retry(self, failed: Unanswered, pause_s: float, expires_at: float) -> bool:
         return failed.may_pass and self._clock() + pause_s < expires_at and self._retries.spend()
 
+    def _learn_failure(self, question: Question, decision: DecisionLike, attempts: Sequence[Attempt]) -> None:
+        kept = _without_cancelled(attempts)
+        self._learn(decision, kept, None, self._comparing.compare(question.query, kept))
+
     def _learn(
         self,
-        question: Question,
         decision: DecisionLike,
         attempts: Sequence[Attempt],
-        chosen: Attempt | None,
+        chosen: int | None,
+        comparisons: Sequence[Comparison],
         *,
         audited: bool = False,
     ) -> tuple[DriftEvent, ...]:
-        kept = [attempt for attempt in attempts if attempt.execution.failure != CANCELLED]
-        chosen_index = None if chosen is None else kept.index(chosen)
-        executions = tuple(attempt.execution for attempt in kept)
-        outcome = Outcome(executions, chosen_index, audited, _compare(question, kept))
+        executions = tuple(attempt.execution for attempt in attempts)
+        same = {comparison.places: comparison.p_same for comparison in comparisons}
+        outcome = Outcome(executions, chosen, audited, same)
         return self._policy.learn(decision, outcome, now=self._clock())
 
     async def _follow_up(
@@ -217,10 +245,6 @@ class Answering:
         )
 
 
-def _compare(question: Question, attempts: Sequence[Attempt]) -> dict[tuple[int, int], float]:
-    """Returns P(the answers of two attempts say the same) by their places, for all that answered."""
-    answered = [place for place, attempt in enumerate(attempts) if attempt.execution.failure is None]
-    return {
-        (one, other): p_same(question.query, attempts[one].text, attempts[other].text)
-        for one, other in combinations(answered, 2)
-    }
+def _without_cancelled(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """Returns the attempts from which something can be learned."""
+    return tuple(attempt for attempt in attempts if attempt.execution.failure != CANCELLED)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
-from controller import Policy
 from controller.memory import CAPACITY
 
 log = logging.getLogger(__name__)
@@ -18,11 +15,14 @@ MAX_REMEMBERED = CAPACITY  # the controller no longer remembers older decisions
 
 
 class Feedback:
-    """Passes feedback to the policy, by decision id or by query id."""
+    """Finds the decision that feedback is about, by decision id or by query id.
 
-    def __init__(self, policy: Policy[Any], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._policy = policy
-        self._clock = clock
+    Args:
+        learn: called with a decision id and whether its answer is correct; returns whether it is known.
+    """
+
+    def __init__(self, learn: Callable[[str, bool], bool]) -> None:
+        self._learn = learn
         self._decisions: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, query_id: str, decision_id: str) -> None:
@@ -35,7 +35,7 @@ class Feedback:
         """Learns from a message `{"id" or "decision_id", "correct": bool}`.
 
         Returns:
-            Whether the policy could learn from it. An invalid message is logged and ignored.
+            Whether anything could be learned from it. An invalid message is logged and ignored.
         """
         try:
             content = json.loads(payload)
@@ -47,4 +47,4 @@ class Feedback:
         if not isinstance(correct, bool) or not isinstance(decision_id, str):
             log.warning("ignoring feedback: correct must be true or false")
             return False
-        return self._policy.feedback(decision_id, correct, now=self._clock())
+        return self._learn(decision_id, correct)

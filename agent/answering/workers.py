@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from agent.answering.answering import Answered, Answering
+from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.feedback import Feedback
 from agent.answering.hedging import DeadlineExpired
 from agent.answering.question import QuestionReader
@@ -20,7 +20,7 @@ from agent.forms.value import value_of
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.reply import Answer
-from controller import Confidence, DriftEvent
+from controller import Confidence
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Workers:
         questions: reads the question of a request; it is slow, so it runs in a thread.
         settled: returns whether the servers that can be asked are known. Until they are, a request waits for
             them, and its time does not count as service time.
-        answered: called with each answer and the drift alarms that learning from it raised.
+        answered: called with each answer and what was learned from it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Workers:
         questions: QuestionReader,
         *,
         settled: Callable[[], bool],
-        answered: Callable[[Request, Answered, tuple[DriftEvent, ...]], None],
+        answered: Callable[[Request, Answered, Finished], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.busy_since: dict[str, float] = {}

@@ -98,6 +98,19 @@ class Probing(Section):
     upload_every_s: float = Field(60, ge=1)
 
 
+class JudgeSettings(Section):
+    """Whether a cloud model is asked if two answers agree, where their texts leave it open, and how often.
+
+    Attributes:
+        calls_per_hour: a judgement needs two calls, of one output token each.
+        tokens_per_day: of prompts and replies.
+    """
+
+    enabled: bool = True
+    calls_per_hour: int = Field(600, ge=1)
+    tokens_per_day: int = Field(200_000, ge=1)
+
+
 class IntakeSettings(Section):
     """Limits on received queries."""
 
@@ -124,6 +137,7 @@ class Settings(Section):
     prompt: Prompt | None = None
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
+    judge: JudgeSettings = JudgeSettings()
     metrics: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(

@@ -15,13 +15,15 @@ import logging
 import signal
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.answering.answering import Answered, Answering
+from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.arms import Arms
+from agent.answering.comparing import Comparing
 from agent.answering.feedback import Feedback
 from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
@@ -38,6 +40,7 @@ from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
+from agent.judging.judge import Judge
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import Will
 from agent.messages.topics import Topics
@@ -49,7 +52,7 @@ from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import Spool, SpoolEntry
 from cloud.peer import TOPIC as PEERS
-from controller import Controller, DriftEvent
+from controller import Controller
 from inarvl import systemd
 
 log = logging.getLogger(__name__)
@@ -85,14 +88,20 @@ class Daemon:
         self._events = Events(mqtt, topics.event)
         self._sensing = Sensing.from_profile(profile)
         self._servers = ServerDirectory(settings, profile, rng=rng, changed=self._server_changed)
-        self._arms = Arms(
-            self._servers, CallEnergyMeter.from_profile(profile, self._sensing), profile.resolutions_of
-        )
+        energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
+        self._arms = Arms(self._servers, energy_meter, profile.resolutions_of)
+        self._judge = Judge(settings.judge, self._servers, energy_meter)
+        self._comparing = Comparing(self._judge, rng=rng)
         self._controller = Controller(profile.controller_settings(), rng=rng)
         self._answering = Answering(
-            self._controller, self._arms, lambda: self._sensing.state, settings, rng=rng
+            self._controller,
+            self._arms,
+            lambda: self._sensing.state,
+            settings,
+            rng=rng,
+            comparing=self._comparing,
         )
-        self._feedback = Feedback(self._controller)
+        self._feedback = Feedback(self._answering.feedback)
         self._questions = QuestionReader(self._arms.resolutions, settings)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
@@ -100,7 +109,10 @@ class Daemon:
             self._answering, Store(settings.state_dir / "mode.json"), mqtt, topics, self._events
         )
         self._learned = LearnedState(
-            self._controller, Store(settings.state_dir / "learned.json"), self._events
+            self._controller,
+            self._comparing.calibration,
+            Store(settings.state_dir / "learned.json"),
+            self._events,
         )
         self._reporter = Reporter(
             mqtt,
@@ -109,6 +121,7 @@ class Daemon:
             servers=self._servers,
             controller=self._controller,
             answering=self._answering,
+            agreement=self._agreement,
         )
 
     async def run(self) -> None:
@@ -187,6 +200,7 @@ class Daemon:
         for loop in (
             self._sensing.run,
             self._servers.run,
+            self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._learned.save_every, rates.checkpoint_s),
             partial(heartbeat.prune, spool),
@@ -199,6 +213,7 @@ class Daemon:
         self._settings, summary = reload(self._settings, self._reread)
         for part in (self._servers, self._intake, self._questions, self._answering):
             part.apply(self._settings)
+        self._judge.apply(self._settings.judge)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
@@ -212,9 +227,12 @@ class Daemon:
         self._events.publish("server", server=server, state=state)
         self._reporter.publish_telemetry()
 
-    def _answered(self, request: Request, answered: Answered, alarms: tuple[DriftEvent, ...]) -> None:
-        self._reporter.publish_decision(request, answered)
-        for alarm in alarms:
+    def _agreement(self) -> dict[str, Any]:
+        return {**self._comparing.report.to_json(), "judge": self._judge.report()}
+
+    def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
+        self._reporter.publish_decision(request, answered, finished)
+        for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)
 

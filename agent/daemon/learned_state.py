@@ -1,4 +1,4 @@
-"""Keeps the learned state of the controller across restarts.
+"""Keeps what was learned across restarts: the state of the controller, and of the comparison of answers.
 
 1. At the start, the controller begins with the profile's warm start, which has estimates for its models.
    Then the last saved state of this board is restored.
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio import to_thread
 
+from agent.agreement.calibration import Calibration
 from agent.daemon.store import Store, StoreFailed
 from agent.profile.warm_start import read_warm_start
 from agent.reporting.events import Events
@@ -21,12 +23,17 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
+AGREEMENT = "agreement"
+
 
 class LearnedState:
-    """Saves and restores one controller."""
+    """Saves and restores a controller and a calibration, in one file."""
 
-    def __init__(self, controller: Controller, store: Store, events: Events) -> None:
+    def __init__(
+        self, controller: Controller, calibration: Calibration, store: Store, events: Events
+    ) -> None:
         self._controller = controller
+        self._calibration = calibration
         self._store = store
         self._events = events
 
@@ -37,17 +44,23 @@ class LearnedState:
                 self._controller.begin(read_warm_start(warm_start))
             except InarvlError as error:
                 self._events.error("warm_start_failed", f"nothing is known of the models yet: {error}")
-        for bad in self._store.load(self._controller.restore):
+        for bad in self._store.load(self._accept):
             message = f"the saved state of the controller is damaged or of another version: moved to {bad}"
             self._events.error("learned_damaged", message)
 
     async def save(self) -> None:
         """Saves the state now; a failure is logged."""
-        snapshot = self._controller.snapshot()
+        snapshot = {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
         try:
             await to_thread.run_sync(self._store.save, snapshot)
         except StoreFailed as error:
             log.error("%s", error)
+
+    def _accept(self, content: dict[str, Any]) -> None:
+        agreement = content.pop(AGREEMENT, None)  # older files have none
+        if agreement is not None:
+            self._calibration.restore(agreement)
+        self._controller.restore(content)
 
     async def save_every(self, seconds: float) -> None:
         """Saves the state every `seconds` until cancelled."""

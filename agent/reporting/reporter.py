@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from agent.answering.answering import Answered, Answering
+from collections.abc import Callable
+from typing import Any
+
+from agent.answering.answering import Answered, Answering, Finished
 from agent.intake.request import Request
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
@@ -26,6 +29,7 @@ class Reporter:
         servers: ServerDirectory,
         controller: Controller,
         answering: Answering,
+        agreement: Callable[[], dict[str, Any]],
     ) -> None:
         self._mqtt = mqtt
         self._topics = topics
@@ -33,6 +37,7 @@ class Reporter:
         self._servers = servers
         self._controller = controller
         self._answering = answering
+        self._agreement = agreement
         self._metrics = Metrics(sensing, servers.report, controller.status)
 
     def publish_telemetry(self) -> None:
@@ -40,11 +45,12 @@ class Reporter:
         content = telemetry(
             self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
         )
+        content["agreement"] = self._agreement()
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
-    def publish_decision(self, request: Request, answered: Answered) -> None:
+    def publish_decision(self, request: Request, answered: Answered, finished: Finished) -> None:
         """Publishes the record of one answer."""
-        self._mqtt.post(self._topics.decision, decision_record(request, answered))
+        self._mqtt.post(self._topics.decision, decision_record(request, answered, finished))
 
     async def serve_metrics(self, address: tuple[str, int] | None) -> None:
         """Serves `GET /metrics` at a host and port until cancelled; does nothing if `address` is None.

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from agent.answering.answering import Answered
+from agent.answering.answering import Answered, Finished
 from agent.intake.request import Request
 from agent.peers.directory import ServerDirectory
 from agent.reporting.metrics import Metrics
@@ -43,8 +43,11 @@ def telemetry(
     }
 
 
-def decision_record(request: Request, answered: Answered) -> dict[str, Any]:
-    """Returns a JSON object with the decision behind an answer and every attempt."""
+def decision_record(request: Request, answered: Answered, finished: Finished) -> dict[str, Any]:
+    """Returns a JSON object with the decision behind an answer, every attempt, and how far they agree.
+
+    The attempts include the audit. `chosen` is the place of the attempt whose text is the answer.
+    """
     decision = answered.decision
     return {
         "decision_id": decision.id,
@@ -59,9 +62,20 @@ def decision_record(request: Request, answered: Answered) -> dict[str, Any]:
                 "text": attempt.text,
                 **_without_none({name: getattr(attempt.execution, name) for name in ATTEMPT_FIELDS}),
             }
-            for attempt in answered.attempts
+            for attempt in finished.attempts
         ],
-        "chosen": answered.chosen,
+        "chosen": finished.attempts.index(answered.attempt),
+        "agreement": [
+            _without_none(
+                {
+                    "runs": list(comparison.places),
+                    "p_same": round(comparison.p_same, 4),
+                    "sure": comparison.sure,
+                    "judged": None if comparison.judged is None else round(comparison.judged, 4),
+                }
+            )
+            for comparison in finished.comparisons
+        ],
     }
 
 

@@ -250,6 +250,25 @@ def test_text_before_the_answer_and_blanks_are_removed() -> None:
     assert family_of("paligemma").normalise(" as it is ") == "as it is"
 
 
+@pytest.mark.parametrize("family", ["llava", "llava_clip", "smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_a_question_in_text_alone_is_answered(checkpoint: Build, family: str) -> None:
+    model = loaded(checkpoint(family), "nf4")
+    text = ChatRequest(None, (Message("user", ("same?",)),), top_logprobs=5)
+    answer = model.generate(text, max_tokens=3, check=no_check)
+    assert answer.completion_tokens == 3
+    assert answer.scores
+    assert len(answer.scores[0].alternatives) == 5
+    assert model.batch_key(text) != model.batch_key(question())
+
+
+def test_a_model_of_images_only_refuses_text_alone(checkpoint: Build) -> None:
+    model = loaded(checkpoint("llava"))
+    model.card = replace(model.card, instructions=False)
+    with pytest.raises(InvalidRequest, match="answers questions about images only") as refused:
+        model.generate(ChatRequest(None, (Message("user", ("same?",)),)), max_tokens=3, check=no_check)
+    assert (refused.value.code, refused.value.status) == ("missing_image", 400)
+
+
 def test_what_a_model_cannot_read_is_refused(checkpoint: Build) -> None:
     model = loaded(checkpoint("qwen2_vl"))
     no_system = "{{ raise_exception('System role not supported') }}"

@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 import pytest
 
-from agent.answering.answering import Answered
+from agent.answering.answering import Answered, Finished
 from agent.answering.arms import Attempt
 from agent.answering.feedback import Feedback
 from agent.answering.question import Question, QuestionReader
@@ -73,9 +73,12 @@ class SlowAnswering:
         run = Attempt(Execution(BOARD, latency_ms=1.0, answer="two"), "two")
         return Answered(question, self._controller.decide(context, now=0.0), (run,), 0, "board: the only arm")
 
-    async def finish(self, _answered: Answered) -> tuple[()]:
+    async def finish(self, answered: Answered) -> Finished:
         self.learned_from += 1
-        return ()
+        return Finished(answered.attempts, (), ())
+
+    def feedback(self, decision_id: str, correct: bool) -> bool:
+        return self._controller.feedback(decision_id, correct, now=self._clock.now)
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ async def answer_queries(
     clock = Clock()
     connection, answering = SlowConnection(clock, publish_s), SlowAnswering(clock, answer_s)
     outbox = Outbox(spool, connection, clock=clock)  # type: ignore[arg-type]
-    feedback = Feedback(answering._controller, clock=clock)
+    feedback = Feedback(answering.feedback)
     workers = Workers(
         answering,  # type: ignore[arg-type]
         feedback,

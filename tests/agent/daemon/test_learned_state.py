@@ -10,6 +10,7 @@ import anyio
 import numpy as np
 import pytest
 
+from agent.agreement.calibration import Calibration
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.store import Store
 from controller import Controller, ControllerSettings
@@ -31,7 +32,8 @@ def new_controller(seed: int = 0) -> Controller:
 
 def learned_state(folder: Path, controller: Controller) -> tuple[LearnedState, RecordedEvents]:
     events = RecordedEvents()
-    return LearnedState(controller, Store(folder / "learned.json"), events), events  # type: ignore[arg-type]
+    store = Store(folder / "learned.json")
+    return LearnedState(controller, Calibration(), store, events), events  # type: ignore[arg-type]
 
 
 def test_a_warm_start_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
