@@ -1,12 +1,12 @@
 """Corrects the probability that two answers say the same to the answers of the models in use.
 
 1. Each task has a Platt scaling (Platt 1999): p' = sigmoid(slope * logit(p) + shift). It starts as the
-   identity, with a Gaussian prior, and is updated by one Newton step for each label (the online Laplace
-   approximation of Spiegelhalter and Lauritzen 1990).
+   identity, with a Gaussian prior, and is updated by one step of Fisher scoring for each label (as in the
+   online Laplace approximation of Spiegelhalter and Lauritzen 1990).
 2. A judgement is a label.
 3. Feedback says whether the answer that was sent is correct, not whether two answers say the same. So its
-   label is P(same | correct or not) by Bayes' rule (the E step of expectation maximisation, Dempster et al.
-   1977). P(correct | same) and P(correct | different) are counted where the comparison is sure.
+   label is P(same | correct or not) by Bayes' rule, and its information is less by what it leaves open.
+   P(correct | same) and P(correct | different) are counted where the comparison is sure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from controller import Tier
 
 PRIOR_SLOPE_VARIANCE, PRIOR_SHIFT_VARIANCE = 0.25, 1.0
 MIN_P: Final = 0.01
-MIN_CURVATURE: Final = 0.02
+MIN_INFORMATION: Final = 0.02  # bounds the step where the corrected probability is extreme
 MEMORY: Final = 1000.0  # answers with feedback, after which older ones lose weight
 CORRECTED: Final = frozenset({"choice", "polarity", "number", "words"})
 
@@ -44,13 +44,16 @@ class PlattScaling(_Part):
         """Returns the corrected probability."""
         return 1 / (1 + math.exp(-self.slope * _logit(p) - self.shift))
 
-    def learn(self, p: float, label: float) -> None:
-        """Learns that the probability `p` should have been `label`, in [0, 1]."""
+    def learn(self, p: float, label: float, information: float) -> None:
+        """Learns that the probability `p` should have been `label`, in [0, 1].
+
+        Args:
+            information: Fisher information of the label about the log-odds of the corrected probability.
+        """
         x, corrected = _logit(p), self(p)
-        curvature = max(MIN_CURVATURE, corrected * (1 - corrected))
         along_slope = self.slope_variance * x + self.covariance
         along_shift = self.covariance * x + self.shift_variance
-        scale = curvature / (1 + curvature * (along_slope * x + along_shift))
+        scale = information / (1 + information * (along_slope * x + along_shift))
         self.slope_variance -= scale * along_slope**2
         self.covariance -= scale * along_slope * along_shift
         self.shift_variance -= scale * along_shift**2
@@ -108,7 +111,8 @@ class Calibration:
             label: the probability that both answers say the same.
         """
         if found.layer in CORRECTED:
-            self._scaling(task).learn(found.p_same, label)
+            p = self._scaling(task)(found.p_same)
+            self._scaling(task).learn(found.p_same, label, max(MIN_INFORMATION, p * (1 - p)))
 
     def learn_feedback(self, task: Task, found: Agreement, tier: Tier, *, correct: bool) -> None:
         """Learns whether one of the two answers, which was sent, is correct.
@@ -120,11 +124,14 @@ class Calibration:
         anchors = self._state.anchors.setdefault(tier, _Anchors())
         if found.sure and _is_extreme(found.p_same):
             (anchors.same if found.p_same > 0.5 else anchors.different).learn(correct)
-        p = self.corrected(task, found).p_same
+        if found.layer not in CORRECTED:
+            return
+        p = self._scaling(task)(found.p_same)
         same, different = anchors.same.mean, anchors.different.mean
-        if not correct:
-            same, different = 1 - same, 1 - different
-        self.learn(task, found, p * same / (p * same + (1 - p) * different))
+        p_correct = p * same + (1 - p) * different
+        if_correct, if_wrong = p * same / p_correct, p * (1 - same) / (1 - p_correct)
+        information = p_correct * (if_correct - p) ** 2 + (1 - p_correct) * (if_wrong - p) ** 2
+        self._scaling(task).learn(found.p_same, if_correct if correct else if_wrong, information)
 
     def snapshot(self) -> dict[str, Any]:
         """Returns what was learned, for JSON."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent import client
+from agent.answering.agreement_report import WINDOW
 from agent.cli.options import Config
 from agent.config.settings import site_settings
 from inarvl.terminal import explained
@@ -32,8 +33,27 @@ def status(
         for part in ("controller", "device"):
             values = ", ".join(f"{name} {value}" for name, value in snapshot.telemetry[part].items())
             screen.print(f"{part}: {values}")
+        for line in agreement_lines(snapshot.telemetry.get("agreement", {})):
+            screen.print(line, markup=False)
     if snapshot.status != "online":
         raise typer.Exit(1)
+
+
+def agreement_lines(agreement: dict[str, Any]) -> list[str]:
+    """Returns how often answers agree, by form, who judges it, and what to do where they almost never do."""
+    lines = [
+        f"agreement on {form}: {count['mean_p_same']:.0%} of the last {min(count['compared'], WINDOW)} "
+        f"comparisons, {count['judged_share']:.0%} of all {count['compared']} judged"
+        for form, count in agreement.get("forms", {}).items()
+    ]
+    judge = agreement.get("judge", {})
+    for model, trial in judge.get("models", {}).items():
+        lines.append(f"judge: {model} is {'used' if trial['used'] else 'not used'}: {trial['finding']}")
+    if judge.get("calls"):
+        lines.append(
+            f"judging used {judge['calls']} calls, {judge['tokens']} tokens and {judge['energy_j']:.1f} J"
+        )
+    return lines + [f"warning: {warning}" for warning in agreement.get("warnings", [])]
 
 
 def _servers(servers: list[dict[str, Any]]) -> Table:

@@ -47,4 +47,4 @@ def _line(text: str) -> str:
 
 
 def _word(token: str) -> str:
-    return "".join(letter for letter in token if letter.isalpha()).lower()
+    return "".join(letter for letter in token if letter.isascii() and letter.isalpha()).lower()
