@@ -68,6 +68,7 @@ async def agreement(client: Client) -> dict[str, Any]:
     return dict(content["agreement"])
 
 
+@pytest.mark.slow
 async def test_the_agent_tries_a_judge_and_uses_its_judgements(tmp_path: Path) -> None:
     with broker(tmp_path) as (_, port):
         product = Product(tmp_path, port, free_port())
