@@ -24,8 +24,13 @@ def follow_up(
     learned: Learned,
     settings: ControllerSettings,
     rng: np.random.Generator,
+    now: float,
 ) -> tuple[FollowUp, float]:
-    """What to do with an answer that is not the reference's, and how likely an audit of it was."""
+    """What to do with an answer that is not the reference's, and how likely an audit of it was.
+
+    The time since the decision counts against the deadline, not only the answer's own latency: calls that
+    failed or were late may precede it.
+    """
     basis, candidates = decision.basis, decision.basis.candidates
     roster = candidates.roster
     damage = basis.damage
@@ -41,7 +46,7 @@ def follow_up(
     if run.arm.tier == "local" and not alone:
         timely = asks
         if basis.deadline_ms is not None:
-            left_ms = basis.deadline_ms - (run.latency_ms or 0.0)
+            left_ms = basis.deadline_ms - max(run.latency_ms or 0.0, (now - decision.time) * 1e3)
             timely = np.where(candidates.estimates.late_ms <= left_ms, asks, math.inf).tolist()
         in_time = min(timely) < math.inf
         next_arm = _worth_asking(timely, place, judgement, basis)

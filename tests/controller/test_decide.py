@@ -224,3 +224,11 @@ def test_no_time_left_keeps_the_answer() -> None:
     in_time = policy.escalate(decision, answered(SMALL, confidence=UNSURE), now=0.0)
     late = replace(answered(SMALL, confidence=UNSURE), latency_ms=600.0)
     assert (in_time.action, policy.escalate(decision, late, now=0.0).action) == ("escalate", "keep")
+
+
+def test_time_spent_on_earlier_calls_leaves_none_for_an_escalation() -> None:
+    policy = controller(replace(SETTINGS, audit_budget=0.0))
+    decision = policy.decide(context(SMALL, STRONG, deadline_ms=4000.0), now=10.0)
+    answer = answered(SMALL, confidence=UNSURE)
+    assert policy.escalate(decision, answer, now=10.1).action == "escalate"
+    assert policy.escalate(decision, answer, now=13.9).action == "keep"
