@@ -67,7 +67,9 @@ class Controller:
             execution.confidence,
             float(candidates.shifts[candidates.roster.index[arm.id]]),
         )
-        found, audit = follow_up(decision, execution, judgement, self._learned, self._settings, self._rng, now)
+        found, audit = follow_up(
+            decision, execution, judgement, self._learned, self._settings, self._rng, now
+        )
         self._episode(decision).judged(arm.skill, judgement, audit)
         return found
 

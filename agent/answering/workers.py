@@ -69,7 +69,8 @@ class Workers:
     """Answers requests, several at a time, and learns from each after its reply was sent.
 
     Attributes:
-        busy_since: start of the work on each request in progress, in seconds on the clock, by request key.
+        busy_until: when the work on each request in progress should end, in seconds on the clock, by request
+            key: at its deadline, or at its start if that is later.
 
     Args:
         questions: reads the question of a request; it is slow, so it runs in a thread.
@@ -88,7 +89,7 @@ class Workers:
         answered: Callable[[Request, Answered, Finished], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.busy_since: dict[str, float] = {}
+        self.busy_until: dict[str, float] = {}
         self._answering = answering
         self._feedback = feedback
         self._questions = questions
@@ -99,7 +100,8 @@ class Workers:
     async def run(self, queue: RequestQueue) -> None:
         """Answers requests until the queue is closed and empty; one worker is one call."""
         while (request := await queue.get()) is not None:
-            self.busy_since[request.key] = started_at = self._clock()
+            started_at = self._clock()
+            self.busy_until[request.key] = max(started_at, request.due_at)
             settled = self._settled()
             try:
                 shed = queue.too_late(request)
@@ -108,7 +110,7 @@ class Workers:
                 else:
                     await self._work(request)
             finally:
-                del self.busy_since[request.key]
+                del self.busy_until[request.key]
                 queue.done(self._clock() - started_at, counts=settled and shed is None)
 
     async def refuse_expired(self, queue: RequestQueue) -> None:

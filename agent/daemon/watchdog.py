@@ -4,8 +4,8 @@ The agent makes progress if
 1. its event loop runs, without which there is no check;
 2. the spool's thread answers a check of the database;
 3. the MQTT client's thread is alive;
-4. no worker has spent STUCK_S or longer on one query;
-5. the queue was empty, or a query left it, within the last STUCK_S.
+4. no worker is still at a query STUCK_S after both its start and the query's deadline;
+5. within the last STUCK_S the queue was empty, a query left it, or every worker was busy.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Watchdog:
         if not self._mqtt.alive:
             return "the MQTT client's thread has ended"
         now = self._clock()
-        oldest = min(self._workers.busy_since.values(), default=now)
-        if now - oldest >= STUCK_S:
-            return f"a worker has spent {now - oldest:.0f} s on one query"
-        if self._queue.served != self._served or not len(self._queue):
+        overdue_s = now - min(self._workers.busy_until.values(), default=now)
+        if overdue_s >= STUCK_S:
+            return f"a worker is still at a query {overdue_s:.0f} s after its deadline"
+        if self._queue.served != self._served or not len(self._queue) or not self._queue.idle:
             self._served, self._moved_at = self._queue.served, now
         if now - self._moved_at >= STUCK_S:
-            return f"no query has left the queue for {now - self._moved_at:.0f} s"
+            return f"no query has left the queue for {now - self._moved_at:.0f} s, though a worker is idle"
         return None

@@ -58,6 +58,7 @@ class RequestQueue:
     Attributes:
         service_time: learned from the requests that were served.
         served: number of requests that workers have received.
+        idle: number of workers that have no request.
 
     Args:
         capacity: maximum number of waiting requests.
@@ -67,12 +68,12 @@ class RequestQueue:
     def __init__(self, capacity: int, workers: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.service_time = ServiceTime(workers)
         self.served = 0
+        self.idle = workers
         self._capacity = capacity
         self._clock = clock
         self._requests: list[Request] = []
         self._closed = False
         self._changed = anyio.Event()
-        self._idle = workers
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -84,7 +85,7 @@ class RequestQueue:
             The request to refuse, `request` or another, with the reason; None if all may stay.
         """
         ahead = bisect(self._requests, _turn(request), key=_turn)
-        if self._requests or not self._idle:
+        if self._requests or not self.idle:
             needed_s = self.service_time.wait_s(ahead) + self.service_time.short_s()
             if request.due_at - self._clock() < needed_s:
                 return request, Shed(
@@ -106,7 +107,7 @@ class RequestQueue:
             if self._closed:
                 return None
             await self._changed.wait()
-        self._idle -= 1
+        self.idle -= 1
         self.served += 1
         return self._requests.pop(0)
 
@@ -116,7 +117,7 @@ class RequestQueue:
         Args:
             counts: whether the service time learns from it; it does not from refused requests.
         """
-        self._idle += 1
+        self.idle += 1
         if counts:
             self.service_time.observe(seconds)
 

@@ -1,6 +1,7 @@
 """Polls the sensors, each in its own loop.
 
-1. Each sensor is sampled in a thread. A sample that is not ready after SAMPLE_TIMEOUT_S is abandoned.
+1. Each sensor is sampled in a thread. One that does not answer within SAMPLE_TIMEOUT_S is faulty; it is not
+   asked again before it has answered, so that it never has more than one thread.
 2. An absent sensor is tried again after ABSENT_RETRY_S, since a battery or a monitor may appear later. A
    faulty one is logged once, with what to do, and tried again after FAULT_RETRY_S. Meanwhile its readings
    become stale, and the next sensor that reports the same values is used.
@@ -16,12 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
-from anyio import to_thread
 
 from agent.profile.profile import Profile
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.readings import Reading, Readings
 from agent.sensing.sample import PolledSensor, Sample, SensorAbsent, SensorFault
+from agent.sensing.sampler import Sampler
 from agent.sensing.sensors import all_sensors
 from controller import DeviceState
 
@@ -64,6 +65,7 @@ class Sensing:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loops = {polled.sensor.name: _Loop(polled) for polled in sensors}
+        self._samplers = {polled.sensor.name: Sampler(polled.sensor) for polled in sensors}
         self._running = False
         self._readings = Readings([polled.sensor.name for polled in sensors], smoothing_s=smoothing_s)
         self.energy_meter = meter or EnergyMeter(idle_w=0.0, interval_s=math.inf)
@@ -130,13 +132,15 @@ class Sensing:
             return polled.interval_s
         try:
             with anyio.fail_after(SAMPLE_TIMEOUT_S):
-                sample = await to_thread.run_sync(sensor.sample, abandon_on_cancel=True)
+                sample = await self._samplers[sensor.name].sample()
         except SensorAbsent as error:
             log.debug("%s: %s", sensor.name, error)
             self.faults.pop(sensor.name, None)
             return ABSENT_RETRY_S
         except (SensorFault, TimeoutError) as error:
-            self._fault(sensor.name, str(error) or f"no sample within {SAMPLE_TIMEOUT_S:.0f} s")
+            self._fault(
+                sensor.name, str(error) or f"it has not answered for {SAMPLE_TIMEOUT_S:.0f} s or more"
+            )
             return FAULT_RETRY_S
         if self.faults.pop(sensor.name, None):
             log.info("sensor %s recovered", sensor.name)
