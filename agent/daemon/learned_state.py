@@ -2,7 +2,8 @@
 
 1. At the start, the controller begins with the profile's warm start, which has estimates for its models.
    Then the last saved state of this board is restored.
-2. The state is saved at regular intervals and at the stop.
+2. The state is saved at regular intervals and at the stop. Saves never overlap: a later one waits for the
+   earlier, also for one whose caller was cancelled, and then writes what is known at that time.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class LearnedState:
         self._calibration = calibration
         self._store = store
         self._events = events
+        self._saving = anyio.Lock()
 
     def restore(self, warm_start: Path | None) -> None:
         """Begins with `warm_start`, if given, then restores the last saved state; reports unusable files."""
@@ -50,11 +52,12 @@ class LearnedState:
 
     async def save(self) -> None:
         """Saves the state now; a failure is logged."""
-        snapshot = {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
-        try:
-            await to_thread.run_sync(self._store.save, snapshot)
-        except StoreFailed as error:
-            log.error("%s", error)
+        async with self._saving:
+            snapshot = {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
+            try:
+                await to_thread.run_sync(self._store.save, snapshot)
+            except StoreFailed as error:
+                log.error("%s", error)
 
     def _accept(self, content: dict[str, Any]) -> None:
         agreement = content.pop(AGREEMENT, None)  # older files have none

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import numpy as np
 import pytest
+from anyio import from_thread
 
 from agent.agreement.calibration import Calibration
 from agent.daemon.learned_state import LearnedState
@@ -62,3 +66,40 @@ def test_a_failed_save_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     learned, _ = learned_state(tmp_path / "missing", new_controller())
     anyio.run(learned.save)
     assert "check the disk" in caplog.text
+
+
+class SlowStore(Store):
+    """A store whose first save waits, inside its write, until a test releases it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.writing, self.released = anyio.Event(), threading.Event()
+        self.writers = 0
+
+    def save(self, content: dict[str, Any]) -> None:
+        self.writers += 1
+        assert self.writers == 1, "two saves at the same time"
+        from_thread.run_sync(self.writing.set)
+        assert self.released.wait(60)
+        super().save(content)
+        self.writers -= 1
+
+
+@pytest.mark.anyio
+async def test_the_last_save_waits_for_a_cancelled_one_and_writes_what_is_known_last(tmp_path: Path) -> None:
+    store, known = SlowStore(tmp_path / "learned.json"), {"answers": 1}
+    controller = SimpleNamespace(snapshot=lambda: dict(known))
+    learned = LearnedState(controller, store, RecordedEvents())  # type: ignore[arg-type]
+    async with anyio.create_task_group() as background:
+        background.start_soon(learned.save_every, 0.0)
+        await store.writing.wait()
+        known["answers"] = 2
+        background.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as stopping:
+                stopping.start_soon(learned.save)
+                await anyio.wait_all_tasks_blocked()
+                store.released.set()
+    restored: list[dict[str, Any]] = []
+    assert store.load(restored.append) == []
+    assert restored == [{"answers": 2}]
