@@ -151,7 +151,7 @@ class Answering:
         while True:
             attempts: list[Attempt] = []
             try:
-                first = self._policy.decide(self._context(question, expires_at), now=self._clock())
+                first = self._policy.decide(await self._context(question, expires_at), now=self._clock())
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
                 return await self._follow_up(question, decision, attempts, expires_at)
             except DeadlineExpired:
@@ -192,10 +192,11 @@ class Answering:
         self._comparing.feedback(decision_id, correct)
         return self._policy.feedback(decision_id, correct, now=self._clock())
 
-    def _context(self, question: Question, expires_at: float) -> Context:
+    async def _context(self, question: Question, expires_at: float) -> Context:
+        options = await self._arms.options(question)
         return Context(
             signals=question.signals,
-            options=tuple(self._arms.option(arm, question) for arm in self._arms.available()),
+            options=options,
             device=self._device(),
             deadline_ms=(expires_at - self._clock()) * 1e3,
             pin=question.query.pin,

@@ -78,17 +78,25 @@ class Arms:
         """Returns whether the servers of `tiers` that can be asked are known; not so just after the start."""
         return all(self._servers.registry(tier).settled() for tier in tiers)
 
-    def option(self, arm: Arm, question: Question) -> Option:
-        """Returns `arm` with what a call with `question` would meet now: payload, queue and link."""
-        return Option(
-            arm,
-            payload_bytes=question.payload_bytes(arm.resolution),
-            queue=self._in_flight[arm.server],
-            link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
+    async def options(self, question: Question) -> tuple[Option, ...]:
+        """Returns the arms that can be asked now, each with what a call with `question` would meet now."""
+        payload_bytes: dict[int, int] = {}
+        while missing := self.resolutions() - payload_bytes.keys():  # arms may appear while it resizes
+            for resolution in missing:
+                payload_bytes[resolution] = len(await question.image(resolution))
+        return tuple(
+            Option(
+                arm,
+                payload_bytes=payload_bytes[arm.resolution],
+                queue=self._in_flight[arm.server],
+                link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
+            )
+            for arm in self.available()
         )
 
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
         """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well."""
+        image = await question.image(arm.resolution)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy:
@@ -100,7 +108,7 @@ class Arms:
             async with self._energy_meter.over(arm.tier) as energy:
                 completion = await peer.client.complete(
                     question.prompt if _follows_instructions(peer, arm.model) else question.query.question,
-                    question.image(arm.resolution),
+                    image,
                     model=arm.model,
                     max_tokens=max_tokens,
                     timeout_s=timeout_s,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import copy
 
+from anyio import to_thread
+
 from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
 from agent.messages import images
@@ -40,15 +42,17 @@ class Question:
         question._problem = problem
         return question
 
-    def image(self, resolution: int) -> bytes:
-        """Returns the encoded image with at most `resolution` pixels on its longest side."""
+    async def image(self, resolution: int) -> bytes:
+        """Returns the encoded image with at most `resolution` pixels on its longest side.
+
+        It is resized in a thread, unless it has been needed at this resolution before.
+        """
         if resolution not in self._resized:
-            self._resized[resolution] = images.fit(self._image, resolution)
+            await to_thread.run_sync(self._resize, resolution)
         return self._resized[resolution]
 
-    def payload_bytes(self, resolution: int) -> int:
-        """Returns the size of `image(resolution)` in bytes."""
-        return len(self.image(resolution))
+    def _resize(self, resolution: int) -> None:
+        self._resized[resolution] = images.fit(self._image, resolution)
 
 
 class QuestionReader:
@@ -82,5 +86,5 @@ class QuestionReader:
             raise BadQuery("bad_image", str(error)) from None
         question = Question(query, signals, image)
         for resolution in self._resolutions():
-            question.image(resolution)
+            question._resize(resolution)
         return question

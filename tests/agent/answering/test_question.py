@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from agent.config.settings import Settings
 from agent.messages.query import BadQuery, Query
 from controller import image_signals
 
+pytestmark = pytest.mark.anyio
 AVIF = pytest.param(
     "AVIF", marks=pytest.mark.skipif("AVIF" not in Image.SAVE, reason="this Pillow cannot write AVIF")
 )
@@ -46,22 +48,21 @@ def pixels(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_an_ordinary_image_is_sent_and_measured_as_it_came(form: str, mode: str) -> None:
+async def test_an_ordinary_image_is_sent_and_measured_as_it_came(form: str, mode: str) -> None:
     data = encoded(picture(mode), form)
     question = read(data)
-    assert question.image(NATIVE) is data
-    assert question.payload_bytes(NATIVE) == len(data)
+    assert await question.image(NATIVE) is data
     assert question.signals.image == image_signals(data)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", AVIF])
-def test_a_turned_image_is_upright_for_every_arm_and_for_the_signals(form: str) -> None:
+async def test_a_turned_image_is_upright_for_every_arm_and_for_the_signals(form: str) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     stored = picture().transpose(Image.Transpose.ROTATE_90)
     turned, upright = read(encoded(stored, form, exif=tags, quality=95)), read(encoded(picture(), "PNG"))
     for resolution in (NATIVE, SMALL):
-        seen, expected = pixels(turned.image(resolution)), pixels(upright.image(resolution))
+        seen, expected = pixels(await turned.image(resolution)), pixels(await upright.image(resolution))
         assert seen.shape == expected.shape
         assert np.abs(seen - expected).mean() < 4
     assert turned.signals.image.scene == upright.signals.image.scene
@@ -103,9 +104,23 @@ def test_an_undecodable_image_is_rejected(data: bytes) -> None:
     assert caught.value.code == "bad_image"
 
 
-def test_a_file_is_read_as_the_image_of_a_message_is(tmp_path: Path) -> None:
+async def test_a_file_is_read_as_the_image_of_a_message_is(tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(encoded(picture(), "WEBP", quality=95))
     settings = SETTINGS.model_copy(update={"image_roots": (tmp_path,)})
     reader = QuestionReader(lambda: (NATIVE,), settings)
     question = reader.read(Query("q", "what?", image_path=tmp_path / "a.webp"))
-    assert np.abs(pixels(question.image(NATIVE)) - pixels(encoded(picture(), "PNG"))).mean() < 4
+    assert np.abs(pixels(await question.image(NATIVE)) - pixels(encoded(picture(), "PNG"))).mean() < 4
+
+
+async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arm with another resolution may appear after the question was read."""
+    question, threads = read(encoded(picture())), []
+
+    def fit(data: bytes, resolution: int) -> bytes:
+        threads.append(threading.current_thread())
+        return data[:resolution]
+
+    monkeypatch.setattr("agent.messages.images.fit", fit)
+    assert [len(await question.image(100)) for _ in range(2)] == [100, 100]
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
