@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -43,7 +43,9 @@ async def ask(settings: Settings, query: Query, *, timeout_s: float) -> Reply:
     topics = Topics(settings.device)
     replies = topics.result(query.client)
     async with _connected(settings, (replies,), timeout_s) as connection:
-        await connection.publish(topics.query, query.to_bytes(), qos=1)
+        await connection.publish(
+            topics.query, query.to_bytes(), qos=1, response_topic=replies, expiry_s=timeout_s
+        )
         with anyio.move_on_after(timeout_s):
             async for message in connection.messages():
                 message.ack()
@@ -57,7 +59,7 @@ async def status(settings: Settings, *, wait_s: float) -> Snapshot:
     """Reads the retained messages of the agent of `settings.device`, waiting up to `wait_s` for them.
 
     Raises:
-        AgentSilent: the broker cannot be reached.
+        AgentSilent: the broker cannot be reached, or refuses the subscriptions.
     """
     topics = Topics(settings.device)
     subscriptions = (topics.status, topics.mode_state, topics.telemetry)
@@ -77,33 +79,43 @@ async def status(settings: Settings, *, wait_s: float) -> Snapshot:
     )
 
 
-async def echo(settings: Settings, word: str, *, timeout_s: float) -> bool:
-    """Returns whether a message to a topic of this device comes back from the broker.
-
-    Args:
-        word: the payload, and the last level of the topic.
+async def echo(settings: Settings, topic: str, payload: bytes, *, timeout_s: float) -> bool:
+    """Returns whether a message to `topic` comes back from the broker.
 
     Raises:
-        AgentSilent: the broker cannot be reached.
+        AgentSilent: the broker cannot be reached, or refuses the subscription.
+        PublishRefused: the broker rejects the message.
     """
-    topic = Topics(settings.device).result(word)
     async with _connected(settings, (topic,), timeout_s) as connection:
         with anyio.move_on_after(timeout_s):
-            await connection.publish(topic, word.encode(), qos=1)
+            await connection.publish(topic, payload, qos=1)
             async for message in connection.messages():
                 message.ack()
-                return message.payload == word.encode()
+                if message.payload == payload:
+                    return True
     return False
+
+
+async def check_subscriptions(settings: Settings, *, timeout_s: float) -> None:
+    """Subscribes as the agent of `settings.device` does.
+
+    Raises:
+        AgentSilent: the broker cannot be reached, or refuses a subscription.
+    """
+    topics = Topics(settings.device)
+    async with _connected(settings, (topics.query, topics.mode_set, topics.feedback), timeout_s):
+        pass
 
 
 @asynccontextmanager
 async def _connected(
     settings: Settings, subscriptions: tuple[str, ...], timeout_s: float
 ) -> AsyncIterator[MqttConnection]:
-    options = settings.mqtt_options(f"inarvl-console-{uuid.uuid4().hex[:12]}")
+    options = replace(settings.mqtt_options(f"inarvl-console-{uuid.uuid4().hex[:12]}"), keeps_session=False)
     async with MqttConnection(options, subscriptions=subscriptions) as connection:
         with anyio.move_on_after(timeout_s):
-            await connection.connected.wait()
-        if not connection.connected.is_set():
-            raise AgentSilent(f"no broker answers at {settings.broker.url}: is it running?")
+            await connection.tried.wait()
+        if connection.problem is not None or not connection.connected.is_set():
+            silence = f"no broker answers at {settings.broker.url}: is it running?"
+            raise AgentSilent(connection.problem or silence)
         yield connection

@@ -1,4 +1,4 @@
-"""How every inarvl command reports an error."""
+"""How every inarvl command writes text: errors, and what remote hosts sent."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from rich.text import Text
 
 from inarvl.errors import InarvlError
+from inarvl.printable import printable
+
+
+def plain(text: object) -> Text:
+    """Returns `printable` text for rich, which reads no markup in it."""
+    return Text(printable(text))
 
 
 @contextmanager
@@ -16,5 +23,5 @@ def explained(program: str) -> Iterator[None]:
     try:
         yield
     except InarvlError as error:
-        typer.secho(f"{program}: {error}", err=True, fg="red")
+        typer.secho(f"{program}: {printable(error)}", err=True, fg="red")
         raise typer.Exit(1) from error

@@ -15,6 +15,7 @@ from agent.cli.options import Config
 from agent.config.settings import site_settings
 from agent.messages.query import Query
 from agent.messages.reply import Answer
+from inarvl.printable import LINE_BREAKS, printable
 from inarvl.terminal import explained
 
 REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
@@ -55,13 +56,13 @@ def ask(
         settings = site_settings(config)
         reply = anyio.run(partial(client.ask, settings, query, timeout_s=timeout_s + REPLY_MARGIN_S))
     if not isinstance(reply, Answer):
-        typer.secho(f"inarvl: {reply.code}: {reply.message}", err=True, fg="red")
+        typer.secho(f"inarvl: {printable(reply.code)}: {printable(reply.message)}", err=True, fg="red")
         raise typer.Exit(1)
-    typer.echo(reply.answer)
+    typer.echo(printable(reply.answer, keep=LINE_BREAKS))
     sure = "" if reply.confidence is None else f", confidence {reply.confidence:.2f}"
     energy = "" if reply.energy_j is None else f", {reply.energy_j:.2f} J {reply.energy_source}"
     typer.secho(
-        f"{reply.tier} {reply.model}{sure}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}",
+        printable(f"{reply.tier} {reply.model}{sure}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}"),
         err=True,
         dim=True,
     )

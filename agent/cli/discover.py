@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.peers import mdns
-from inarvl.terminal import explained
+from inarvl.terminal import explained, plain
 
 
 def discover(
@@ -21,7 +21,7 @@ def discover(
         found = anyio.run(mdns.listen, seconds)
     table = Table("peer", "url", "models", "version")
     for record in found.values():
-        table.add_row(record.id, record.url, ", ".join(record.models), record.version)
+        table.add_row(*map(plain, (record.id, record.url, ", ".join(record.models), record.version)))
     Console().print(table if found else f"no peer announced itself within {seconds:g} s")
     if not found:
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from agent.doctor.finding import Finding
 from agent.profile.choice import configured_profile
 from agent.profile.profile import Profile
 from inarvl import logs
+from inarvl.printable import printable
 from inarvl.terminal import explained
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -37,10 +38,12 @@ async def _check_and_print(settings: Settings, profile: Profile) -> list[Finding
         for finding in result.findings:
             colour = COLOURS[finding.verdict]
             screen.print(
-                f"[{colour}]{finding.verdict:8}[/] {result.name:12} {escape(finding.fact)}",
+                f"[{colour}]{finding.verdict:8}[/] {result.name:12} {escape(printable(finding.fact))}",
                 soft_wrap=True,
                 highlight=False,
             )
             if finding.remedy:
-                screen.print(f"{'':21} -> {escape(finding.remedy)}", soft_wrap=True, highlight=False)
+                screen.print(
+                    f"{'':21} -> {escape(printable(finding.remedy))}", soft_wrap=True, highlight=False
+                )
     return findings

@@ -14,7 +14,7 @@ from agent import client
 from agent.answering.agreement_report import WINDOW
 from agent.cli.options import Config
 from agent.config.settings import site_settings
-from inarvl.terminal import explained
+from inarvl.terminal import explained, plain
 
 
 def status(
@@ -26,15 +26,17 @@ def status(
         settings = site_settings(config)
         snapshot = anyio.run(partial(client.status, settings, wait_s=wait_s))
     screen = Console()
-    screen.print(f"agent [b]{settings.device}[/b]: {snapshot.status or 'unknown to the broker'}")
+    screen.print(plain(f"agent {settings.device}: {snapshot.status or 'unknown to the broker'}"))
     if snapshot.telemetry is not None:
-        screen.print(f"mode: {snapshot.mode}")
+        for problem in snapshot.telemetry.get("problems", ()):
+            screen.print(plain(f"problem: {problem}"), style="red")
+        screen.print(plain(f"mode: {snapshot.mode}"))
         screen.print(_servers(snapshot.telemetry["servers"]))
         for part in ("controller", "device"):
             values = ", ".join(f"{name} {value}" for name, value in snapshot.telemetry[part].items())
-            screen.print(f"{part}: {values}")
+            screen.print(plain(f"{part}: {values}"))
         for line in agreement_lines(snapshot.telemetry.get("agreement", {})):
-            screen.print(line, markup=False)
+            screen.print(plain(line))
     if snapshot.status != "online":
         raise typer.Exit(1)
 
@@ -62,10 +64,10 @@ def _servers(servers: list[dict[str, Any]]) -> Table:
         link = server["link"] or {}
         rtt_ms, mbps = link.get("rtt_ms"), link.get("uplink_mbps")
         table.add_row(
-            server["id"],
-            server["tier"],
-            "yes" if server["healthy"] else "no",
-            ", ".join(server["models"]),
+            plain(server["id"]),
+            plain(server["tier"]),
+            "yes" if server["healthy"] else plain(f"no: {server.get('problem') or 'not checked yet'}"),
+            plain(", ".join(server["models"])),
             "" if rtt_ms is None else f"{rtt_ms:.1f} ms",
             "" if mbps is None else f"{mbps:.1f} Mbit/s",
         )

@@ -83,8 +83,10 @@ class Daemon:
         mqtt = self._mqtt = MqttConnection(
             settings.mqtt_options(f"inarvl-{settings.device}"),
             will=Will(topics.status, b"offline"),
-            subscriptions=_subscriptions(topics, settings),
+            subscriptions=(f"{PEERS}/+",) if settings.discovery.mqtt else (),
+            live=(topics.query, topics.mode_set, topics.feedback),
         )
+        self._times_taken_over = 0
         self._events = Events(mqtt, topics.event)
         self._sensing = Sensing.from_profile(profile)
         self._servers = ServerDirectory(settings, profile, rng=rng, changed=self._server_changed)
@@ -218,7 +220,11 @@ class Daemon:
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
     def _connected(self) -> None:
-        self._mqtt.post(self._topics.status, "online", retain=True)
+        receives = self._mqtt.problem is None
+        self._mqtt.post(self._topics.status, "online" if receives else "offline", retain=True)
+        if self._mqtt.times_taken_over > self._times_taken_over:
+            self._times_taken_over = self._mqtt.times_taken_over
+            self._events.error("name_taken", f"another agent is named {self._settings.device!r}: rename one")
         self._mode.publish()
         self._events.catch_up()
         self._reporter.publish_telemetry()
@@ -238,10 +244,7 @@ class Daemon:
 
     def _summary(self) -> str:
         status = self._controller.status()
+        if self._mqtt.problem is not None:
+            return self._mqtt.problem
         healthy = len(self._servers.registry("cloud").healthy())
         return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"
-
-
-def _subscriptions(topics: Topics, settings: Settings) -> tuple[str, ...]:
-    own = (topics.query, topics.mode_set, topics.feedback)
-    return (*own, f"{PEERS}/+") if settings.discovery.mqtt else own

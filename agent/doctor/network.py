@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
+from agent.messages.mqtt_connection import PublishRefused
+from agent.messages.tls import BadTlsFile
+from agent.messages.topics import Topics
 from agent.peers import mdns
 from agent.peers.site_file import site_records
 from agent.profile.profile import Profile
@@ -23,19 +27,22 @@ ENVIRONMENT = Path("/etc/inarvl/vlm.env")
 
 
 async def broker(settings: Settings, profile: Profile) -> list[Finding]:
-    """Checks that messages can be sent and received.
+    """Checks that the agent's topics can be subscribed to, and that messages arrive on them.
 
-    A message is sent to the agent itself, since a broker may grant a subscription and still deny messages.
+    A broker may grant a subscription and still deny messages, so one is sent to the agent itself: with a
+    topic for results, and as a query that the agent refuses.
     """
-    url = settings.broker.url
+    url, topics, word = settings.broker.url, Topics(settings.device), f"doctor-{uuid.uuid4().hex[:8]}"
     try:
-        received = await client.echo(settings, f"doctor-{uuid.uuid4().hex[:8]}", timeout_s=BROKER_TIMEOUT_S)
-    except AgentSilent:
+        await client.check_subscriptions(settings, timeout_s=BROKER_TIMEOUT_S)
+        received = await _arrives(settings, topics.result(word), word.encode())
+        queries = await _arrives(settings, topics.query, json.dumps({"id": word, "client": word}).encode())
+    except (AgentSilent, BadTlsFile) as error:
         return [
             failed(
-                f"no broker answers at {url}",
-                "start it (`systemctl start mosquitto`), or correct broker.url, "
-                "username and password_file in the site file",
+                f"{url}: {error}",
+                "start the broker (`systemctl start mosquitto`), or correct broker.url, the files and the "
+                "user in the site file",
             )
         ]
     if not received:
@@ -45,7 +52,22 @@ async def broker(settings: Settings, profile: Profile) -> list[Finding]:
                 f"allow reading and writing of inarvl/{settings.device}/# in the broker's access list",
             )
         ]
+    if queries is False:
+        return [
+            failed(
+                f"{url} grants the subscription to {topics.query}, but does not deliver messages on it",
+                f"allow reading and writing of {topics.query} in the broker's access list",
+            )
+        ]
     return [ok(f"{url} delivers messages")]
+
+
+async def _arrives(settings: Settings, topic: str, payload: bytes) -> bool | None:
+    """Returns whether a message to `topic` arrives; None if this user may not send one."""
+    try:
+        return await client.echo(settings, topic, payload, timeout_s=BROKER_TIMEOUT_S)
+    except PublishRefused:
+        return None
 
 
 async def model(settings: Settings, profile: Profile) -> list[Finding]:

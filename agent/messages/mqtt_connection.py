@@ -4,7 +4,9 @@
 2. paho's callbacks are passed to the event loop. Only the setup of a new socket runs in paho's thread.
 3. Received QoS 1 messages are acknowledged explicitly. If the connection was lost since a message arrived,
    its acknowledgement is ignored: the broker delivers it again.
-4. The receive maximum limits how many QoS 1 messages wait here; the broker queues the rest. QoS 0 messages
+4. A connection is used once the broker has answered the subscriptions. Those that it refuses are reported.
+5. A retained message is ignored on topics for live messages: it would arrive again at every connect.
+6. The receive maximum limits how many QoS 1 messages wait here; the broker queues the rest. QoS 0 messages
    have no such limit: while MAX_QUEUED messages wait, they are dropped and logged.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal
@@ -24,7 +27,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions, Will
-from agent.messages.mqtt_transport import connect, new_client
+from agent.messages.mqtt_transport import connect, new_client, subscribe
+from agent.messages.reconnect_pause import STAND_BACK_S
+from agent.messages.thread_callbacks import Loss, ThreadCallbacks
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
@@ -36,6 +41,10 @@ REMEDIES = {
     "Bad user name or password": "check broker.username and broker.password_file",
     "Banned": "ask the broker's administrator",
 }
+TAKEN_OVER = (
+    "another client connects to the broker as {!r}: two agents have the same name; give one another "
+    "`device` in its site file. This one stays disconnected for {} minutes"
+)
 
 
 class PublishRefused(InarvlError):
@@ -49,15 +58,32 @@ class MqttConnection:
 
     Attributes:
         connected: set while there is a connection.
+        tried: set when the first attempt to connect has succeeded or failed.
+        problem: why there is no connection, or why it is not complete, and what to do; None if it is.
+        times_taken_over: how often another client with the same name has taken the session over.
+
+    Args:
+        subscriptions: topics to receive, with the messages that the broker retains.
+        live: topics to receive without them.
     """
 
     def __init__(
-        self, options: MqttOptions, *, will: Will | None = None, subscriptions: tuple[str, ...] = ()
+        self,
+        options: MqttOptions,
+        *,
+        will: Will | None = None,
+        subscriptions: tuple[str, ...] = (),
+        live: tuple[str, ...] = (),
     ) -> None:
         self.connected = asyncio.Event()
+        self.tried = asyncio.Event()
+        self.problem: str | None = None
+        self.times_taken_over = 0
         self._options = options
         self._will = will
         self._subscriptions = subscriptions
+        self._live = live
+        self._subscribing: int | None = None
         self._connections = 0
         self._received: asyncio.Queue[Message] = asyncio.Queue()
         self._unacknowledged: dict[int, asyncio.Future[None]] = {}
@@ -95,8 +121,12 @@ class MqttConnection:
         response_topic: str | None = None,
         correlation: bytes | None = None,
         user: Mapping[str, str] | None = None,
+        expiry_s: float | None = None,
     ) -> None:
         """Publishes a message; with QoS 1, returns when the broker has acknowledged it, without a timeout.
+
+        Args:
+            response_topic, correlation, user, expiry_s: MQTT 5 properties; without effect with MQTT 3.1.1.
 
         Raises:
             PublishRefused: the broker rejected the message.
@@ -110,6 +140,8 @@ class MqttConnection:
                 properties.ResponseTopic = response_topic
             if correlation is not None:
                 properties.CorrelationData = correlation
+            if expiry_s is not None:
+                properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
             if user:
                 properties.UserProperty = list(user.items())
         info = self._client.publish(topic, payload, qos, retain, properties)
@@ -131,38 +163,79 @@ class MqttConnection:
         return thread is not None and thread.is_alive()
 
     @property
+    def _broker(self) -> str:
+        return f"the broker at {self._options.host}:{self._options.port}"
+
+    @property
     def _mqtt5(self) -> bool:
         return self._client.protocol == paho.MQTTv5
 
     def _start(self, protocol: Literal["5", "3.1.1"]) -> None:
-        client = new_client(self._options, self._will, protocol)
-        client.on_connect = self._on_event_loop(self._connected)
-        client.on_connect_fail = self._on_event_loop(self._connect_failed)
-        client.on_disconnect = self._on_event_loop(self._disconnected)
+        client = self._client = new_client(self._options, self._will, protocol)
+        observed = ThreadCallbacks(client)
+
+        def accepted(
+            _client: object, _data: object, _flags: object, reason: ReasonCode, _more: object
+        ) -> None:
+            observed.accepted(reason)
+            self._call(self._accepted, client, reason)
+
+        def failed(_client: object, _data: object) -> None:
+            self._call(self._failed, client, observed.error())
+
+        def lost(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
+            self._call(self._disconnected, client, observed.lost(reason))
+
+        client.on_connect = accepted
+        client.on_connect_fail = failed
+        client.on_disconnect = lost
+        client.on_subscribe = self._on_event_loop(self._subscribed)
         client.on_message = self._on_event_loop(self._message)
         client.on_publish = self._on_event_loop(self._acknowledged)
-        self._client = client
         connect(client, self._options)
 
     def _on_event_loop(self, handle: Callable[..., None]) -> Callable[..., None]:
         def callback(client: paho.Client, _data: object, *arguments: Any) -> None:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(handle, client, *arguments)
+            self._call(handle, client, *arguments)
 
         return callback
 
-    def _connected(
-        self, client: paho.Client, _flags: object, reason: ReasonCode, _properties: object
-    ) -> None:
+    def _call(self, handle: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(handle, *arguments)
+
+    def _accepted(self, client: paho.Client, reason: ReasonCode) -> None:
         if client is not self._client:
             return
         if reason.is_failure:
             self._rejected(reason)
             return
         self._connections += 1
-        for topic in self._subscriptions:
-            client.subscribe(topic, qos=1)
+        if self._subscriptions or self._live:
+            self._subscribing = subscribe(client, self._subscriptions, self._live)
+        else:
+            self._ready(None)
+
+    def _subscribed(
+        self, client: paho.Client, packet: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        if client is not self._client or packet != self._subscribing:
+            return
+        topics = (*self._subscriptions, *self._live)
+        refused = [
+            f"{topic} ({reason.getName()})"
+            for topic, reason in zip(topics, reasons, strict=False)
+            if reason.is_failure
+        ]
+        self._ready(
+            f"the broker refuses subscriptions to {', '.join(refused)}: allow this user to read them"
+            if refused
+            else None
+        )
+
+    def _ready(self, problem: str | None) -> None:
         log.info("connected to the broker at %s:%d", self._options.host, self._options.port)
+        self._report(problem, log.error)
         self.connected.set()
         for callback in self._on_connect:
             callback()
@@ -175,18 +248,33 @@ class MqttConnection:
             old.disconnect()
             self._start("3.1.1")
             return
-        log.error("the broker rejected the connection: %s; %s", name, REMEDIES.get(name, "see its log"))
+        self._report(
+            f"the broker rejects the connection: {name}; {REMEDIES.get(name, 'see its log')}", log.error
+        )
 
-    def _connect_failed(self, _client: paho.Client) -> None:
-        log.warning("no broker at %s:%d yet: retrying", self._options.host, self._options.port)
+    def _failed(self, client: paho.Client, problem: str) -> None:
+        if client is self._client:
+            self._report(f"{self._broker}: {problem}", log.warning)
 
-    def _disconnected(
-        self, client: paho.Client, _flags: object, reason: ReasonCode, _properties: object
-    ) -> None:
-        if client is self._client and self.connected.is_set():
-            self.connected.clear()
-            if reason.is_failure:
-                log.warning("lost the connection to the broker (%s): reconnecting", reason.getName())
+    def _disconnected(self, client: paho.Client, loss: Loss) -> None:
+        if client is not self._client:
+            return
+        if loss.taken_over:
+            self.times_taken_over += 1
+            self._report(TAKEN_OVER.format(self._options.client_id, STAND_BACK_S // 60), log.error)
+        elif self.connected.is_set() and loss.failed:
+            self._report(f"{self._broker}: lost the connection: {loss.problem}", log.warning)
+        elif loss.failed and self.problem is None:  # a rejected connection is closed too
+            hint = "" if self._options.tls else "; if this port expects TLS, write mqtts:// in its URL"
+            self._report(f"{self._broker}: {loss.problem}{hint}", log.warning)
+        self.connected.clear()
+
+    def _report(self, problem: str | None, logged: Callable[[str], None]) -> None:
+        """Sets the problem, and logs it if it has changed."""
+        if problem is not None and problem != self.problem:
+            logged(problem)
+        self.problem = problem
+        self.tried.set()
 
     def _message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         if not message.qos and self._received.qsize() >= MAX_QUEUED:
@@ -195,6 +283,11 @@ class MqttConnection:
                 message.topic,
                 MAX_QUEUED,
             )
+            return
+        if message.retain and message.topic in self._live:
+            log.warning("ignored a retained message on %s: publish it without retain", message.topic)
+            if message.qos:
+                client.ack(message.mid, message.qos)
             return
         properties = getattr(message, "properties", None)
         connection = self._connections

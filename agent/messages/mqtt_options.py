@@ -16,6 +16,7 @@ class MqttOptions:
     Attributes:
         client_id: names the session that the broker keeps while this client is disconnected.
         protocol: `auto` is MQTT 5, with a fallback to 3.1.1.
+        keeps_session: whether the broker keeps the session, with its messages, after a disconnect.
         receive_maximum: how many unacknowledged QoS 1 messages the broker may send (MQTT 5).
     """
 
@@ -30,6 +31,7 @@ class MqttOptions:
     key_file: Path | None = None
     protocol: Protocol = "auto"
     keepalive_s: int = 30
+    keeps_session: bool = True
     receive_maximum: int = 32
 
 

@@ -46,6 +46,7 @@ class Reporter:
             self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
         )
         content["agreement"] = self._agreement()
+        content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(self, request: Request, answered: Answered, finished: Finished) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,9 @@ START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.05
 DURABLE = "persistence true\nautosave_on_changes true\nautosave_interval 1\n"
+DYNAMIC_SECURITY = next(
+    (str(path) for path in Path("/usr/lib").glob("*-linux-gnu/mosquitto_dynamic_security.so")), None
+)
 
 
 class BrokerFailed(InarvlError):
@@ -59,13 +63,23 @@ class Mosquitto:
     Args:
         folder: For its configuration, its log and, if `durable`, its database.
         durable: Writes every change to the disk immediately, so that a killed broker loses nothing.
+        extra: Further lines of its configuration, such as for TLS or permissions.
     """
 
-    def __init__(self, folder: Path, port: int, *, address: str = "127.0.0.1", durable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        address: str = "127.0.0.1",
+        durable: bool = False,
+        extra: str = "",
+    ) -> None:
         self.address = address
         self.port = port
         self._folder = folder
         self._durable = durable
+        self._extra = extra
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -88,6 +102,7 @@ class Mosquitto:
         config.write_text(
             f"listener {self.port} {self.address}\nallow_anonymous true\n"
             "set_tcp_nodelay true\nmax_queued_messages 0\nuser root\n"
+            + self._extra
             + (f"persistence_location {self._folder}/\n{DURABLE}" if self._durable else "")
         )
         with log.open("ab") as output:
@@ -116,6 +131,29 @@ class Mosquitto:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def denying(folder: Path, *, readable: Sequence[str]) -> str:
+    """Returns configuration lines with which a broker refuses subscriptions.
+
+    Args:
+        folder: For the configuration of mosquitto's plugin for dynamic security.
+        readable: The topics that may be subscribed to.
+    """
+    rules = [
+        {"acltype": "subscribePattern", "topic": topic, "priority": 0, "allow": True} for topic in readable
+    ]
+    allowed = dict.fromkeys(("publishClientSend", "publishClientReceive", "unsubscribe"), True)
+    roles = {
+        "defaultACLAccess": {**allowed, "subscribe": False},
+        "roles": [{"rolename": "reader", "acls": rules}],
+        "groups": [{"groupname": "anonymous", "roles": [{"rolename": "reader"}], "clients": []}],
+        "anonymousGroup": "anonymous",
+        "clients": [],
+    }
+    file = folder / "dynamic-security.json"
+    file.write_text(json.dumps(roles))
+    return f"plugin {DYNAMIC_SECURITY}\nplugin_opt_config_file {file}\n"
 
 
 @contextmanager

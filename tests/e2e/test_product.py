@@ -104,6 +104,18 @@ async def test_correlation_data_is_returned(product: Product) -> None:
         assert (await client.receive(client.answers)).correlation == b"\x00\x01"
 
 
+def test_ask_shows_that_a_photo_is_too_large(product: Product, tmp_path: Path) -> None:
+    """The reply to a query that is too large to be read arrives by its MQTT 5 response topic."""
+    image, question = jpeg()
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes(image + bytes(200_000))
+    tool = str(Path(sys.executable).with_name("inarvl"))
+    command = [tool, "ask", str(photo), question, "--config", str(product.config)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "too_large" in run.stderr
+
+
 @pytest.mark.skipif(not shutil.which("mosquitto_pub"), reason="mosquitto-clients is not installed")
 def test_mosquitto_pub_gets_its_answer(product: Product, tmp_path: Path) -> None:
     image, question = jpeg()

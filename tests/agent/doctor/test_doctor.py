@@ -15,7 +15,7 @@ from agent.doctor import machine, network, permissions, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.profile.loading import load_profile
-from lab.rig.broker import free_port
+from lab.rig.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
 PROFILE = load_profile("generic-x86")
 
@@ -38,6 +38,31 @@ async def test_no_broker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (finding,) = await network.broker(site, PROFILE)
     assert finding.verdict == "failed"
     assert "broker.url" in finding.remedy
+
+
+@pytest.mark.anyio
+async def test_topics_that_the_agent_cannot_read_fail_whether_the_broker_says_so_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mosquitto with an access list grants every subscription, and does not deliver the messages."""
+    monkeypatch.setattr(network, "BROKER_TIMEOUT_S", 2.0)
+    access = tmp_path / "access"
+    access.write_text("topic readwrite inarvl/d/result/#\ntopic write inarvl/d/query\n")
+    silent = f"acl_file {access}\n"
+    refusing = denying(tmp_path, readable=["inarvl/d/result/#"]) if DYNAMIC_SECURITY else None
+    for extra, expected in ((silent, "does not deliver messages on it"), (refusing, "refuses subscriptions")):
+        if extra is None:
+            continue
+        broker = Mosquitto(tmp_path / "broker", free_port(), extra=extra)
+        broker.start()
+        try:
+            site = settings(tmp_path, broker={"url": f"mqtt://127.0.0.1:{broker.port}"})
+            (finding,) = await network.broker(site, PROFILE)
+        finally:
+            broker.kill()
+        assert finding.verdict == "failed"
+        assert expected in finding.fact
+        assert "inarvl/d/query" in finding.fact
 
 
 @pytest.mark.anyio
@@ -187,5 +212,5 @@ def test_the_exit_status_is_1_if_a_check_fails(
     monkeypatch.setattr(network, "BROKER_TIMEOUT_S", 0.5)
     run = CliRunner().invoke(inarvl, ["doctor", "--config", str(site)])
     assert run.exit_code == 1
-    assert "no broker answers" in run.output
+    assert "nothing listens at this address" in run.output
     assert "-> " in run.output

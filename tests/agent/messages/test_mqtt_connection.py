@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,6 +14,8 @@ import pytest
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
+from agent.messages.reconnect_pause import STAND_BACK_S
+from lab.rig.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -108,3 +111,76 @@ async def test_the_will_is_published_only_after_an_unexpected_disconnect(
         if end == "disconnect":
             await watching.publish("w", b"nothing", qos=1)
         assert (await first(watching)).payload == expected
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_retained_messages_are_ignored_on_live_topics(
+    broker: Any, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(broker, "camera") as camera:
+        for topic in ("query", "record"):
+            await camera.publish(topic, b"old", qos=1, retain=True)
+    options = MqttOptions("127.0.0.1", broker.port, "agent", protocol=protocol)
+    async with MqttConnection(options, subscriptions=("record",), live=("query",)) as connection:
+        assert (await first(connection)).payload == b"old", "of the record"
+        await connection.publish("query", b"new", qos=1, retain=True)
+        message = await first(connection)
+        assert (message.topic, message.payload, message.retain) == ("query", b"new", False)
+    warned = "ignored a retained message on query" in caplog.text
+    assert warned == (protocol == "3.1.1"), "with MQTT 5 the broker does not send it"
+
+
+async def test_of_two_clients_with_one_name_one_says_so_and_stands_back(
+    broker: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(broker, "inarvl-d", "t") as one, connect(broker, "inarvl-d", "t") as other:
+        with anyio.fail_after(TIMEOUT_S):
+            while not (standing_back := [c for c in (one, other) if "same name" in (c.problem or "")]):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        (loser,) = standing_back
+        assert loser._client._reconnect_min_delay == STAND_BACK_S
+        assert loser.alive, "the watchdog must not restart it"
+        winner = other if loser is one else one
+        await asyncio.wait_for(winner.connected.wait(), TIMEOUT_S)
+        await asyncio.wait_for(winner.publish("t", b"x", qos=1), TIMEOUT_S)
+    assert caplog.text.count("two agents have the same name") == 1
+
+
+async def test_a_refused_subscription_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if not DYNAMIC_SECURITY:
+        pytest.skip("mosquitto's plugin for dynamic security is not installed")
+    broker = Mosquitto(tmp_path / "broker", free_port(), extra=denying(tmp_path, readable=["allowed"]))
+    broker.start()
+    try:
+        for protocol in ("5", "3.1.1"):
+            caplog.clear()
+            async with connect(broker, "a", "allowed", "denied", protocol=protocol) as connection:
+                await asyncio.wait_for(connection.connected.wait(), TIMEOUT_S)
+                assert connection.problem is not None
+                assert "refuses subscriptions to denied (" in connection.problem
+                assert "allowed (" not in connection.problem
+            assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [connection.problem]
+    finally:
+        broker.kill()
+
+
+async def test_a_client_that_keeps_no_session_leaves_nothing_on_the_broker(broker: Any) -> None:
+    for protocol in ("5", "3.1.1"):
+        for keeps_session, expected in ((True, b"missed"), (False, b"live")):
+            name = f"{protocol}-{keeps_session}"
+            async with connect(broker, name, "t", protocol=protocol, keeps_session=keeps_session) as client:
+                await asyncio.wait_for(client.connected.wait(), TIMEOUT_S)
+            async with connect(broker, "other") as other:
+                await other.publish("t", b"missed", qos=1)
+            async with connect(broker, name, "t", protocol=protocol, keeps_session=keeps_session) as client:
+                await client.publish("t", b"live", qos=1)
+                assert (await first(client)).payload == expected
+
+
+async def test_an_expiry_interval_arrives_as_the_time_that_is_left(broker: Any) -> None:
+    async with connect(broker, "a", "t") as connection:
+        await connection.publish("t", b"x", qos=1, expiry_s=30)
+        message = await first(connection)
+        message.ack()
+    assert message.expiry_s is not None
+    assert 0 < message.expiry_s <= 30
