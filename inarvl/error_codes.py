@@ -40,6 +40,7 @@ ERROR_CODES: Final = (
     ErrorCode("image_not_allowed", "`image_url` is outside `image_roots`.", ("reply",)),
     ErrorCode("too_large", "The query or its image is larger than allowed.", ("reply",)),
     ErrorCode("deadline_expired", "The deadline passed before there was an answer.", ("reply", "attempt")),
+    ErrorCode("id_reused", "The id was used before, and its reply cannot stand for this query.", ("reply",)),
     ErrorCode("busy", "More queries wait than can be answered in time.", ("reply", "attempt", "http")),
     ErrorCode("no_arm", "No model can or may answer now; the message has the reason for each.", ("reply",)),
     ErrorCode("unanswered", "Every model was asked and failed.", ("reply",)),

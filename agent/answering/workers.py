@@ -124,6 +124,7 @@ class Workers:
         try:
             if self._clock() >= request.due_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
+            log.debug("query %s: reading its image", request.query.id)
             question = await to_thread.run_sync(self._questions.read, request.query)
             answered = await self._answering.answer(question, expires_at=request.due_at)
         except Exception as error:
@@ -133,7 +134,12 @@ class Workers:
             await request.refuse(error)
             return
         now = self._clock()
+        for attempt in answered.attempts:
+            execution = attempt.execution
+            outcome = execution.failure or f"{execution.latency_ms:.0f} ms"
+            log.debug("query %s: asked %s: %s", request.query.id, execution.arm.id, outcome)
         if now < request.expires_at:
+            log.debug("query %s: answered: %s", request.query.id, answered.reason)
             self._feedback.remember(request.query.id, answered.decision.id)
             await request.reply(answer_of(request, answered, now=now))
         else:

@@ -11,3 +11,4 @@ from agent.config.settings import SITE_FILE
 
 Config = Annotated[Path | None, typer.Option(help=f"The site file; default: {SITE_FILE}, if it exists.")]
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log each query with its id at every step.")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from agent.cli.options import Config, LogLevel
+from agent.cli.options import Config, LogLevel, Verbose
 from agent.config.settings import Settings, site_settings
 from agent.daemon import malloc
 from agent.daemon.daemon import Daemon
@@ -16,9 +16,9 @@ from inarvl import logs
 from inarvl.terminal import explained
 
 
-def run(config: Config = None, log_level: LogLevel = "info") -> None:
+def run(config: Config = None, log_level: LogLevel = "info", verbose: Verbose = False) -> None:
     """Run the agent until it is stopped."""
-    logs.configure(log_level)
+    logs.configure(log_level, verbose="agent" if verbose else None)
     malloc.limit_arenas()
     with explained("inarvl"):
         settings = site_settings(config)

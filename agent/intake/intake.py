@@ -7,10 +7,25 @@ exactly one reply.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agent.config.settings import Settings
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.query import Query
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """The time that a query has.
+
+    Attributes:
+        allowed_ms: from when it was asked.
+        left_ms: from now; not above 0 if it has expired.
+    """
+
+    allowed_ms: float
+    left_ms: float
 
 
 class Intake:
@@ -33,16 +48,20 @@ class Intake:
         """Applies the new limits to the queries that arrive from now on."""
         self._limits = settings.intake
 
-    def allowed_ms(self, query: Query | None, expiry_s: float | None = None) -> float:
-        """Returns the time from a query's arrival to its deadline, in milliseconds.
+    def time_limit(self, query: Query | None, *, now_s: float, expiry_s: float | None = None) -> TimeLimit:
+        """Returns how much time a query that arrives now has left.
 
         Args:
             query: None if it could not be read.
-            expiry_s: expiry interval of its message, which limits the time too.
+            now_s: seconds since 1970. A query from the future has just been asked: clocks differ.
+            expiry_s: what is left of the expiry interval of its message, which limits the time too.
         """
         requested_ms = None if query is None else query.deadline_ms
         allowed_ms = requested_ms or self._limits.default_deadline_ms
-        return allowed_ms if expiry_s is None else min(allowed_ms, expiry_s * 1e3)
+        asked_at = None if query is None else query.asked_at
+        age_ms = 0.0 if asked_at is None else max(0.0, now_s - asked_at) * 1e3
+        left_ms = allowed_ms - age_ms
+        return TimeLimit(allowed_ms, left_ms if expiry_s is None else min(left_ms, expiry_s * 1e3))
 
     async def submit(self, request: Request) -> None:
         """Queues `request`; if not all can be answered in time, refuses it or the one that it displaces."""

@@ -2,18 +2,23 @@
 
 1. Each message becomes an entry of the spool, malformed ones too: every acknowledged query gets a reply.
 2. A message is acknowledged only after that. If the agent crashes before, the broker sends it again.
-3. A second message with the same reply topic and id is acknowledged and dropped. A query without an id is a
-   duplicate if the broker marks it as redelivered and the spool knows its content and packet number. A marked
-   message that the spool does not know is new: its first delivery may have been lost.
+3. A second delivery of a message is acknowledged and dropped: it is marked as redelivered, and the spool
+   knows its packet number and its id, or without an id its content. A marked message that the spool does not
+   know is new: its first delivery may have been lost.
+   Another message with the same reply topic and id gets the reply of the first one, now or when that has one.
+   If it asks something else, it is refused.
 4. Time that passed while the agent was stopped is measured since boot, which no clock change affects. After
    a reboot the wall clock measures it, and a query never gets more time than it arrived with.
 5. If the spool is full or failing, the query is answered with an error immediately.
+6. The time of a query counts from when it was asked, if its field `asked_at` or the expiry of its message
+   says that, else from its arrival. A query that has expired when it arrives is refused and not stored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -21,7 +26,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agent.intake.intake import Intake
+from agent.intake.content import content_digest
+from agent.intake.intake import Intake, TimeLimit
 from agent.intake.outbox import Outbox
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
@@ -31,6 +37,8 @@ from agent.messages.query import BadQuery, Query, read_payload
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry
 from inarvl.errors import InarvlError
+
+log = logging.getLogger(__name__)
 
 
 class MqttDoor:
@@ -62,24 +70,59 @@ class MqttDoor:
         address = Address.of(
             fields, self._topics, response=message.response_topic, correlation=message.correlation
         )
-        allowed_ms = self._intake.allowed_ms(query if isinstance(query, Query) else None, message.expiry_s)
-        entry = self._entry(message, address, query, allowed_ms)
+        limit = self._intake.time_limit(
+            query if isinstance(query, Query) else None,
+            now_s=self._wall_clock(),
+            expiry_s=message.expiry_s,
+        )
+        entry = self._entry(message, address, query, limit)
         repeatable = address.query_id is not None or message.dup
         if repeatable and await self._outbox.answered_unrecorded(entry.key):
+            if not message.dup:
+                error = BadQuery("id_reused", "this id was answered while the disk failed: choose a new one")
+                await self._outbox.refuse_repeated(entry.key, address, error)
             message.ack()
             return
         try:
+            if isinstance(query, Query) and limit.left_ms <= 0:
+                raise _expired(limit)
             added = await self._spool.add(entry)
             if added is Added.DUPLICATE and not repeatable:
                 entry = replace(entry, key=f"{entry.key}#{uuid.uuid4().hex}")
                 added = await self._spool.add(entry)
+            if added is Added.DUPLICATE and address.query_id is not None:
+                await self._answer_repeated(entry, address, message)
         except InarvlError as error:
             await self._outbox.refuse(entry, address, address.refusal(error))
             message.ack()
             return
         message.ack()
+        name = query.id if isinstance(query, Query) else address.query_id
+        log.debug("query %s: received, %s, stored as %s", name, added.name.lower(), entry.key)
         if added is Added.NEW:
-            await self._submit(entry.key, address, query, arrived_at, allowed_ms / 1e3, resent=False)
+            await self._submit(entry.key, address, query, arrived_at, limit, resent=False)
+
+    async def _answer_repeated(self, entry: SpoolEntry, address: Address, message: Message) -> None:
+        earlier = await self._spool.earlier(entry.key)
+        if earlier is None:  # pruned in the meantime
+            return
+        known, new = _attributes(earlier.attributes), _attributes(entry.attributes)
+        if known.get("content", new["content"]) != new["content"]:
+            problem = "another question had this id: choose a new one for each question"
+        elif message.dup and known.get("packet", message.packet) == message.packet:
+            return
+        elif earlier.reply:
+            await self._outbox.repeat(entry.key, address, earlier.reply)
+            return
+        elif earlier.reply is None and earlier.correlation == entry.correlation:
+            return  # the reply to the first one answers both
+        else:
+            problem = (
+                "this question is being answered already, with other correlation data"
+                if earlier.reply is None
+                else "this question has been answered, and the reply is not stored any more: choose a new id"
+            )
+        await self._outbox.refuse_repeated(entry.key, address, BadQuery("id_reused", problem))
 
     async def resume(self, unanswered: list[SpoolEntry]) -> None:
         """Submits the queries that an earlier run acknowledged but did not answer, marked as resent.
@@ -99,8 +142,9 @@ class MqttDoor:
             except (ValueError, TypeError, KeyError, AttributeError):
                 address = Address(entry.reply_topic, correlation=entry.correlation)
                 query = BadQuery("spool_failed", "the disk damaged this query: send it again")
-            left_ms = entry.expires_ms - entry.received_ms - self._waited_ms(entry, spooled_at)
-            await self._submit(entry.key, address, query, self._clock(), left_ms / 1e3, resent=True)
+            allowed_ms = entry.expires_ms - entry.received_ms
+            limit = TimeLimit(allowed_ms, allowed_ms - self._waited_ms(entry, spooled_at))
+            await self._submit(entry.key, address, query, self._clock(), limit, resent=True)
 
     def _waited_ms(self, entry: SpoolEntry, spooled_at: Uptime | None) -> float:
         now = self._uptime()
@@ -113,13 +157,14 @@ class MqttDoor:
         address: Address,
         query: Query | BadQuery,
         arrived_at: float,
-        left_s: float,
+        limit: TimeLimit,
         *,
         resent: bool,
     ) -> None:
         if isinstance(query, BadQuery):
             await self._outbox.send(key, address, address.refusal(query, resent=resent))
             return
+        left_s = limit.left_ms / 1e3
         await self._intake.submit(
             Request(
                 key,
@@ -128,6 +173,7 @@ class MqttDoor:
                 arrived_at,
                 arrived_at + left_s,
                 reserve_s=self._outbox.reply_time.reserve_s(left_s),
+                allowed_s=limit.allowed_ms / 1e3,
                 query_id=address.query_id,
                 correlation=address.mirror,
                 resent=resent,
@@ -135,14 +181,14 @@ class MqttDoor:
         )
 
     def _read(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
-        limit = self._intake.max_payload_bytes
-        if len(message.payload) > limit:
-            fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
+        most = self._intake.max_payload_bytes
+        if len(message.payload) > most:
+            fault = BadQuery("too_large", f"the query has over {most} bytes: send a smaller image")
             return message.user, fault
         return _query(message.payload, message.user)
 
     def _entry(
-        self, message: Message, address: Address, query: Query | BadQuery, allowed_ms: float
+        self, message: Message, address: Address, query: Query | BadQuery, limit: TimeLimit
     ) -> SpoolEntry:
         valid = isinstance(query, Query)
         received_ms = int(self._wall_clock() * 1e3)
@@ -152,17 +198,37 @@ class MqttDoor:
             "mirror": address.mirror,
             "fault": None if isinstance(query, Query) else [query.code, str(query)],
             "user": dict(message.user) if valid else {},
+            "content": content_digest(query if isinstance(query, Query) else None, message.payload),
+            "packet": message.packet,
             "uptime": None if uptime is None else uptime.to_json(),
         }
         return SpoolEntry(
             key=_key(address, message),
             received_ms=received_ms,
-            expires_ms=received_ms + int(allowed_ms),
+            expires_ms=received_ms + int(max(0.0, limit.left_ms)),
             reply_topic=address.topic,
             correlation=address.correlation,
             payload=message.payload if valid else b"",
             attributes=json.dumps(attributes),
         )
+
+
+def _attributes(text: str) -> dict[str, Any]:
+    """Returns the attributes of an entry; none if the disk has damaged them."""
+    try:
+        attributes = json.loads(text)
+    except ValueError:
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _expired(limit: TimeLimit) -> BadQuery:
+    age_s, allowed_s = (limit.allowed_ms - limit.left_ms) / 1e3, limit.allowed_ms / 1e3
+    return BadQuery(
+        "deadline_expired",
+        f"it was asked {age_s:.0f} s ago and had {allowed_s:.0f} s: ask again, or allow more deadline_ms; if "
+        "that is not when it was asked, set the clocks",
+    )
 
 
 def _query(payload: bytes, user: Mapping[str, str]) -> tuple[Mapping[str, Any], Query | BadQuery]:

@@ -23,6 +23,7 @@ from agent.messages.address import Address
 from agent.messages.mqtt_connection import MqttConnection, PublishRefused
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
+from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,16 @@ class Outbox:
         if recorded:
             await self._record_delivery(entry.key)
 
+    async def repeat(self, key: str, address: Address, reply: bytes) -> None:
+        """Publishes the reply that `key` has to a later query; returns when the broker has it."""
+        again = _resent(reply, correlation=address.mirror)
+        await self._publish(SpooledReply(key, address.topic, address.correlation, again))
+
+    async def refuse_repeated(self, key: str, address: Address, error: InarvlError) -> None:
+        """Refuses a later query with the key of an earlier one; returns when the broker has the refusal."""
+        refusal = address.refusal(error).to_bytes()
+        await self._publish(SpooledReply(key, address.topic, address.correlation, refusal))
+
     async def answered_unrecorded(self, key: str) -> bool:
         """Returns whether `key` has a reply that is not on disk; if so, waits until it is published."""
         published = self._unrecorded.get(key)
@@ -123,6 +134,7 @@ class Outbox:
     async def _publish(self, entry: SpooledReply) -> None:
         try:
             await self._mqtt.publish(entry.reply_topic, entry.reply, qos=1, correlation=entry.correlation)
+            log.debug("the reply to %s is published", entry.key)
         except PublishRefused as error:
             log.error("the broker rejected the reply to %s: %s", entry.key, error)
         if (published := self._unrecorded.get(entry.key)) is not None:
@@ -150,9 +162,12 @@ class Outbox:
         self._changed = anyio.Event()
 
 
-def _resent(reply: bytes) -> bytes:
+def _resent(reply: bytes, **changed: str | None) -> bytes:
     try:
         body = json.loads(reply)
     except ValueError:
         return reply
-    return json.dumps({**body, "resent": True}).encode() if isinstance(body, dict) else reply
+    if not isinstance(body, dict):
+        return reply
+    body |= {**changed, "resent": True}
+    return json.dumps({name: value for name, value in body.items() if value is not None}).encode()

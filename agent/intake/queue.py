@@ -3,10 +3,12 @@
 1. A higher priority is served first; within a priority, the earlier deadline.
 2. If the queue is too long to meet a new request's deadline at the present service time, the request is
    refused immediately.
-3. If `capacity` requests wait already, the one that would be served last is refused: the new one or another.
-4. A request whose remaining time is too short is refused when a worker gets it, or when its time ends: more
-   important requests may prevent it from ever being served. The time that its reply needs does not count as
-   remaining.
+3. If `capacity` requests wait already, one of those with the lowest priority is refused, the new one or
+   another: the one with the smallest share of its time left, which after an outage is the one that was asked
+   first; of equal ones the one that would be served last.
+4. A request whose remaining time is too short is refused when a worker gets it, or has expired when its time
+   ends: more important requests may prevent it from ever being served. The time that its reply needs does not
+   count as remaining.
 5. A new request is not refused while a worker is idle and no request waits: whether an idle agent can meet a
    deadline is the controller's decision.
 """
@@ -30,6 +32,12 @@ class Shed(InarvlError):
     """A request was refused because not all can be answered in time."""
 
     code = "busy"
+
+
+class Expired(InarvlError):
+    """The time of a request ended while it waited."""
+
+    code = "deadline_expired"
 
 
 class ServiceTime:
@@ -96,8 +104,7 @@ class RequestQueue:
         self._wake()
         if len(self._requests) <= self._capacity:
             return None
-        last = self._requests.pop()
-        return last, Shed(
+        return self._requests.pop(self._least_useful()), Shed(
             f"{self._capacity} queries wait already: ask later, less often, or with a higher priority"
         )
 
@@ -127,27 +134,33 @@ class RequestQueue:
         waited_s, left_s = now - request.arrived_at, request.due_at - now
         if waited_s <= left_s or left_s >= self.service_time.short_s():
             return None
-        return _waited(waited_s)
+        return Shed(_waited(waited_s))
 
-    def expired(self) -> list[tuple[Request, Shed]]:
+    def expired(self) -> list[tuple[Request, Expired]]:
         """Removes and returns the requests whose time is over, with the reason."""
         now = self._clock()
         expired = [request for request in self._requests if request.due_at <= now]
         self._requests = [request for request in self._requests if request.due_at > now]
-        return [(request, _waited(now - request.arrived_at)) for request in expired]
+        return [(request, Expired(_waited(now - request.arrived_at))) for request in expired]
 
     def close(self) -> None:
         """Ends the queue: when no request waits any more, `get` returns None."""
         self._closed = True
         self._wake()
 
+    def _least_useful(self) -> int:
+        """Returns the place of the request to refuse if there are too many."""
+        now, lowest = self._clock(), self._requests[-1].query.priority
+        places = [n for n, request in enumerate(self._requests) if request.query.priority == lowest]
+        return min(places, key=lambda n: (self._requests[n].share_left(now), -n))
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
 
-def _waited(waited_s: float) -> Shed:
-    return Shed(f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms")
+def _waited(waited_s: float) -> str:
+    return f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms"
 
 
 def _turn(request: Request) -> tuple[float, float]:

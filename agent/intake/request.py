@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from agent.messages.query import Query
 from agent.messages.reply import Refusal, Reply
 from inarvl.errors import InarvlError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Request:
         key: its name in the log, and in the spool if its front door uses one.
         reply: sends the reply, exactly one per request; returns when it is queued for sending.
         arrived_at, expires_at: seconds on the monotonic clock.
+        allowed_s: seconds from when it was asked to `expires_at`; None if it was asked at its arrival.
         reserve_s: seconds before `expires_at` that sending the reply needs.
         query_id: the id that the sender chose; None if it chose none.
         correlation: text from the sender, returned inside the reply.
@@ -30,6 +34,7 @@ class Request:
     arrived_at: float
     expires_at: float
     reserve_s: float = 0.0
+    allowed_s: float | None = None
     query_id: str | None = None
     correlation: str | None = None
     resent: bool = False
@@ -39,8 +44,14 @@ class Request:
         """The time on the monotonic clock when its answer must be known, in seconds."""
         return self.expires_at - self.reserve_s
 
+    def share_left(self, now: float) -> float:
+        """Returns the share of its time that is left at `now`, from 1 when it was asked to 0."""
+        allowed_s = self.expires_at - self.arrived_at if self.allowed_s is None else self.allowed_s
+        return (self.expires_at - now) / allowed_s if allowed_s > 0 else 0.0
+
     async def refuse(self, error: InarvlError) -> None:
         """Replies with an error."""
+        log.debug("query %s: refused: %s: %s", self.query.id, error.code, error)
         await self.reply(
             Refusal.of(error, query_id=self.query_id, resent=self.resent, correlation=self.correlation)
         )

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from urllib.parse import unquote, urlparse
 
 from agent.forms.form import AnswerForm, BadForm
+from agent.messages.asked_at import seconds_since_1970
 from agent.messages.image_formats import is_image
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANONYMOUS
@@ -26,6 +27,7 @@ FIELDS = (
     "image",
     "image_url",
     "deadline_ms",
+    "asked_at",
     "pin",
     "max_tokens",
     "priority",
@@ -60,7 +62,8 @@ class Query:
         id: chosen by the sender, else generated.
         image: the encoded image, as it came; None if `image_path` is set.
         image_path: a file on this device with the image.
-        deadline_ms: time from arrival in which the answer is useful.
+        deadline_ms: time from when it was asked in which the answer is useful.
+        asked_at: when it was asked, in seconds since 1970; None for when it arrived.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
         priority: 0 to 9; if not all queries can be answered in time, lower priorities are refused first.
         client: the sender's name, used in the default reply topic.
@@ -73,6 +76,7 @@ class Query:
     image: bytes | None = None
     image_path: Path | None = None
     deadline_ms: float | None = None
+    asked_at: float | None = None
     pin: Literal["local", "cloud"] | None = None
     max_tokens: int | None = None
     priority: int = DEFAULT_PRIORITY
@@ -130,6 +134,7 @@ class Query:
             image=image,
             image_path=path,
             deadline_ms=deadline_ms,
+            asked_at=_asked_at(fields),
             pin=cast(Literal["local", "cloud"] | None, pin),
             max_tokens=None if max_tokens is None else int(max_tokens),
             priority=DEFAULT_PRIORITY if priority is None else int(priority),
@@ -146,7 +151,7 @@ class Query:
             fields["image"] = base64.b64encode(self.image).decode()
         if self.image_path is not None:
             fields["image_url"] = self.image_path.as_uri()
-        for name in ("deadline_ms", "pin", "max_tokens", "response_topic", "correlation"):
+        for name in ("deadline_ms", "asked_at", "pin", "max_tokens", "response_topic", "correlation"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
         if self.priority != DEFAULT_PRIORITY:
@@ -272,6 +277,18 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
         raise BadQuery("bad_field", f"{name} must be a number below 1e9")
     return float(value)
+
+
+def _asked_at(fields: Mapping[str, Any]) -> float | None:
+    value = fields.get("asked_at")
+    if value is None:
+        return None
+    try:
+        return seconds_since_1970(value)
+    except (ValueError, OverflowError):
+        raise BadQuery(
+            "bad_field", "asked_at must be seconds since 1970, or a time such as 2026-11-30T08:00:00Z"
+        ) from None
 
 
 def _name(fields: Mapping[str, Any], name: str) -> str | None:

@@ -2,8 +2,8 @@
 
 1. A query is added before it is acknowledged to the broker; a second one with the same key is a duplicate.
 2. A reply is added to its query before it is published; only the first one is stored.
-3. When the reply is delivered, both bodies are deleted. The key stays until it is pruned, to detect
-   duplicates.
+3. When the reply is delivered, the body of the query is deleted, and that of the reply if it is over
+   MAX_KEPT_REPLY bytes. The key and a small reply stay until they are pruned, to answer duplicates.
 4. The open queries have a maximum number and a maximum of bytes. A query beyond these is refused as busy, and
    the refusal is stored like any reply.
 One thread uses the database. Operations that wait while it commits share the next commit.
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS query (
 CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
 """
 MAX_BYTES = 256 * 2**20
+MAX_KEPT_REPLY = 2048
 
 
 class SpoolFull(InarvlError):
@@ -89,6 +90,19 @@ class SpooledReply:
     reply_topic: str
     correlation: bytes | None
     reply: bytes
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier query with the same key.
+
+    Attributes:
+        reply: None if it has none yet, empty if it is not stored any more.
+    """
+
+    correlation: bytes | None
+    attributes: str
+    reply: bytes | None
 
 
 class Spool:
@@ -185,9 +199,20 @@ class Spool:
         """Records that the broker has acknowledged the reply to `key`."""
         await self._do(
             lambda db: db.execute(
-                "UPDATE query SET delivered = 1, payload = NULL, reply = x'' WHERE key = ?", (key,)
+                "UPDATE query SET delivered = 1, payload = NULL, "
+                "reply = CASE WHEN length(reply) > ? THEN x'' ELSE reply END WHERE key = ?",
+                (MAX_KEPT_REPLY, key),
             )
         )
+
+    async def earlier(self, key: str) -> Earlier | None:
+        """Returns the query that has this key; None if there is none."""
+        row = await self._do(
+            lambda db: db.execute(
+                "SELECT correlation, attributes, reply FROM query WHERE key = ?", (key,)
+            ).fetchone()
+        )
+        return None if row is None else Earlier(*row)
 
     async def waiting(self) -> list[SpoolEntry]:
         """Returns the queries without a reply, oldest first."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.messages.reply import Refusal
-from agent.spool.spool import Added, Spool, SpoolEntry
+from agent.spool.spool import MAX_KEPT_REPLY, Added, Spool, SpoolEntry
 from door_rig import JPEG, TOPICS, DoorRig, query
 
 pytestmark = pytest.mark.anyio
@@ -94,14 +95,55 @@ async def test_a_refusal_is_sent_to_the_reply_address(rig: DoorRig) -> None:
     assert (rig.refused()[1].id, rig.refused()[1].correlation) == ("q", "m")
 
 
-async def test_a_second_message_with_the_same_id_is_dropped(rig: DoorRig) -> None:
-    for _ in range(2):
-        await rig.receive(query(id="q"))
-    await rig.receive(query(id="q"), dup=True)
-    await rig.receive(query(id="q", client="other"))
+async def test_a_second_message_with_the_same_id_is_the_same_query(rig: DoorRig) -> None:
+    for packet in (1, 2):
+        await rig.receive(query(id="q"), packet=packet)
+    await rig.receive(query(id="q"), dup=True, packet=1)
+    await rig.receive(query(id="q", client="other"), packet=3)
     topics = [(await rig.destination(request))[0] for request in await rig.submitted()]
     assert topics == [TOPICS.result(), TOPICS.result("other")]
     assert len(rig.acknowledged) == 4
+
+
+async def test_a_question_that_was_answered_gets_its_reply_again(rig: DoorRig) -> None:
+    await rig.receive(query(id="q", correlation="first"), packet=1)
+    (request,) = await rig.submitted()
+    await request.reply(Refusal("q", "no_arm", "nobody", correlation="first"))
+    await rig.publish()
+    await rig.receive(query(id="q", correlation="first"), dup=True, packet=1)
+    assert len(rig.refused()) == 1, "the same message, which its reply has answered"
+    await rig.receive(query(id="q", correlation="second", deadline_ms=7), packet=2, correlation=b"2")
+    first, again = rig.refused()
+    assert again == replace(first, correlation="second", resent=True)
+    assert rig.connection.published[-1][2] == b"2"
+    assert await rig.submitted() == []
+
+
+async def test_another_question_with_a_used_id_is_refused(rig: DoorRig) -> None:
+    """A camera may send the same id with every picture; it must not get the answer to an earlier one."""
+    await rig.receive(query(id="camera"), packet=1)
+    await rig.receive(query(id="camera", question="And now?"), packet=2)
+    await rig.receive(query(id="camera", pin="moon"), packet=3)
+    assert [(refusal.id, refusal.code) for refusal in rig.refused()] == [("camera", "id_reused")] * 2
+    assert len(await rig.submitted()) == 1
+    assert len(rig.acknowledged) == 3
+
+
+async def test_a_question_that_is_being_answered_is_refused_if_its_correlation_differs(rig: DoorRig) -> None:
+    for number in (1, 2):
+        await rig.receive(query(id="q"), packet=number, correlation=bytes([number]))
+    ((topic, _, correlation),) = rig.connection.published
+    assert (topic, correlation) == (TOPICS.result(), b"\x02")
+    assert [refusal.code for refusal in rig.refused()] == ["id_reused"]
+
+
+async def test_a_long_reply_is_not_stored_and_its_repetition_refused(rig: DoorRig) -> None:
+    await rig.receive(query(id="q"), packet=1)
+    (request,) = await rig.submitted()
+    await request.reply(Refusal("q", "no_arm", "x" * MAX_KEPT_REPLY))
+    await rig.publish()
+    await rig.receive(query(id="q"), packet=2)
+    assert [refusal.code for refusal in rig.refused()] == ["no_arm", "id_reused"]
 
 
 async def test_without_an_id_only_a_redelivery_is_dropped(rig: DoorRig) -> None:
@@ -191,6 +233,24 @@ async def test_the_expiry_of_the_message_shortens_the_deadline(rig: DoorRig) -> 
     await rig.receive(query(id="a", deadline_ms=9000), expiry_s=2)
     await rig.receive(query(id="b", deadline_ms=1000), expiry_s=2)
     assert {request.query.id: request.expires_at for request in await rig.submitted()} == {"a": 7.0, "b": 6.0}
+
+
+async def test_the_time_counts_from_when_it_was_asked(rig: DoorRig) -> None:
+    """The wall clock of the rig is at 1000 s, its monotonic clock at 5 s."""
+    for name, asked_at in (("a", 998.0), ("b", "1970-01-01T00:16:38Z"), ("c", 2000.0), ("d", None)):
+        await rig.receive(query(id=name, deadline_ms=9000, asked_at=asked_at))
+    expires = {request.query.id: request.expires_at for request in await rig.submitted()}
+    assert expires == {"a": 12.0, "b": 12.0, "c": 14.0, "d": 14.0}
+    assert rig.refused() == []
+
+
+async def test_a_query_that_expired_before_it_arrived_is_refused_and_not_stored(rig: DoorRig) -> None:
+    for number in range(10):
+        await rig.receive(query(id=f"q{number}", deadline_ms=9000, asked_at=990.0))
+    assert {refusal.code for refusal in rig.refused()} == {"deadline_expired"}
+    assert len(rig.refused()) == 10, "more than the spool has space for"
+    assert "it was asked 10 s ago and had 9 s" in rig.refused()[0].message
+    assert len(rig.acknowledged) == 10
 
 
 async def test_the_time_for_writing_a_query_to_disk_counts_towards_its_deadline(

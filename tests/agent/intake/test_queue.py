@@ -37,7 +37,7 @@ def busy_queue(capacity: int = 100, service_s: float = 1.0, workers: int = 1) ->
     queue = RequestQueue(capacity, workers, clock=Clock())
     for _ in range(30):
         queue.service_time.observe(service_s)
-    queue._idle = 0
+    queue.idle = 0
     return queue
 
 
@@ -82,7 +82,7 @@ async def test_with_more_workers_more_requests_are_in_time() -> None:
 
 async def test_nothing_is_refused_while_a_worker_is_idle() -> None:
     queue = busy_queue(service_s=5.0)
-    queue._idle = 1
+    queue.idle = 1
     assert queue.offer(new_request("urgent", 0.1)) is None
 
 
@@ -97,6 +97,18 @@ async def test_a_full_queue_refuses_the_request_that_would_be_served_last() -> N
     assert refused is not None
     assert refused[0].key == "unimportant"
     assert await served_keys(queue) == ["urgent", "early"]
+
+
+async def test_a_full_queue_keeps_those_that_were_asked_last() -> None:
+    """After an outage all arrive at once; those asked first have the least of their time left."""
+    queue, allowed_s = RequestQueue(3, 1, clock=Clock()), 30.0
+    shed = []
+    for age_s in (29.0, 21.0, 25.0, 2.0, 9.0):
+        offered = replace(new_request(f"{age_s:g} s ago", allowed_s - age_s), allowed_s=allowed_s)
+        if (refused := queue.offer(offered)) is not None:
+            shed.append(refused[0].key)
+    assert shed == ["29 s ago", "25 s ago"]
+    assert await served_keys(queue) == ["21 s ago", "9 s ago", "2 s ago"]
 
 
 async def test_a_request_that_waited_too_long_is_refused_at_its_turn() -> None:
@@ -124,7 +136,7 @@ async def test_a_request_that_is_never_served_is_refused_when_its_time_is_over()
     assert queue.expired() == []
     clock.now = 2.1
     ((expired, reason),) = queue.expired()
-    assert (expired.key, reason.code) == ("unimportant", "busy")
+    assert (expired.key, reason.code) == ("unimportant", "deadline_expired")
     assert await served_keys(queue) == ["urgent"]
 
 

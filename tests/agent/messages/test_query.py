@@ -171,3 +171,32 @@ class TestAddress:
     def test_an_invalid_query_keeps_its_id_and_correlation(self) -> None:
         address = Address.of({"id": "7", "correlation": "c", "pin": "moon"}, self.topics, correlation=b"\x01")
         assert (address.query_id, address.mirror, address.correlation) == ("7", "c", b"\x01")
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "expected"),
+    [
+        (0, 0.0),
+        (1.5, 1.5),
+        ("1795996800.25", 1795996800.25),
+        ("2026-11-30T00:00:00Z", 1795996800.0),
+        ("2026-11-30t01:00:00.123456789+01:00", 1795996800.123456789),
+    ],
+)
+def test_asked_at_is_in_seconds_or_as_in_rfc_3339(asked_at: object, expected: float) -> None:
+    query = Query.from_fields({**VALID, "asked_at": asked_at})
+    assert query.asked_at == pytest.approx(expected, abs=1e-6)
+    assert read(query.to_bytes()) == query
+
+
+@pytest.mark.parametrize(
+    "asked_at",
+    [
+        *(True, -1, 1.8e12, "nan", "inf", "now", [], "1" * 400),
+        *("2026-11-30", "2026-11-30T00:00:00", "2026-13-30T00:00:00Z", "2026-11-30T00:00:00+99:00"),
+    ],
+)
+def test_another_asked_at_is_refused(asked_at: object) -> None:
+    with pytest.raises(BadQuery, match="asked_at") as caught:
+        Query.from_fields({**VALID, "asked_at": asked_at})
+    assert caught.value.code == "bad_field"
