@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import logging
 import socket
+import sys
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlparse
 
 import paho.mqtt.client as paho
-import psutil
 from anyio import to_thread
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
-from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+from zeroconf.asyncio import AsyncServiceInfo
 
-from cloud.peer import SERVICE, TOPIC, PeerRecord
+from cloud.lan_announcer import LanAnnouncer
+from cloud.peer import SERVICE, TOPIC, BadPeerRecord, PeerRecord
+from inarvl.connection_problem import connection_problem
 from inarvl.errors import InarvlError
+from inarvl.network_interfaces import NetworkInterface, network_interfaces
 
 log = logging.getLogger(__name__)
 
 CLEAR_RECORD_S = 2.0
+WILDCARDS = ("0.0.0.0", "::", "")
+LOOPBACK = "127.0.0.1"
+IPAddress = IPv4Address | IPv6Address
 
 
 class AnnounceFailed(InarvlError):
@@ -31,43 +39,66 @@ class AnnounceFailed(InarvlError):
 
 
 @asynccontextmanager
-async def on_lan(record: PeerRecord, interfaces: Sequence[str] = ()) -> AsyncIterator[None]:
+async def on_lan(
+    record: PeerRecord, interfaces: Sequence[str] = (), *, listening: str | None = None
+) -> AsyncIterator[None]:
     """Announces `record` by zeroconf; withdraws it at the end of the block.
 
     Args:
         interfaces: addresses of the network interfaces to announce on; empty for all.
+        listening: `0.0.0.0` or `::` if the server is reached at every address of this machine; None if it is
+            reached at the host of the record's URL.
 
     Raises:
-        AnnounceFailed: no interface has such an address, the host of the record has none, or its URL has a
-            path, for which zeroconf's records have no place.
+        AnnounceFailed: no interface has such an address, or the host of the record has none.
     """
+    try:
+        record.to_txt()
+    except BadPeerRecord as error:
+        raise AnnounceFailed(f"{error}; or announce it with --no-zeroconf and --broker") from None
     parts = urlparse(record.url)
-    if parts.path.rstrip("/") not in ("", "/v1"):
+    fixed = None if listening in WILDCARDS else _addresses(parts.hostname or "")
+    chosen = {ip_address(address) for address in interfaces}
+    if chosen - {address.ip for interface in network_interfaces() for address in interface.addresses}:
         raise AnnounceFailed(
-            f"zeroconf cannot announce the path of {record.url}: announce it with --no-zeroconf and --broker"
+            f"no interface has the address {', '.join(interfaces)}: `ip address` lists the valid ones"
         )
-    addresses = _addresses(parts.hostname or "")
-    info = AsyncServiceInfo(
-        SERVICE,
-        f"{record.id}.{SERVICE}",
-        addresses=addresses,
-        port=parts.port or (443 if record.tls else 80),
-        properties=record.to_txt(),
-        server=f"{record.id}.local.",
-    )
+
+    def reached_at(interface: NetworkInterface) -> list[str]:
+        own = [address.ip for address in interface.addresses]
+        if chosen and not chosen & set(own):
+            return []
+        if fixed is None:
+            if interface.is_loopback:
+                return []
+            versions = (4,) if listening == "0.0.0.0" else (4, 6)
+            return [str(ip) for ip in own if ip.version in versions]
+        if interface.is_loopback or set(fixed) & _own_addresses():
+            return [str(ip) for ip in fixed if ip in own]
+        return [str(ip) for ip in fixed]
+
+    announcer = LanAnnouncer(lambda addresses: _service(record, addresses), reached_at)
+    following = None
     try:
-        network = AsyncZeroconf(interfaces=list(interfaces)) if interfaces else AsyncZeroconf()
-    except OSError as error:
-        raise AnnounceFailed(
-            f"cannot announce on {', '.join(interfaces)} ({error}): `ip address` lists the valid ones"
-        ) from None
-    try:
-        await (await network.async_register_service(info, allow_name_change=True))
-        log.info("announced on the local network as %s", info.name)
+        await announcer.update()
+        following = asyncio.create_task(announcer.follow())
         yield
     finally:
-        await network.async_unregister_all_services()
-        await network.async_close()
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+        await announcer.close()
+
+
+def _service(record: PeerRecord, addresses: Sequence[str]) -> AsyncServiceInfo:
+    return AsyncServiceInfo(
+        SERVICE,
+        f"{record.id}.{SERVICE}",
+        parsed_addresses=list(addresses),
+        port=urlparse(record.url).port or (443 if record.tls else 80),
+        properties=record.to_txt(),
+        server=f"{record.id[:40]}-{uuid.uuid4().hex[:8]}.local.",  # has these addresses and no others
+    )
 
 
 @asynccontextmanager
@@ -95,7 +126,17 @@ async def on_broker(
         else:
             client.publish(topic, record.to_bytes(), qos=1, retain=True)
 
+    problems = {""}
+
+    def report(_client: object, _data: object) -> None:
+        error = sys.exc_info()[1]  # paho calls this while it handles the exception
+        problem = "" if error is None else connection_problem(error)
+        if problem not in problems:
+            problems.add(problem)
+            log.warning("cannot announce on %s yet: %s", url, problem)
+
     client.on_connect = announce
+    client.on_connect_fail = report
     if parts.scheme == "mqtts":
         client.tls_set()
     if username is not None:
@@ -113,31 +154,38 @@ async def on_broker(
 
 
 def advertised_host(listening: str) -> str:
-    """Returns the address at which devices reach a server: `listening`, or one of this host for 0.0.0.0."""
-    if listening not in ("0.0.0.0", "::", ""):
+    """Returns the address at which devices reach a server; for a wildcard, one of this host."""
+    if listening not in WILDCARDS:
         return listening
+    versions = (4,) if listening == "0.0.0.0" else (4, 6)
     usable = [
-        address for address in _own_addresses() if not address.is_loopback and not address.is_link_local
+        ip for ip in _own_addresses() if ip.version in versions and not (ip.is_loopback or ip.is_link_local)
     ]
-    return str(usable[0]) if usable else "127.0.0.1"
+    return str(min(usable, key=lambda ip: (ip.version, ip), default=LOOPBACK))
 
 
-def _own_addresses() -> list[ipaddress.IPv4Address]:
-    return [
-        ipaddress.IPv4Address(entry.address)
-        for entries in psutil.net_if_addrs().values()
-        for entry in entries
-        if entry.family == socket.AF_INET
-    ]
+def _own_addresses() -> set[IPAddress]:
+    return {address.ip for interface in network_interfaces() for address in interface.addresses}
 
 
-def _addresses(host: str) -> list[bytes]:
+def _addresses(host: str) -> list[IPAddress]:
+    """Returns the addresses of `host`.
+
+    A name of this machine often has a loopback address, 127.0.1.1 on Debian, which is of no use to others:
+    the machine's own addresses replace it.
+    """
     try:
-        return [ipaddress.ip_address(host).packed]
+        return [ip_address(host)]
     except ValueError:
         pass
     try:
         resolved = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
     except OSError as error:
         raise AnnounceFailed(f"cannot resolve {host!r} ({error}): give an address with --advertise") from None
-    return list({ipaddress.ip_address(entry[4][0]).packed for entry in resolved})
+    found = {ip_address(str(entry[4][0]).partition("%")[0]) for entry in resolved}
+    reachable = {ip for ip in found if not ip.is_loopback} or {
+        ip for ip in _own_addresses() if not ip.is_loopback
+    }
+    if not reachable or host == "localhost":
+        return sorted(found, key=lambda ip: ip.version)
+    return sorted(reachable, key=lambda ip: ip.version)

@@ -82,7 +82,8 @@ def serve_command(
                     models=tuple(card.id for card in info.models),
                     version=__version__,
                 )
-                await _announce(announcements, record, interfaces, broker, username, password_file)
+                listening = None if advertise else info.host
+                await _announce(announcements, record, interfaces, listening, broker, username, password_file)
 
             await serve(options, on_ready=announce)
 
@@ -123,7 +124,7 @@ def announce_command(
             await client.aclose()
         record = PeerRecord(id=peer_id, url=url, models=models, version=__version__)
         async with AsyncExitStack() as announcements:
-            await _announce(announcements, record, interfaces, broker, username, password_file)
+            await _announce(announcements, record, interfaces, None, broker, username, password_file)
             systemd.notify(f"READY=1\nSTATUS=announcing {url}")
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
@@ -137,13 +138,14 @@ async def _announce(
     stack: AsyncExitStack,
     record: PeerRecord,
     interfaces: Sequence[str] | None,
+    listening: str | None,
     broker: str | None,
     username: str | None,
     password_file: Path | None,
 ) -> None:
     """Announces until `stack` ends; without zeroconf if `interfaces` is None, without MQTT if `broker` is."""
     if interfaces is not None:
-        await stack.enter_async_context(on_lan(record, interfaces))
+        await stack.enter_async_context(on_lan(record, interfaces, listening=listening))
     if broker:
         password = await anyio.Path(password_file).read_text() if password_file else None
         await stack.enter_async_context(
@@ -152,5 +154,9 @@ async def _announce(
 
 
 def _advertised(advertise: str | None, info: ServerInfo) -> str:
-    host, _, port = (advertise or advertised_host(info.host)).partition(":")
-    return f"{host}:{port or info.port}"
+    """Returns host and port as in a URL."""
+    host = advertise or advertised_host(info.host)
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"
+    has_port = not host.endswith("]") and ":" in host
+    return host if has_port else f"{host}:{info.port}"

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlparse
 
@@ -16,6 +17,7 @@ TOPIC = "inarvl/peers"  # each record is retained below it, under its id
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"
+DEFAULT_PATH = "/v1"  # of the API, which a URL may name or not
 MAX_RECORD_BYTES = 4096
 MAX_URL_LENGTH = 512
 MAX_MODELS = 16
@@ -99,13 +101,25 @@ class PeerRecord:
             raise BadPeerRecord(f"invalid peer record: {error!r}") from None
 
     def to_txt(self) -> dict[str, str]:
-        """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them."""
+        """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them.
+
+        `path` is the base path of the API, and `host` the name of the host, if the URL has these.
+        """
         models = ""
         for model in self.models:
             longer = f"{models},{model}" if models else model
             if len(f"models={longer}") > MAX_TXT_BYTES:
                 break
             models = longer
+        parts = urlparse(self.url)
+        path, host = parts.path.rstrip("/"), parts.hostname or ""
+        optional = {
+            "path": "" if path == DEFAULT_PATH else path,
+            "host": "" if _is_address(host) else host,
+        }
+        for key, value in optional.items():
+            if len(f"{key}={value}".encode()) > MAX_TXT_BYTES:
+                raise BadPeerRecord(f"the {key} of {self.url} is too long for zeroconf: use a shorter one")
         return {
             "txtvers": TXT_VERSION,
             "ver": self.version,
@@ -114,26 +128,38 @@ class PeerRecord:
             "api": self.api,
             "tls": "1" if self.tls else "0",
             "models": models,
+            **{key: value for key, value in optional.items() if value},
         }
 
     @classmethod
     def from_txt(cls, txt: Mapping[str, str], host: str, port: int) -> PeerRecord:
-        """Reads the record of a service that zeroconf found at `host` and `port`.
+        """Reads the record of a service that zeroconf found at `host`, an address or a name, and `port`.
 
         Raises:
             BadPeerRecord: the record is invalid, or of another version or role.
         """
         if txt.get("txtvers") != TXT_VERSION or txt.get("role") != ROLE:
             raise BadPeerRecord(f"its txtvers must be {TXT_VERSION} and its role {ROLE}")
+        path = txt.get("path", "")
+        if path and not path.startswith("/"):
+            raise BadPeerRecord("its path must begin with /")
         scheme = "https" if txt.get("tls") == "1" else "http"
         netloc = f"[{host}]" if ":" in host else host
         return cls(
             id=txt.get("id", ""),
-            url=f"{scheme}://{netloc}:{port}",
+            url=f"{scheme}://{netloc}:{port}{path}",
             models=tuple(model for model in txt.get("models", "").split(",") if model),
             api=txt.get("api", ""),
             version=txt.get("ver", "")[:40],
         )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_valid_url(url: str) -> bool:

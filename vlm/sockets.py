@@ -51,8 +51,11 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 def _listen_tcp(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    every_address = host == "::" and socket.has_dualstack_ipv6()  # IPv4 too
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every_address
+        )
     except OSError as error:
         raise ListenError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address or port"

@@ -5,11 +5,14 @@
 2. If a service's details cannot be resolved, they are requested again after a growing pause, because packets
    can be lost.
 3. The number of services that are followed is limited.
+4. The interfaces are compared every RESCAN_S. When one appears, changes or comes up, multicast groups are
+   joined there, and all peers are asked to announce themselves again.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 import anyio
@@ -24,7 +27,9 @@ from zeroconf import (  # type: ignore[attr-defined] # DNSPointer is exported, t
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from agent.peers.reachable_address import reachable_address
 from cloud.peer import SERVICE, BadPeerRecord, PeerRecord
+from inarvl.network_interfaces import network_interfaces
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,8 @@ SOURCE = "zeroconf"
 RESOLVE_MS = 3000
 FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 MAX_FOLLOWED = 128
+RESCAN_S = 5.0
+HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1,63})*")
 
 Found = Callable[[PeerRecord], None]
 Gone = Callable[[str], None]
@@ -56,20 +63,46 @@ async def browse(
         except anyio.WouldBlock:
             log.warning("too many zeroconf announcements at once: dropped %s", name[:80])
 
-    network = network or AsyncZeroconf()
+    network = network or await _opened()
     goodbyes = _Goodbyes()
     network.zeroconf.add_listener(goodbyes, None)
-    async with (
-        network,
-        AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[enqueue]),
-        anyio.create_task_group() as tasks,
-    ):
+    async with network, anyio.create_task_group() as tasks:
+        tasks.start_soon(_ask_on_all_interfaces, network, enqueue)
         services = _Services(network, tasks, found, gone)
         async for name, change in changed:
             if change is ServiceStateChange.Removed:
                 services.removed(name, gone if lapsed is None or goodbyes.pop(name) else lapsed)
             else:
                 services.follow(name)
+
+
+async def _opened() -> AsyncZeroconf:
+    """Returns a zeroconf instance on all interfaces, with IPv6 if this machine has it."""
+    while True:
+        for version in (IPVersion.All, IPVersion.V4Only):
+            try:
+                return AsyncZeroconf(ip_version=version)
+            except (OSError, RuntimeError) as error:  # such as no address yet
+                log.debug("zeroconf cannot start: %s", error)
+        await anyio.sleep(RESCAN_S)
+
+
+async def _ask_on_all_interfaces(network: AsyncZeroconf, handle: Callable[..., None]) -> None:
+    """Asks for peers, now and whenever the interfaces have changed, until cancelled."""
+    browser, known = None, None
+    try:
+        while True:
+            if (interfaces := network_interfaces()) != known:
+                known = interfaces
+                await network.async_update_interfaces()
+                if browser is not None:
+                    await browser.async_cancel()
+                browser = AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[handle])
+            await anyio.sleep(RESCAN_S)
+    finally:
+        if browser is not None:
+            with anyio.CancelScope(shield=True):
+                await browser.async_cancel()
 
 
 async def listen(seconds: float) -> dict[str, PeerRecord]:
@@ -160,8 +193,17 @@ async def _resolve(network: AsyncZeroconf, name: str) -> PeerRecord | None:
     info = AsyncServiceInfo(SERVICE, name)
     if not await info.async_request(network.zeroconf, RESOLVE_MS) or info.port is None:
         return None
-    addresses = info.parsed_scoped_addresses(IPVersion.V4Only) or info.parsed_scoped_addresses()
-    if not addresses:
-        return None
     txt = {key: value or "" for key, value in info.decoded_properties.items()}
-    return PeerRecord.from_txt(txt, addresses[0], info.port)
+    names = [txt["host"]] if await _is_known_name(txt.get("host", "")) else []
+    address = await reachable_address([*names, *info.parsed_scoped_addresses()], info.port)
+    return None if address is None else PeerRecord.from_txt(txt, address, info.port)
+
+
+async def _is_known_name(host: str) -> bool:
+    """Returns whether `host` is a name that this machine can resolve."""
+    if not HOST_NAME.fullmatch(host):
+        return False
+    try:
+        return bool(await anyio.getaddrinfo(host, None))
+    except OSError:
+        return False

@@ -112,10 +112,30 @@ def test_a_url_may_have_a_path(url: str) -> None:
     assert PeerRecord.from_bytes(record(url=url).to_bytes()).url == url
 
 
+@pytest.mark.parametrize(
+    ("url", "found_at"),
+    [
+        ("http://10.0.0.1:8020/v1beta/openai", "http://10.0.0.1:8020/v1beta/openai"),
+        ("http://10.0.0.1:8020/v1/", "http://10.0.0.1:8020"),
+        ("https://gpu.example.net:8020/api", "https://10.0.0.1:8020/api"),
+    ],
+)
+def test_txt_carries_path_and_host_name(url: str, found_at: str) -> None:
+    txt = record(url=url).to_txt()
+    assert PeerRecord.from_txt(txt, "10.0.0.1", 8020).url == found_at
+    assert txt.get("host") == ("gpu.example.net" if "gpu" in url else None)
+
+
+@pytest.mark.parametrize("path", ["v1", "@evil.test/", "/?key=1", "/#", "/ /"])
+def test_a_path_in_txt_is_validated(path: str) -> None:
+    with pytest.raises(BadPeerRecord):
+        PeerRecord.from_txt({**record().to_txt(), "path": path}, "10.0.0.1", 8020)
+
+
 @pytest.mark.anyio
-async def test_zeroconf_announces_no_url_with_another_path() -> None:
+async def test_zeroconf_announces_no_url_that_does_not_fit() -> None:
     with pytest.raises(AnnounceFailed, match="--no-zeroconf"):
-        async with on_lan(record(url="http://10.0.0.1/v1beta/openai")):
+        async with on_lan(record(url="http://10.0.0.1/" + "a" * 260)):
             raise AssertionError
 
 

@@ -1,0 +1,204 @@
+"""Real zeroconf between network namespaces whose interfaces appear late, change, and are several.
+
+A peer in one namespace announces itself, and devices in others browse. Both run before they are connected.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+    pytest.mark.skipif(shutil.which("ip") is None, reason="the ip command is missing: install iproute2"),
+]
+FOUND_S = 60
+PORT = 8020
+PEER = """
+import anyio, sys
+from cloud import lan_announcer
+from cloud.announce import advertised_host, on_lan
+from cloud.peer import PeerRecord
+from vlm.sockets import listening
+
+lan_announcer.RESCAN_S = 0.2
+
+async def main(listen):
+    host = listen.rpartition(":")[0].strip("[]")
+    with listening(listen):
+        url = f"http://{advertised_host('0.0.0.0')}:8020/api"
+        async with on_lan(PeerRecord("peer", url), listening=host):
+            print("{}", flush=True)
+            await anyio.sleep_forever()
+
+anyio.run(main, sys.argv[1])
+"""
+DEVICE = """
+import anyio, json
+from agent.peers import mdns
+
+mdns.RESCAN_S = 0.2
+
+async def main():
+    async with anyio.create_task_group() as tasks:
+        found = lambda record: print(json.dumps(record.url), flush=True)
+        tasks.start_soon(mdns.browse, found, lambda _id: None)
+        print("{}", flush=True)
+
+anyio.run(main)
+"""
+ANNOUNCED = """
+import anyio, json
+from cloud.peer import SERVICE
+from zeroconf import IPVersion
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+async def main():
+    async with AsyncZeroconf(ip_version=IPVersion.All) as network:
+        print("{}", flush=True)
+        info = AsyncServiceInfo(SERVICE, f"peer.{SERVICE}")
+        while not await info.async_request(network.zeroconf, 3000):
+            pass
+        print(json.dumps(info.parsed_addresses()), flush=True)
+
+anyio.run(main)
+"""
+
+
+class Program:
+    """A program in a namespace, and the lines of JSON that it prints."""
+
+    def __init__(self, namespace: str, code: str, *arguments: str) -> None:
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", code, *arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+        assert self._lines.get(timeout=FOUND_S) == "{}\n"
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+
+    def line(self) -> Any:
+        """Returns what it prints next."""
+        return json.loads(self._lines.get(timeout=FOUND_S))
+
+    def wait_for(self, url: str) -> list[str]:
+        """Returns the URLs that it reported, of which `url` is the last."""
+        urls = []
+        while url not in urls:
+            urls.append(self.line())
+        return urls
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Network:
+    """Namespaces of its own, and the programs in them."""
+
+    def __init__(self) -> None:
+        self._prefix = f"inarvl-t{os.getpid()}"
+        self._namespaces: list[str] = []
+        self._programs: list[Program] = []
+
+    def namespace(self, name: str) -> str:
+        full = f"{self._prefix}-{name}"
+        ip("netns", "add", full)
+        self._namespaces.append(full)
+        ip("-n", full, "link", "set", "lo", "up")
+        return full
+
+    def connect(self, one: str, other: str, name: str, *addresses: str) -> None:
+        """Connects two namespaces by a cable with an interface `name` at both ends."""
+        ip("-n", one, "link", "add", name, "type", "veth", "peer", "name", name, "netns", other)
+        for namespace, address in zip((one, other), addresses, strict=True):
+            ip("-n", namespace, "addr", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
+            ip("-n", namespace, "link", "set", name, "up")
+
+    def bridge(self, namespace: str, address: str) -> None:
+        """Adds a bridge as container engines do, with the same address on every machine."""
+        ip("-n", namespace, "link", "add", "docker0", "type", "veth", "peer", "name", "container")
+        ip("-n", namespace, "addr", "add", address, "dev", "docker0")
+        for end in ("docker0", "container"):
+            ip("-n", namespace, "link", "set", end, "up")
+
+    def start(self, namespace: str, code: str, *arguments: str) -> Program:
+        program = Program(namespace, code, *arguments)
+        self._programs.append(program)
+        return program
+
+    def close(self) -> None:
+        for program in self._programs:
+            program.stop()
+        for namespace in self._namespaces:
+            ip("netns", "delete", namespace)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    created = Network()
+    try:
+        created.namespace("probe")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespaces here: {error.stderr}")
+    yield created
+    with suppress(subprocess.CalledProcessError):
+        created.close()
+
+
+def url(host: str) -> str:
+    return f"http://{host}:{PORT}/api"
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses"),
+    [
+        ("0.0.0.0:8020", ("10.77.0.1/24", "10.77.0.2/24")),
+        ("[::]:8020", ("fd77::1/64", "fd77::2/64")),
+    ],
+)
+def test_an_interface_that_appears_late_and_a_changed_address_are_noticed(
+    network: Network, listen: str, addresses: tuple[str, str]
+) -> None:
+    peer, board = network.namespace("peer"), network.namespace("board")
+    network.start(peer, PEER, listen)
+    device = network.start(board, DEVICE)
+    network.connect(peer, board, "eth0", *addresses)
+    first, changed = (text.partition("/")[0] for text in (addresses[0], addresses[0].replace("1/", "9/")))
+    bracketed: Callable[[str], str] = lambda host: f"[{host}]" if ":" in host else host  # noqa: E731
+    assert device.wait_for(url(bracketed(first)))
+    ip("-n", peer, "addr", "del", addresses[0], "dev", "eth0")
+    ip("-n", peer, "addr", "add", addresses[0].replace("1/", "9/"), "dev", "eth0")
+    assert device.wait_for(url(bracketed(changed)))
+
+
+def test_each_network_gets_the_address_that_the_peer_has_there(network: Network) -> None:
+    peer, board, other = (network.namespace(name) for name in ("peer", "board", "other"))
+    for namespace in (peer, board):
+        network.bridge(namespace, "172.17.0.1/16")
+    network.connect(peer, board, "eth0", "10.77.0.1/24", "10.77.0.2/24")
+    network.connect(peer, other, "eth1", "10.78.0.1/24", "10.78.0.2/24")
+    devices = [network.start(board, DEVICE), network.start(other, DEVICE)]
+    network.start(peer, PEER, "0.0.0.0:8020")
+    for device, host in zip(devices, ("10.77.0.1", "10.78.0.1"), strict=True):
+        assert set(device.wait_for(url(host))) == {url(host)}
+    assert network.start(board, ANNOUNCED).line() == ["10.77.0.1"]
+    assert network.start(other, ANNOUNCED).line() == ["10.78.0.1"]
