@@ -66,6 +66,9 @@ class LanAnnouncer:
         wanted = self._wanted()
         for name in [name for name, (running, _) in self._running.items() if wanted.get(name) != running]:
             await self._stop(name)
+        for name, (_, network) in self._running.items():  # an IPv6 address is not usable at once
+            await network.async_update_interfaces()
+            _hear_only(name, network)
         new = [name for name in wanted if name not in self._running]
         await asyncio.gather(*(self._start(name, wanted[name]) for name in new))
 
@@ -85,7 +88,7 @@ class LanAnnouncer:
     async def _start(self, name: str, announcement: Announcement) -> None:
         try:
             network = AsyncZeroconf(interfaces=list(announcement.senders))
-        except OSError as error:  # the interface has just changed: the next scan tries again
+        except (OSError, RuntimeError) as error:  # the interface has just changed: the next scan tries again
             log.warning("cannot announce on %s yet: %s", name, error)
             return
         self._running[name] = announcement, network

@@ -92,9 +92,10 @@ async def _ask_on_all_interfaces(network: AsyncZeroconf, handle: Callable[..., N
     browser, known = None, None
     try:
         while True:
-            if (interfaces := network_interfaces()) != known:
+            await network.async_update_interfaces()
+            joined = {str(sender.sock_name) for sender in network.zeroconf.engine.senders}
+            if (interfaces := (network_interfaces(), joined)) != known:
                 known = interfaces
-                await network.async_update_interfaces()
                 if browser is not None:
                     await browser.async_cancel()
                 browser = AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[handle])

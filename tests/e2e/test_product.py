@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,19 +164,16 @@ async def test_an_invalid_query_gets_its_error_and_the_agent_continues(product: 
     assert await answering_tier(product, "local") == "local"
 
 
-async def test_a_query_that_is_sent_twice_is_answered_once(product: Product) -> None:
+async def test_a_query_that_is_sent_twice_gets_the_same_reply_again(product: Product) -> None:
     image, question = jpeg()
     async with product.client() as client:
         first = await client.ask({"id": "twice", "question": question}, image)
-        await client.connection.publish(
-            product.topics.query,
-            image,
-            qos=1,
-            response_topic=client.answers,
-            user={"id": "twice", "question": question},
-        )
-        after = await client.ask({"id": "after", "question": question}, image)
-    assert (first.id, after.id) == ("twice", "after")
+        again = await client.ask({"id": "twice", "question": question}, image)
+        other = await client.ask({"id": "twice", "question": f"{question} And where?"}, image)
+    assert isinstance(first, Answer)
+    assert again == replace(first, resent=True)
+    assert isinstance(other, Refusal)
+    assert other.code == "id_reused"
 
 
 async def test_a_question_sent_while_the_agent_is_down_is_answered_after_its_restart(
