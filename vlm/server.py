@@ -97,6 +97,7 @@ async def serve(
     if not names or len(set(names)) < len(names):
         raise ModelLoadError("give at least one --model, and each a different --name")
     stop = stop or _stop_on_signals()
+    _check_watchdog(options.drain_s)
     runtime = Runtime(Worker(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s))
     runner = web.AppRunner(
         Endpoints(runtime).app(),
@@ -172,6 +173,18 @@ async def _watch(runtime: Runtime, options: ServeOptions) -> None:
             )
         systemd.notify("WATCHDOG=1")
         await anyio.sleep(interval_s)
+
+
+def _check_watchdog(drain_s: float) -> None:
+    """Warns if systemd's watchdog would end the server while it drains, when it is not fed any more."""
+    interval_s = systemd.watchdog_interval_s()
+    if interval_s is not None and interval_s <= drain_s + CLOSE_S:
+        log.warning(
+            "the watchdog would kill the server while it stops: make WatchdogSec longer than %.0f s, or "
+            "--drain-s shorter than %.0f s",
+            2 * (drain_s + CLOSE_S),
+            max(0.0, interval_s - CLOSE_S),
+        )
 
 
 async def _run_until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:

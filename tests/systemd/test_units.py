@@ -151,3 +151,11 @@ def test_the_agent_looks_for_the_model_server_where_its_unit_listens() -> None:
         "inarvl-vlm.service", "RuntimeDirectory"
     )
     assert setting("inarvl-agent.service", "User") == setting("inarvl-vlm.service", "User")
+
+
+def test_the_watchdog_waits_longer_than_the_model_server_needs_to_drain() -> None:
+    """It is fed every half period, and not while the server stops."""
+    words = expanded("inarvl-vlm.service")
+    drain_s = float(words[words.index("--drain-s") + 1])
+    watchdog_s = seconds(setting("inarvl-vlm.service", "WatchdogSec"))
+    assert watchdog_s / 2 + drain_s + server.CLOSE_S < watchdog_s

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import anyio
 
+from lab.errors import BenchError
 from lab.rig.faults.injector import FaultInjector
 
 MULTICAST_OUTAGE_S = 150.0  # longer than the TTL of an announced address, which is two minutes
+MORE_THREADS = 3  # that other work may need for a moment
 
 Injection = Callable[[FaultInjector], Awaitable[None]]
 
@@ -23,6 +25,7 @@ class Fault:
         fake_clock: It needs libfaketime.
         real_edge: The board has the bundled model instead of a mock; the cloud is a slow mock then.
         announced: The agent finds the cloud peer by zeroconf.
+        dated: The queries say when they were asked.
         kills_broker: The broker must write every change to the disk immediately, which makes it slow.
     """
 
@@ -31,6 +34,7 @@ class Fault:
     fake_clock: bool = False
     real_edge: bool = False
     announced: bool = False
+    dated: bool = False
     kills_broker: bool = False
 
 
@@ -195,6 +199,39 @@ async def sensors_stall(injector: FaultInjector) -> None:
     await anyio.sleep(3)
 
 
+async def sensor_hangs(injector: FaultInjector) -> None:
+    """Makes reading the memory block for over a minute, in which the agent must not get more threads."""
+    await anyio.sleep(3)
+    with injector.stalled("/proc/meminfo"):
+        await anyio.sleep(15)
+        before = injector.agent.num_threads()
+        await anyio.sleep(60)
+        if (after := injector.agent.num_threads()) > before + MORE_THREADS:
+            raise BenchError(f"the agent has {after} threads, {before} a minute ago: see its log")
+    await anyio.sleep(3)
+
+
+async def late_interface(injector: FaultInjector) -> None:
+    """Starts the agent without a network; its interface comes up 10 s later."""
+    await injector.wait_cloud_state("healthy")
+    injector.deployment.kill("agent")
+    injector.link.set_board_interface(up=False)
+    await injector.restart("agent")
+    await anyio.sleep(10)
+    injector.link.set_board_interface(up=True)
+    await injector.wait_cloud_state("healthy")
+    await anyio.sleep(5)
+
+
+async def name_taken(injector: FaultInjector) -> None:
+    """Three times, connects another client with the agent's name for a short time."""
+    for _ in range(3):
+        await anyio.sleep(12)
+        async with injector.rival():
+            await anyio.sleep(2.5)
+    await anyio.sleep(5)
+
+
 async def model_killed(injector: FaultInjector) -> None:
     """Kills the board's real model server three times while it generates."""
     for _ in range(3):
@@ -237,6 +274,11 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         Fault("cloud peer killed mid-answer, 5 times", cloud_killed),
         Fault("half-open TCP, twice", half_open),
         *(Fault(f"link out for {seconds:g} s", outage(seconds)) for seconds in outages),
+        *(
+            Fault(f"link out for {seconds:g} s, dated queries", outage(seconds), dated=True)
+            for seconds in outages[-1:]
+        ),
+        Fault("interface up 10 s after the agent", late_interface, announced=True),
         Fault("20% packet loss", loss),
         Fault("2 s delay", delay),
         Fault("DNS silent", dns_silent, kills_broker=True),
@@ -250,6 +292,8 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         Fault("spool overwritten", spool_overwritten),
         Fault("out of file descriptors", no_descriptors, kills_broker=True),
         Fault("sensors stall", sensors_stall),
+        Fault("sensor hangs", sensor_hangs),
+        Fault("name taken 3 times", name_taken),
         Fault("model server killed mid-generation, 3 times", model_killed, real_edge=True),
         Fault(f"agent killed {kills} times", agent_killed(kills)),
     )

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from anyio import to_thread
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from lab.errors import BenchError
-from lab.rig.deployment import CLOUD, TOPICS, Deployment
+from lab.rig.deployment import CLOUD, DEVICE, TOPICS, Deployment
 from lab.rig.faults.dns_server import DnsServer
 from lab.rig.faults.network_namespace import EmulatedLink
 
@@ -114,6 +114,14 @@ class FaultInjector:
     def pause(self, pid: int, *, on: bool) -> None:
         """Stops a process with SIGSTOP, or continues it."""
         os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
+
+    @asynccontextmanager
+    async def rival(self) -> AsyncIterator[None]:
+        """Connects a client that has the agent's name, and reconnects as an agent does."""
+        layout = self.deployment.layout
+        options = MqttOptions(layout.address, layout.broker_port, client_id=f"inarvl-{DEVICE}")
+        async with MqttConnection(options):
+            yield
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:

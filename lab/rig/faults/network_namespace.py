@@ -29,12 +29,17 @@ class EmulatedLink:
 
     namespace: str
     host_address: str
+    _board_interface: str
     _emulator: subprocess.Popen[str]
 
     @property
     def board_prefix(self) -> tuple[str, ...]:
         """Prefix of a command that runs it on the board."""
         return ("ip", "netns", "exec", self.namespace)
+
+    def set_board_interface(self, *, up: bool) -> None:
+        """Takes the board's network interface down, or up."""
+        _ip("-n", self.namespace, "link", "set", self._board_interface, "up" if up else "down")
 
     def set(self, **conditions: object) -> None:
         """Changes fields of `link_emulator.LinkConditions`."""
@@ -88,7 +93,7 @@ def emulated_link(seed: int) -> Iterator[EmulatedLink]:
         _ip(*inside, "link", "set", "lo", "up")
         _ip(*inside, "addr", "add", board, "peer", host, "dev", far)
         _ip(*inside, "link", "set", far, "up")
-        yield EmulatedLink(namespace, host, emulator)
+        yield EmulatedLink(namespace, host, far, emulator)
     finally:
         emulator.kill()
         emulator.wait()

@@ -66,7 +66,7 @@ async def run_fault(fault: Fault, rate: float, seed: int, keep: Path | None = No
         queries: list[SentQuery] = []
         failure: InarvlError | None = None
         async with generator.connected(), anyio.create_task_group() as tasks:
-            tasks.start_soon(_send, generator, Workload(rate, (DEADLINE_MS,)), queries)
+            tasks.start_soon(_send, generator, Workload(rate, (DEADLINE_MS,), dated=fault.dated), queries)
             try:
                 await fault.inject(injector)
             except InarvlError as error:  # raised below, because a task group would wrap it

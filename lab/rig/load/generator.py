@@ -40,11 +40,13 @@ class Workload:
     Attributes:
         rate: Queries per second.
         deadlines_ms, priorities: One of each is drawn per query, all with the same probability.
+        dated: The queries say when they were asked.
     """
 
     rate: float
     deadlines_ms: Sequence[float] = (2000.0,)
     priorities: Sequence[int] = (4,)
+    dated: bool = False
 
 
 @dataclass
@@ -160,15 +162,17 @@ class LoadGenerator:
             int(self._rng.choice(workload.priorities)),
         )
         self._open[query.id] = query
-        tasks.start_soon(self._publish, query, *self._images[number % len(self._images)])
+        asked_at = {"asked_at": f"{time.time()}"} if workload.dated else {}
+        tasks.start_soon(self._publish, query, *self._images[number % len(self._images)], asked_at)
         return query
 
-    async def _publish(self, query: SentQuery, question: str, image: bytes) -> None:
+    async def _publish(self, query: SentQuery, question: str, image: bytes, asked_at: dict[str, str]) -> None:
         fields = {
             "id": query.id,
             "question": question,
             "deadline_ms": f"{query.deadline_ms}",
             "priority": f"{query.priority}",
+            **asked_at,
         }
         await self._mqtt.publish(
             self._topics.query, image, qos=1, response_topic=self._reply_topic, user=fields

@@ -14,7 +14,7 @@ import pytest
 from anyio import to_thread
 from PIL import Image
 
-from vlm import VlmClient, VlmError, VlmUnavailable, loading, runtime
+from vlm import VlmClient, VlmError, VlmUnavailable, loading, runtime, server
 from vlm.checkpoint import Checkpoint
 from vlm.errors import ModelLoadError, OutOfMemory
 from vlm.model import VisionModel
@@ -268,3 +268,13 @@ async def test_the_server_can_stop_while_loading(
         stop.set()
         threading.Timer(0.2, release.set).start()
     await client.aclose()
+
+
+@pytest.mark.parametrize(("watchdog_s", "warned"), [(60, False), (31, False), (30, True), (None, False)])
+def test_a_watchdog_that_would_end_the_draining_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, watchdog_s: int | None, warned: bool
+) -> None:
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    monkeypatch.setenv("WATCHDOG_USEC", str(watchdog_s * 1_000_000) if watchdog_s else "")
+    server._check_watchdog(10.0)
+    assert ("make WatchdogSec longer than 30 s" in caplog.text) == warned
