@@ -89,7 +89,7 @@ class SlowStore(Store):
 async def test_the_last_save_waits_for_a_cancelled_one_and_writes_what_is_known_last(tmp_path: Path) -> None:
     store, known = SlowStore(tmp_path / "learned.json"), {"answers": 1}
     controller = SimpleNamespace(snapshot=lambda: dict(known))
-    learned = LearnedState(controller, store, RecordedEvents())  # type: ignore[arg-type]
+    learned = LearnedState(controller, Calibration(), store, RecordedEvents())  # type: ignore[arg-type]
     async with anyio.create_task_group() as background:
         background.start_soon(learned.save_every, 0.0)
         await store.writing.wait()
@@ -102,4 +102,4 @@ async def test_the_last_save_waits_for_a_cancelled_one_and_writes_what_is_known_
                 store.released.set()
     restored: list[dict[str, Any]] = []
     assert store.load(restored.append) == []
-    assert restored == [{"answers": 2}]
+    assert [content["answers"] for content in restored] == [2]
