@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import queue
 import shutil
+import threading
 import time
 
 import psutil
@@ -12,7 +14,8 @@ from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
 from agent.profile.choice import AUTO, GENERIC
 from agent.profile.profile import Profile
-from agent.sensing.sample import Sample, SensorAbsent, SensorFault
+from agent.sensing.sample import Sample, Sensor, SensorAbsent, SensorFault
+from agent.sensing.sensing import SAMPLE_TIMEOUT_S
 from agent.sensing.sensors import all_sensors
 
 MIN_DISK_MB = 256
@@ -40,10 +43,10 @@ def sensors(settings: Settings, profile: Profile) -> list[Finding]:
     for polled in all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
         sensor = polled.sensor
         try:
-            sample = sensor.sample()
+            sample = _sample(sensor)
             if sensor.name == "rapl":  # power is the difference of two samples
                 time.sleep(0.05)
-                sample = sensor.sample()
+                sample = _sample(sensor)
             has_power = has_power or sample.power_w is not None
             findings.append(ok(f"{sensor.name}: {_summary(sample)}"))
         except SensorAbsent:
@@ -91,6 +94,30 @@ def clock(settings: Settings, profile: Profile) -> list[Finding]:
     if state == UNSYNCHRONISED:
         return [warning("not synchronised", "times in records may be wrong: `timedatectl set-ntp true`")]
     return [ok("synchronised")] if state >= 0 else [warning("unknown", "see `timedatectl`")]
+
+
+def _sample(sensor: Sensor) -> Sample:
+    """Samples in a thread, because a sensor may hang.
+
+    Raises:
+        SensorAbsent, SensorFault: as the sensor does, or it does not answer.
+    """
+    results: queue.SimpleQueue[Sample | Exception] = queue.SimpleQueue()
+
+    def sample() -> None:
+        try:
+            results.put(sensor.sample())
+        except Exception as error:  # raised below
+            results.put(error)
+
+    threading.Thread(target=sample, name=f"sensor {sensor.name}", daemon=True).start()
+    try:
+        result = results.get(timeout=SAMPLE_TIMEOUT_S)
+    except queue.Empty:
+        raise SensorFault(f"it has not answered for {SAMPLE_TIMEOUT_S:.0f} s: see `dmesg`") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _summary(sample: Sample) -> str:

@@ -1,4 +1,4 @@
-"""Tells two messages with the same id apart."""
+"""Distinguishes messages with the same id by what they ask."""
 
 from __future__ import annotations
 

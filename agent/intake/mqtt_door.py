@@ -33,6 +33,7 @@ from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
 from agent.messages.mqtt_message import Message
+from agent.messages.oversize import address_fields
 from agent.messages.query import BadQuery, Query, read_payload
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry
@@ -184,7 +185,7 @@ class MqttDoor:
         most = self._intake.max_payload_bytes
         if len(message.payload) > most:
             fault = BadQuery("too_large", f"the query has over {most} bytes: send a smaller image")
-            return message.user, fault
+            return {**address_fields(message.payload), **message.user}, fault
         return _query(message.payload, message.user)
 
     def _entry(

@@ -1,4 +1,4 @@
-"""`status` and `ask` show what remote hosts sent, whatever it is."""
+"""Console commands show what remote hosts sent, whatever it is, and leave nothing on the broker."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
+from agent import client
 from agent.cli.main import app as inarvl
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
+from lab.rig.broker import free_port
 
 TOPICS = Topics("d")
 HOSTILE = "m[/x]\x1b[2J"
@@ -54,3 +56,24 @@ def test_status_survives_markup_and_escapes_control_characters(broker: Any, site
     assert "\x1b" not in run.output
     for text in ("problem: the broker m[/x]", "no: m[/x]", r"m[/x]\x1b[2J", "mode: auto[/x]"):
         assert text in run.output
+
+
+def test_a_console_command_keeps_no_session(broker: Any, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = []
+
+    class Recorded(MqttConnection):
+        def __init__(self, options: MqttOptions, **rest: Any) -> None:
+            sessions.append(options.keeps_session)
+            super().__init__(options, **rest)
+
+    monkeypatch.setattr(client, "MqttConnection", Recorded)
+    CliRunner().invoke(inarvl, ["status", "--config", str(site), "--wait-s", "0.5"])
+    assert sessions == [False]
+
+
+def test_a_broker_that_is_not_there_is_reported_without_waiting(tmp_path: Path) -> None:
+    site = tmp_path / "agent.yaml"
+    site.write_text(f"device: d\nbroker: {{url: 'mqtt://127.0.0.1:{free_port()}'}}\n")
+    run = CliRunner().invoke(inarvl, ["status", "--config", str(site), "--wait-s", "100000"])
+    assert run.exit_code == 1
+    assert "nothing listens at this address" in run.output

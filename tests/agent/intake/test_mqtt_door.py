@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.messages.query import BadQuery
 from agent.messages.reply import Refusal
 from agent.spool.spool import MAX_KEPT_REPLY, Added, Spool, SpoolEntry
 from door_rig import JPEG, TOPICS, DoorRig, query
@@ -267,3 +269,30 @@ async def test_the_time_for_writing_a_query_to_disk_counts_towards_its_deadline(
     await rig.receive(query(id="a", deadline_ms=9000))
     (request,) = await rig.submitted()
     assert (request.arrived_at, request.expires_at) == (5.0, 14.0)
+
+
+async def test_a_query_can_be_followed_in_the_log_by_its_id(
+    rig: DoorRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", logger="agent"):
+        await rig.receive(query(id="follow-me"))
+        (request,) = await rig.submitted()
+        await request.refuse(BadQuery("no_arm", "nobody"))
+        await rig.publish()
+    steps = [record.getMessage() for record in caplog.records if "follow-me" in record.getMessage()]
+    assert [step.partition("follow-me")[2].partition(",")[0] for step in steps] == [
+        ": received",
+        ": refused: no_arm: nobody",
+        " is published",
+    ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_the_error_of_a_query_that_is_too_large_finds_its_sender(rig: DoorRig, first: bool) -> None:
+    """MQTT 3.1.1 has no response topic."""
+    address, image = {"id": 7, "client": "cam", "correlation": 'a "b"'}, {"image": "A" * 100_000}
+    await rig.receive(json.dumps({**address, **image} if first else {**image, **address}).encode())
+    ((topic, _, _),) = rig.connection.published
+    (refusal,) = rig.refused()
+    assert (topic, refusal.id, refusal.code) == (TOPICS.result("cam"), "7", "too_large")
+    assert refusal.correlation == 'a "b"'
