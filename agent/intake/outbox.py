@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
 MAX_REMEMBERED = 4096
+MAX_OPEN_REFUSALS = 256
 
 
 class Outbox:
@@ -45,7 +46,8 @@ class Outbox:
         self._spool = spool
         self._mqtt = mqtt
         self._clock = clock
-        self._ready: list[tuple[SpooledReply, float]] = []  # each with the time at which it became ready
+        # Each with the time at which it became ready; None for a refusal: many at once measure a backlog.
+        self._ready: list[tuple[SpooledReply, float | None]] = []
         self._open = 0
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
@@ -63,22 +65,23 @@ class Outbox:
         self._queue(SpooledReply(key, address.topic, address.correlation, payload), ready_at)
 
     async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
-        """Refuses a query that the spool has no space for; returns when the broker has the refusal.
+        """Refuses a query that the spool has no space for, or that is not worth space.
 
-        Waiting for the broker bounds the open refusals by the number of queries that it delivers at a time.
+        Returns when the refusal is on disk, or else when the broker has it. It also waits while
+        MAX_OPEN_REFUSALS are open, so that the broker delivers no more queries than can be refused.
         """
         payload = reply.to_bytes()
+        refusal = SpooledReply(entry.key, address.topic, address.correlation, payload)
         try:
             if await self._spool.refuse(entry, payload) is Added.DUPLICATE:
                 return
-            recorded = True
         except SpoolFailed:
-            if not self._first(entry.key):
-                return
-            recorded = False
-        await self._publish(SpooledReply(entry.key, address.topic, address.correlation, payload))
-        if recorded:
-            await self._record_delivery(entry.key)
+            if self._first(entry.key):
+                await self._publish(refusal)
+            return
+        self._queue(refusal, None)
+        while self._open > MAX_OPEN_REFUSALS:
+            await self._changed.wait()
 
     async def repeat(self, key: str, address: Address, reply: bytes) -> None:
         """Publishes the reply that `key` has to a later query; returns when the broker has it."""
@@ -119,14 +122,15 @@ class Outbox:
         while self._open:
             await self._changed.wait()
 
-    def _queue(self, entry: SpooledReply, ready_at: float) -> None:
+    def _queue(self, entry: SpooledReply, ready_at: float | None) -> None:
         self._ready.append((entry, ready_at))
         self._open += 1
         self._wake()
 
-    async def _deliver(self, entry: SpooledReply, ready_at: float) -> None:
+    async def _deliver(self, entry: SpooledReply, ready_at: float | None) -> None:
         await self._publish(entry)
-        self.reply_time.observe(self._clock() - ready_at)
+        if ready_at is not None:
+            self.reply_time.observe(self._clock() - ready_at)
         await self._record_delivery(entry.key)
         self._open -= 1
         self._wake()

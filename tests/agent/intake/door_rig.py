@@ -58,7 +58,7 @@ class DoorRig:
             uptime=lambda: uptime,
         )
 
-    async def receive(self, payload: bytes, **changes: Any) -> None:
+    async def receive(self, payload: bytes, *, publish: bool = True, **changes: Any) -> None:
         number = len(self.acknowledged)
         fields: dict[str, Any] = {
             "topic": TOPICS.query,
@@ -72,7 +72,8 @@ class DoorRig:
             "ack": lambda: self.acknowledged.append(number),
         }
         await self.door.receive(Message(**{**fields, **changes}))
-        await self.publish()
+        if publish:
+            await self.publish()
 
     async def publish(self) -> None:
         """Runs the outbox until it has published every reply."""

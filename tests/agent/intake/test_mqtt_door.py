@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from agent.intake import outbox
 from agent.messages.query import BadQuery
 from agent.messages.reply import Refusal
 from agent.spool.spool import MAX_KEPT_REPLY, Added, Spool, SpoolEntry
@@ -199,22 +202,33 @@ async def test_a_query_refused_by_a_full_spool_stays_refused_when_redelivered(ri
     assert len(rig.acknowledged) == 6
 
 
-async def test_a_full_spool_refusal_interrupted_by_a_crash_is_sent_after_the_restart(spool: Spool) -> None:
+async def test_a_full_spool_refusal_that_a_crash_prevents_is_sent_after_the_restart(spool: Spool) -> None:
     before = DoorRig(spool)
-    for number in range(4):
-        await before.receive(query(id=f"q{number}"))
-
-    async def crash(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    before.connection.publish = crash  # type: ignore[method-assign, assignment]
-    with pytest.raises(KeyboardInterrupt):
-        await before.receive(query(id="q4"))
-    assert len(before.acknowledged) == 4, "q4 is unacknowledged: the broker delivers it again"
+    for number in range(5):
+        await before.receive(query(id=f"q{number}"), publish=False)
+    assert len(before.acknowledged) == 5, "the refusal of q4 is on disk"
+    assert before.connection.published == []
     after = DoorRig(spool)
     after.outbox.resume(await spool.undelivered())
     await after.receive(query(id="q4"), dup=True)
     assert [(refusal.id, refusal.resent) for refusal in after.refused()] == [("q4", True)]
+
+
+async def test_no_more_queries_are_acknowledged_while_many_refusals_are_open(
+    rig: DoorRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_OPEN_REFUSALS", 3)
+    expired = {"deadline_ms": 1, "asked_at": 0}
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(partial(rig.receive, query(id=f"q{number}", **expired), publish=False))
+        with anyio.fail_after(60):
+            while len(await rig.spool.undelivered()) < 5 or len(rig.acknowledged) < 3:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
+        await anyio.wait_all_tasks_blocked()
+        assert len(rig.acknowledged) == 3
+        await rig.publish()
+    assert len(rig.acknowledged) == 5
 
 
 async def test_a_query_refused_by_a_full_disk_stays_refused_when_the_disk_works_again(rig: DoorRig) -> None:
