@@ -171,8 +171,8 @@ def _own_addresses() -> set[IPAddress]:
 def _addresses(host: str) -> list[IPAddress]:
     """Returns the addresses of `host`.
 
-    A name of this machine often has a loopback address, 127.0.1.1 on Debian, which is of no use to others:
-    the machine's own addresses replace it.
+    A name of this machine often has a loopback address, 127.0.1.1 on Debian, which others cannot
+    reach: the machine's own addresses replace it.
     """
     try:
         return [ip_address(host)]

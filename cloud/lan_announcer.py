@@ -66,7 +66,7 @@ class LanAnnouncer:
         wanted = self._wanted()
         for name in [name for name, (running, _) in self._running.items() if wanted.get(name) != running]:
             await self._stop(name)
-        for name, (_, network) in self._running.items():  # an IPv6 address is not usable at once
+        for name, (_, network) in self._running.items():  # a new IPv6 address is not usable yet
             await network.async_update_interfaces()
             _hear_only(name, network)
         new = [name for name in wanted if name not in self._running]

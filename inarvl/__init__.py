@@ -1,4 +1,4 @@
-"""What every inarvl package uses: the version, the base class of errors, logging, systemd notifications."""
+"""What every inarvl package uses: version, errors, logs, terminal, systemd, network interfaces."""
 
 from inarvl.errors import InarvlError
 

@@ -29,7 +29,7 @@ def connection_problem(error: BaseException | str) -> str:
         error: what the connection raised, or its text, as libraries that hide the error log it.
     """
     if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
-        return "it closes the connection at once: check the port, and whether it expects TLS"
+        return "it closes the connection immediately: check the port, and whether it expects TLS"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_problem(error)
     reason = error.reason if isinstance(error, ssl.SSLError) else None

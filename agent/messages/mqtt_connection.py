@@ -1,7 +1,8 @@
 """An asyncio interface to paho's threaded MQTT client.
 
 1. paho's thread connects, reconnects with backoff and sends unacknowledged messages again; it never gives up.
-2. paho's callbacks are passed to the event loop. Only the setup of a new socket runs in paho's thread.
+2. paho's callbacks are passed to the event loop, except for what has to be read in paho's thread
+   (`thread_callbacks`).
 3. Received QoS 1 messages are acknowledged explicitly. If the connection was lost since a message arrived,
    its acknowledgement is ignored: the broker delivers it again.
 4. A connection is used once the broker has answered the subscriptions. Those that it refuses are reported.
@@ -42,8 +43,8 @@ REMEDIES = {
     "Banned": "ask the broker's administrator",
 }
 TAKEN_OVER = (
-    "another client connects to the broker as {!r}: two agents have the same name; give one another "
-    "`device` in its site file. This one stays disconnected for {} minutes"
+    "another client seems to connect to the broker as {!r}, so two agents have the same name: give one of "
+    "them another `device` in its site file. This one stays disconnected for {} minutes"
 )
 
 

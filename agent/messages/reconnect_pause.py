@@ -2,8 +2,8 @@
 
 1. Ordinarily from MIN_S, doubled up to MAX_S while the broker cannot be reached.
 2. STAND_BACK_S if another client with the same name has taken the session over: two clients that both
-   reconnect at once would disconnect each other for ever.
-3. Not every broker says so (mosquitto 2.0 does not, if the session is kept). If it closes SHORT_IN_A_ROW
+   reconnect immediately would keep disconnecting each other.
+3. Not every broker reports it (mosquitto 2.0 does not, if the session is kept). If it closes SHORT_IN_A_ROW
    connections in a row without a reason, each within SHORT_S, and every attempt to connect succeeds, then
    another client has the name. Of two such clients, one counts to that number first.
 """

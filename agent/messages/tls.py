@@ -24,7 +24,7 @@ def tls_context(options: MqttOptions) -> ssl.SSLContext:
     for path in (options.ca_file, options.cert_file, options.key_file):
         _check_readable(path)
     if options.key_file is not None and options.cert_file is None:
-        raise BadTlsFile(f"{options.key_file} is of no use without its certificate: set cert_file too")
+        raise BadTlsFile(f"{options.key_file} needs its certificate: set cert_file too")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.ca_file is None:
         context.load_default_certs()
