@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlparse
 
 from inarvl.errors import InarvlError
+from inarvl.server_url import socket_problem, url_problem
+from vlm.remote_values import parse_json
 
 SERVICE = "_inarvl._tcp.local."
 TOPIC = "inarvl/peers"  # each record is retained below it, under its id
@@ -19,7 +21,6 @@ ROLE = "cloud"
 API = "openai/v1"
 DEFAULT_PATH = "/v1"  # of the API, which a URL may name or not
 MAX_RECORD_BYTES = 4096
-MAX_URL_LENGTH = 512
 MAX_MODELS = 16
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,63}")
 MODEL = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,128}")  # printable ASCII without space and comma
@@ -59,13 +60,18 @@ class PeerRecord:
             raise BadPeerRecord(
                 f"invalid peer id {self.id[:80]!r}: use up to 63 letters, digits, dots, dashes, _"
             )
-        if not _is_valid_url(self.url):
+        unix = self.url.startswith("unix:")
+        problem = socket_problem(self.url) if unix else url_problem(self.url, ("http", "https"))
+        if problem is not None:
             raise BadPeerRecord(
-                f"peer {self.id}: the URL must be http://host:port or https://host:port, with a path if "
-                "needed, without credentials, query or fragment"
+                f"peer {self.id}: its URL {problem}: write http://host:port, with a path if needed"
             )
-        if len(self.models) > MAX_MODELS or not all(MODEL.fullmatch(model) for model in self.models):
-            raise BadPeerRecord(f"peer {self.id}: at most {MAX_MODELS} models, no spaces or commas in names")
+        names = self.models
+        if len({*names}) < len(names) or len(names) > MAX_MODELS or not all(map(MODEL.fullmatch, names)):
+            raise BadPeerRecord(
+                f"peer {self.id}: it can have up to {MAX_MODELS} different models, whose names have 1 to 128 "
+                "printable ASCII characters, no blanks or commas"
+            )
         if self.api != API:
             raise BadPeerRecord(f"peer {self.id} has the API {self.api[:40]!r}: only {API} is supported")
 
@@ -85,20 +91,21 @@ class PeerRecord:
         Raises:
             BadPeerRecord: the record is invalid.
         """
-        try:
-            body = json.loads(payload[: MAX_RECORD_BYTES + 1])
-            models = body.get("models", [])
-            if not isinstance(models, list):
-                raise TypeError("models must be a list")
-            return cls(
-                id=_string(body["id"]),
-                url=_not_unix(_string(body["url"])),
-                models=tuple(_string(model) for model in models),
-                api=_string(body.get("api", API)),
-                version=_string(body.get("version", ""))[:40],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BadPeerRecord(f"invalid peer record: {error!r}") from None
+        if len(payload) > MAX_RECORD_BYTES:
+            raise BadPeerRecord(f"a peer record has at most {MAX_RECORD_BYTES} bytes, not {len(payload)}")
+        body = parse_json(payload)
+        if not isinstance(body, dict):
+            raise BadPeerRecord("a peer record is a JSON object")
+        models = body.get("models", [])
+        if not isinstance(models, list):
+            raise BadPeerRecord("models must be a list")
+        return cls(
+            id=_string(body, "id"),
+            url=_not_unix(_string(body, "url")),
+            models=tuple(model if isinstance(model, str) else "" for model in models),
+            api=_string(body, "api", API),
+            version=_string(body, "version", "")[:40],
+        )
 
     def to_txt(self) -> dict[str, str]:
         """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them.
@@ -162,27 +169,14 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_valid_url(url: str) -> bool:
-    try:
-        parts = urlparse(url)
-        _ = parts.port  # raises if it is invalid
-    except ValueError:
-        return False
-    if parts.scheme == "unix":
-        return True
-    if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > MAX_URL_LENGTH:
-        return False
-    has_credentials = "@" in parts.netloc
-    return not has_credentials and not any(mark in url for mark in "?# ") and url.isprintable()
-
-
 def _not_unix(url: str) -> str:
     if url.startswith("unix:"):
-        raise ValueError("a remote peer cannot be behind a unix socket")
+        raise BadPeerRecord("a remote peer cannot be behind a unix socket")
     return url
 
 
-def _string(value: Any) -> str:
+def _string(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = body.get(name, default)
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a string")
+        raise BadPeerRecord(f"{name} must be a string")
     return value

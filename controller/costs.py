@@ -145,6 +145,8 @@ class Costs:
         """Learn from a run that did not fail; an alarm when its server is no longer what was learned."""
         if run.latency_ms is None or estimate.arm.id not in self._beliefs:
             return None
+        if not all(math.isfinite(value or 0.0) for value in (run.latency_ms, run.compute_ms, run.queue_ms)):
+            return None  # one such value would stay in every later estimate
         name = estimate.arm.id
         if run.energy_j is not None and run.energy_j > 0:
             ratio = math.log(run.energy_j / max(1e-9, estimate.energy_model_j))
@@ -237,13 +239,16 @@ class Costs:
 
 
 def device_features(device: DeviceState) -> tuple[float, float, float, float, float]:
-    """What may slow the board down, each 0 where it is not measured."""
-    clock = device.clock_ratio
+    """What may slow the board down, each 0 where it is not measured or not finite."""
+    cpu, gpu, clock, temp_c = (
+        value if value is not None and math.isfinite(value) else None
+        for value in (device.cpu_load, device.gpu_load, device.clock_ratio, device.temp_c)
+    )
     return (
-        _within(device.cpu_load or 0.0, 0.0, 1.0),
-        _within(device.gpu_load or 0.0, 0.0, 1.0),
+        _within(cpu or 0.0, 0.0, 1.0),
+        _within(gpu or 0.0, 0.0, 1.0),
         0.0 if clock is None else -math.log(_within(clock, 0.1, 1.0)),
-        0.0 if device.temp_c is None else _within((device.temp_c - 50.0) / 50.0, -1.0, 1.0),
+        0.0 if temp_c is None else _within((temp_c - 50.0) / 50.0, -1.0, 1.0),
         1.0 if device.throttled else 0.0,
     )
 

@@ -13,6 +13,7 @@ Z95: Final = 1.96
 MISJUDGED: Final = 0.4  # deviation of the ratio below, before any audit
 DOUBT: Final = 1.0  # deviations of what is not known of it by which it is overrated
 RATIO: Final = (0.5, 3.0)
+TINY: Final = 1e-9  # a discounted sum below this is 0: it decays until its square cannot be divided by
 SUMS: Final = ("weight", "weight2", "predicted", "estimated", "squares", "variance", "lost", "risked")
 
 
@@ -42,7 +43,7 @@ class Loss:
         random: the posterior of a normal with deviation `MISJUDGED` around 1. The floor is to be held without
         luck, so this is its mean and `DOUBT` of its deviations.
         """
-        if self._predicted == 0.0:
+        if self._predicted < TINY:
             return 1.0
         noise = self._variance / self._predicted**2
         told = MISJUDGED**2 / (MISJUDGED**2 + noise)
@@ -52,12 +53,12 @@ class Loss:
     @property
     def net(self) -> float:
         """Right answers lost by each that differed, as expected; below 0 where they were won."""
-        return self._lost / self._predicted if self._predicted else 0.0
+        return self._lost / self._predicted if self._predicted >= TINY else 0.0
 
     @property
     def typical(self) -> float:
         """How likely an answer that may have differed was held to, on average."""
-        return self._predicted / self._risked if self._risked else 0.5
+        return self._predicted / self._risked if self._risked >= TINY else 0.5
 
     def learn(self, predicted: float, estimated: float, variance: float, lost: float) -> None:
         """Take in one question: its prediction, its `aipw` estimate and the variance that should have.

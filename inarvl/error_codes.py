@@ -76,6 +76,7 @@ ERROR_CODES: Final = (
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
+    ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
     ErrorCode("model_load", "A model cannot be loaded.", ("message",)),
     ErrorCode("listen", "The address of a model server cannot be used.", ("message",)),

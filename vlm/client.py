@@ -145,17 +145,22 @@ class VlmClient:
         return ping
 
     async def ready(self) -> bool:
-        """Whether the server can answer now; never raises."""
+        """Whether the server can answer now; raises no VlmError."""
+        try:
+            await self.check_ready()
+        except VlmError:
+            return False
+        return True
+
+    async def check_ready(self) -> None:
+        """Raises a VlmError with the reason if the server cannot answer now."""
         try:
             await self._probe("GET", "/readyz", 5)
         except VlmError as error:
             if not lacks_endpoint(error):
-                return False
-            try:
-                return bool(await self.models())
-            except VlmError:
-                return False
-        return True
+                raise
+            if not await self.models():
+                raise VlmError(f"{self._url} lists no models") from None
 
     async def aclose(self) -> None:
         """Closes every connection."""

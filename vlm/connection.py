@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 import aiohttp
 
+from inarvl.server_url import socket_problem, url_problem
 from vlm import replies
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import parse_json
 from vlm.timing import Timing
 
-MAX_REPLY_BYTES = 8 * 2**20
+MAX_REPLY_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,11 @@ class Connection:
     def __init__(self, url: str, api_key: str | None) -> None:
         self._url = url
         self._socket_path = url.removeprefix("unix:") if url.startswith("unix:") else None
-        if self._socket_path is None and not _is_http(url):
+        problem = socket_problem(url) if self._socket_path else url_problem(url, ("http", "https"))
+        if problem is not None:
             raise VlmError(
-                f"invalid server URL {url!r}: write unix:/path/to/socket, http://host:port or "
-                "https://host:port, with a path if needed, without a query or fragment"
+                f"invalid server URL {url[:200]!r}: it {problem}; write unix:/path/to/socket, "
+                "http://host:port or https://host:port, with a path if needed"
             )
         self.base_url = "http://vlm" if self._socket_path else url
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -114,7 +115,7 @@ class Connection:
                 yield response
         except asyncio.TimeoutError as error:
             raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that DNS cannot have
             raise VlmUnavailable(f"cannot reach {self._url}: {error or type(error).__name__}") from error
 
     def _session(self) -> aiohttp.ClientSession:
@@ -133,12 +134,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             response.close()
             raise VlmError(f"the reply of {response.url} is longer than {MAX_REPLY_BYTES} bytes")
     return bytes(content)
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlparse(url)
-        _ = parts.port  # raises ValueError if it is invalid
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "?" not in url and "#" not in url

@@ -51,7 +51,7 @@ class VlmRefused(VlmError):
     Attributes:
         status: HTTP status: an error, or 200 if the reply has no answer.
         reason: the server's error code, None if it sent none; for a reply without an answer "refusal",
-            "content_filter", "tool_call", "reasoning", "length" or "empty".
+            "content_filter", "tool_call", "reasoning", "length", "too_long" or "empty".
     """
 
     code = "vlm_refused"

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = {408, 504}
 MAX_MESSAGE = 500
 MAX_MODELS = 16
+MAX_ANSWER_LENGTH = 32_768
 MAX_MODEL_ENTRIES = 10_000
 MAX_SCORED_TOKENS = 4096
 MAX_CHOICES = 64
@@ -226,6 +227,8 @@ def _answer(url: str, choice: Mapping[str, Any], message: Mapping[str, Any]) -> 
         raise _no_answer(url, "refusal", f"the model refuses to answer: {refusal}")
     if finish.startswith(FILTERED):
         raise _no_answer(url, "content_filter", f"the server's content filter ended the answer ({finish})")
+    if len(text) > MAX_ANSWER_LENGTH:
+        raise _no_answer(url, "too_long", f"the answer has over {MAX_ANSWER_LENGTH} characters")
     if text.strip().strip(BLANK).strip():
         return text
     calls = objects(message.get("tool_calls"), 1) or objects([message.get("function_call")], 1)

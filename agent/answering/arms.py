@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from agent.answering.arm_limits import within_limits
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.forms.constraint import allowed, response_format
@@ -20,6 +21,7 @@ from agent.peers.registry import Peer
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import EnergySource
 from controller import Arm, Confidence, Execution, Option, Tier
+from inarvl.door import Door
 from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import clean_text
@@ -50,25 +52,35 @@ class Arms:
 
     Args:
         resolutions: returns the resolutions to use for a model of a tier, in pixels of the longest side.
+        door: guards the replies of the servers.
     """
 
     def __init__(
-        self, servers: ServerDirectory, energy_meter: CallEnergyMeter, resolutions: Resolutions
+        self,
+        servers: ServerDirectory,
+        energy_meter: CallEnergyMeter,
+        resolutions: Resolutions,
+        *,
+        door: Door | None = None,
     ) -> None:
         self._servers = servers
         self._energy_meter = energy_meter
         self._resolutions = resolutions
+        self._door = door or Door("replies of servers")
         self._in_flight: Counter[str] = Counter()
 
     def available(self) -> tuple[Arm, ...]:
-        """Returns every model of every healthy server at each of its resolutions."""
-        return tuple(
-            Arm(tier, card.id, resolution, peer.record.id)
+        """Returns every model of every healthy server at each of its resolutions, within limits."""
+        servers = [
+            [
+                Arm(tier, card.id, resolution, peer.record.id)
+                for card in peer.cards
+                for resolution in self._resolutions(tier, card)
+            ]
             for tier in TIERS
             for peer in self._servers.registry(tier).healthy()
-            for card in peer.cards
-            for resolution in self._resolutions(tier, card)
-        )
+        ]
+        return within_limits(servers)
 
     def resolutions(self) -> set[int]:
         """Returns the resolutions of all arms that can be asked now."""
@@ -96,12 +108,19 @@ class Arms:
 
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
         """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well."""
+        with self._door.guard(f"the answer of {arm.id}"):
+            return await self._ask(arm, question, max_tokens=max_tokens, timeout_s=timeout_s)
+        failed = Execution(arm, latency_ms=None, failure=VlmError.code)
+        return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
+
+    async def _ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
         image = await question.image(arm.resolution)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy:
             return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
         ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if cancelled: a hedge lost
+        problem = "it was too slow"
         registry.began(arm.server)
         self._in_flight[arm.server] += 1
         try:
@@ -117,13 +136,13 @@ class Arms:
                     response_format=_response_format(arm, question.query.form, max_tokens),
                 )
         except VlmError as error:
-            ended = _ended(error)
+            ended, problem = _ended(error), str(error)
             return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         else:
             ended = "answered"
         finally:
             self._in_flight[arm.server] -= 1
-            registry.ended(arm.server, ended)
+            registry.ended(arm.server, ended, problem)
         return self._answered(arm, question.query.form, completion, energy)
 
     def _answered(self, arm: Arm, form: AnswerForm, completion: Completion, measured: CallEnergy) -> Attempt:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
+from agent.messages.feedback import BadFeedback, FeedbackMessage
 from controller.memory import CAPACITY
-
-log = logging.getLogger(__name__)
+from inarvl.door import Door
 
 MAX_REMEMBERED = CAPACITY  # the controller no longer remembers older decisions
 
@@ -19,10 +17,12 @@ class Feedback:
 
     Args:
         learn: called with a decision id and whether its answer is correct; returns whether it is known.
+        door: drops invalid messages.
     """
 
-    def __init__(self, learn: Callable[[str, bool], bool]) -> None:
+    def __init__(self, learn: Callable[[str, bool], bool], *, door: Door | None = None) -> None:
         self._learn = learn
+        self._door = door or Door("feedback")
         self._decisions: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, query_id: str, decision_id: str) -> None:
@@ -32,19 +32,25 @@ class Feedback:
             self._decisions.popitem(last=False)
 
     def receive(self, payload: bytes) -> bool:
-        """Learns from a message `{"id" or "decision_id", "correct": bool}`.
+        """Learns from the payload of a `FeedbackMessage`.
 
         Returns:
             Whether anything could be learned from it. An invalid message is logged and ignored.
         """
-        try:
-            content = json.loads(payload)
-            correct = content["correct"]
-            decision_id = content.get("decision_id") or self._decisions[content["id"]]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("ignoring feedback (%r): send the id of a recent answer, and correct", error)
-            return False
-        if not isinstance(correct, bool) or not isinstance(decision_id, str):
-            log.warning("ignoring feedback: correct must be true or false")
-            return False
-        return self._learn(decision_id, correct)
+        with self._door.guard("a message"):
+            message = FeedbackMessage.from_bytes(payload)
+            return self._learn(self._decision(message), message.correct)
+        return False
+
+    def _decision(self, message: FeedbackMessage) -> str:
+        """Returns the decision that a message is about.
+
+        Raises:
+            BadFeedback: it names a query that was not answered recently.
+        """
+        if message.decision_id is not None:
+            return message.decision_id
+        decision = self._decisions.get(message.query_id or "")
+        if decision is None:
+            raise BadFeedback(f"no recent answer has the id {message.query_id!r}")
+        return decision

@@ -129,7 +129,11 @@ class HedgedCalls:
     def _board_fallback(self, decision: DecisionLike) -> DecisionLike | None:
         """Returns the first fallback of a cloud decision that asks the board; None if there is none."""
         following: DecisionLike | None = decision
+        asked: set[Arm] = set()
         while following is not None and following.arm.tier == "cloud":
+            if following.arm in asked:  # a policy that repeats itself must not stop the agent
+                return None
+            asked.add(following.arm)
             late = Execution(following.arm, latency_ms=None, failure="late")
             following = self._policy.fallback(following, late, now=self._clock())
         return None if following is decision else following

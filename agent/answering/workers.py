@@ -21,6 +21,7 @@ from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.reply import Answer
 from controller import Confidence
+from inarvl.door import Door
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Workers:
         settled: returns whether the servers that can be asked are known. Until they are, a request waits for
             them, and its time does not count as service time.
         answered: called with each answer and what was learned from it.
+        door: guards what follows a reply: the audit, learning and the decision record.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Workers:
         *,
         settled: Callable[[], bool],
         answered: Callable[[Request, Answered, Finished], None],
+        door: Door | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.busy_until: dict[str, float] = {}
@@ -95,6 +98,7 @@ class Workers:
         self._questions = questions
         self._settled = settled
         self._answered = answered
+        self._door = door or Door("steps after a reply")
         self._clock = clock
 
     async def run(self, queue: RequestQueue) -> None:
@@ -127,13 +131,14 @@ class Workers:
             log.debug("query %s: reading its image", request.query.id)
             question = await to_thread.run_sync(self._questions.read, request.query)
             answered = await self._answering.answer(question, expires_at=request.due_at)
+            now = self._clock()
+            answer = answer_of(request, answered, now=now)
         except Exception as error:
             if not isinstance(error, InarvlError):
                 log.exception("query %s failed because of a fault in the agent", request.key)
                 error = InternalError("the agent failed on this query: see its log")
             await request.refuse(error)
             return
-        now = self._clock()
         for attempt in answered.attempts:
             execution = attempt.execution
             outcome = execution.failure or f"{execution.latency_ms:.0f} ms"
@@ -141,7 +146,8 @@ class Workers:
         if now < request.expires_at:
             log.debug("query %s: answered: %s", request.query.id, answered.reason)
             self._feedback.remember(request.query.id, answered.decision.id)
-            await request.reply(answer_of(request, answered, now=now))
+            await request.reply(answer)
         else:
             await request.refuse(DeadlineExpired("its answer came too late: allow more deadline_ms"))
-        self._answered(request, answered, await self._answering.finish(answered))
+        with self._door.guard(f"query {request.key}"):
+            self._answered(request, answered, await self._answering.finish(answered))

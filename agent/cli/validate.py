@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,3 +29,6 @@ def validate(
             if settings.profile != AUTO:
                 load_profile(settings.profile)
             typer.echo(f"{file}: a valid site file")
+            for secret in settings.secret_files:
+                if not os.access(secret, os.R_OK):
+                    typer.echo(f"{secret}: cannot be read here; the agent must be able to read it", err=True)

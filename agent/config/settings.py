@@ -6,13 +6,15 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.config.yaml_file import ConfigError, Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
+from cloud.peer import BadPeerRecord, PeerRecord
+from inarvl.server_url import socket_problem, url_problem
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
 MAX_PROMPT_LENGTH = 4000
@@ -48,7 +50,7 @@ class Broker(Section):
     @property
     def host(self) -> str:
         """Host name or address of the broker."""
-        return urlparse(self.url).hostname or ""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def tls(self) -> bool:
@@ -58,7 +60,7 @@ class Broker(Section):
     @property
     def port(self) -> int:
         """The URL's port, else the protocol's default."""
-        return urlparse(self.url).port or (8883 if self.tls else 1883)
+        return urlsplit(self.url).port or (8883 if self.tls else 1883)
 
 
 class Server(Section):
@@ -70,7 +72,7 @@ class Server(Section):
         prompt: system text of the calls to this server; None for that of the site.
     """
 
-    id: TopicLevel
+    id: str
     url: str
     api_key_file: Path | None = None
     models: tuple[str, ...] = ()
@@ -80,6 +82,18 @@ class Server(Section):
     @classmethod
     def _is_http(cls, url: str) -> str:
         return _checked(url, ("http", "https"), "use api_key_file")
+
+    @model_validator(mode="after")
+    def _is_valid_record(self) -> Server:
+        try:
+            self.record()
+        except BadPeerRecord as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def record(self) -> PeerRecord:
+        """Returns the record under which the registry knows this server."""
+        return PeerRecord(self.id, self.url, self.models)
 
 
 class Discovery(Section):
@@ -138,7 +152,7 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
-    metrics: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
+    metrics: str | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
@@ -148,12 +162,25 @@ class Settings(Section):
     @field_validator("local")
     @classmethod
     def _is_socket_or_http(cls, url: str | None) -> str | None:
-        if url is None or url.startswith("unix:/"):
+        if url is None:
             return url
-        try:
-            return _checked(url, ("http", "https"), "the board's own server needs none")
-        except ValueError as error:
-            raise ValueError(f"{error}, or unix:/path of a socket, or null for no local model") from None
+        if url.lower().startswith("unix:"):
+            problem = socket_problem(url)
+        else:
+            problem = url_problem(url, ("http", "https"), "the board's own server needs none")
+        if problem is not None:
+            raise ValueError(f"{problem}, or unix:/path of a socket, or null for no local model")
+        return url
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_host_and_port(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        problem = url_problem(f"http://{address}", ("http",))
+        if problem is not None or urlsplit(f"http://{address}").port is None or "/" in address:
+            raise ValueError("must be host:port, such as 127.0.0.1:9100 or [::1]:9100")
+        return address
 
     @field_validator("peers")
     @classmethod
@@ -171,6 +198,12 @@ class Settings(Section):
             return None
         host, _, port = self.metrics.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files with passwords and API keys, which the agent reads when it starts."""
+        files = (self.broker.password_file, *(server.api_key_file for server in self.peers))
+        return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:
         """Returns the options of a connection to the broker as `client_id`.
@@ -228,20 +261,10 @@ def site_settings(path: Path | None) -> Settings:
     return load_settings(path or SITE_FILE)
 
 
-def _checked(url: str, schemes: tuple[str, str], credentials_hint: str) -> str:
-    parts = urlparse(url)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError("must be " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
-    if "@" in parts.netloc:
-        raise ValueError(f"must not contain credentials: {credentials_hint}")
-    if "?" in url or "#" in url:
-        raise ValueError("must not contain a query or fragment: remove everything from ? or # on")
-    if not url.isprintable() or " " in url:
-        raise ValueError("must not contain blanks or control characters")
-    try:
-        _ = parts.port  # parsed on access
-    except ValueError:
-        raise ValueError("its port must be a number up to 65535") from None
+def _checked(url: str, schemes: tuple[str, ...], credentials_hint: str) -> str:
+    problem = url_problem(url, schemes, credentials_hint)
+    if problem is not None:
+        raise ValueError(problem)
     return url
 
 

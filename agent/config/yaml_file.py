@@ -47,7 +47,9 @@ def read(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(), _UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: invalid YAML: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date that does not exist
         raise ConfigError(f"{path}: invalid YAML: {error}") from None
     if not isinstance(content, dict | None):
         raise ConfigError(f"{path}: must be a mapping of keys to values")

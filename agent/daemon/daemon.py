@@ -29,6 +29,7 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.doors import Doors
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
@@ -88,11 +89,15 @@ class Daemon:
         )
         self._times_taken_over = 0
         self._events = Events(mqtt, topics.event)
+        self._doors = Doors()
         self._sensing = Sensing.from_profile(profile)
-        self._servers = ServerDirectory(settings, profile, rng=rng, changed=self._server_changed)
+        self._servers = ServerDirectory(
+            settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
+        )
+        replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._arms = Arms(self._servers, energy_meter, profile.resolutions_of)
-        self._judge = Judge(settings.judge, self._servers, energy_meter)
+        self._arms = Arms(self._servers, energy_meter, profile.resolutions_of, door=replies)
+        self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
         self._controller = Controller(profile.controller_settings(), rng=rng)
         self._answering = Answering(
@@ -103,7 +108,7 @@ class Daemon:
             rng=rng,
             comparing=self._comparing,
         )
-        self._feedback = Feedback(self._answering.feedback)
+        self._feedback = Feedback(self._answering.feedback, door=self._doors.feedback)
         self._questions = QuestionReader(self._arms.resolutions, settings)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
@@ -124,6 +129,7 @@ class Daemon:
             controller=self._controller,
             answering=self._answering,
             agreement=self._agreement,
+            doors=self._doors.all(),
         )
 
     async def run(self) -> None:
@@ -143,13 +149,14 @@ class Daemon:
             damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
         )
         outbox = Outbox(spool, self._mqtt)
-        door = MqttDoor(self._topics, spool, outbox, self._intake)
+        door = MqttDoor(self._topics, spool, outbox, self._intake, guard=self._doors.queries)
         workers = Workers(
             self._answering,
             self._feedback,
             self._questions,
             settled=self._arms.settled,
             answered=self._answered,
+            door=self._doors.follow_ups,
         )
         outbox.resume(await spool.undelivered())
         unanswered = await spool.waiting()  # read before any new query can arrive
@@ -180,6 +187,7 @@ class Daemon:
             self._topics,
             self._mqtt,
             door=door,
+            commands=self._doors.commands,
             mode=self._mode,
             feedback=self._feedback,
             servers=self._servers,

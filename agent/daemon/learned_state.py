@@ -4,6 +4,7 @@
    Then the last saved state of this board is restored.
 2. The state is saved at regular intervals and at the stop. Saves never overlap: a later one waits for the
    earlier, also for one whose caller was cancelled, and then writes what is known at that time.
+3. A state with a number that is not finite is not saved: the last saved state is restored instead.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import anyio
 from anyio import to_thread
 
 from agent.agreement.calibration import Calibration
-from agent.daemon.store import Store, StoreFailed
+from agent.daemon.store import NotFinite, Store, StoreFailed
 from agent.profile.warm_start import read_warm_start
 from agent.reporting.events import Events
 from controller import Controller
@@ -38,6 +39,7 @@ class LearnedState:
         self._store = store
         self._events = events
         self._saving = anyio.Lock()
+        self._first = self._snapshot()
 
     def restore(self, warm_start: Path | None) -> None:
         """Begins with `warm_start`, if given, then restores the last saved state; reports unusable files."""
@@ -46,6 +48,10 @@ class LearnedState:
                 self._controller.begin(read_warm_start(warm_start))
             except InarvlError as error:
                 self._events.error("warm_start_failed", f"nothing is known of the models yet: {error}")
+        self._first = self._snapshot()
+        self._load()
+
+    def _load(self) -> None:
         for bad in self._store.load(self._accept):
             message = f"the saved state of the controller is damaged or of another version: moved to {bad}"
             self._events.error("learned_damaged", message)
@@ -53,11 +59,21 @@ class LearnedState:
     async def save(self) -> None:
         """Saves the state now; a failure is logged."""
         async with self._saving:
-            snapshot = {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
             try:
-                await to_thread.run_sync(self._store.save, snapshot)
+                await to_thread.run_sync(self._store.save, self._snapshot())
+            except NotFinite as error:
+                log.error("%s", error)
+                message = (
+                    "the learned state had a number that is not finite: the last saved state is used again"
+                )
+                self._events.error("learned_damaged", message)
+                self._accept({**self._first})
+                self._load()
             except StoreFailed as error:
                 log.error("%s", error)
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
 
     def _accept(self, content: dict[str, Any]) -> None:
         agreement = content.pop(AGREEMENT, None)  # older files have none

@@ -16,6 +16,7 @@ from agent.messages.mqtt_message import Message
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from cloud.peer import TOPIC as PEERS
+from inarvl.door import Door
 
 MAX_PARALLEL = 64
 
@@ -29,6 +30,7 @@ class MessageRouter:
         mqtt: MqttConnection,
         *,
         door: MqttDoor,
+        commands: Door,
         mode: ModeSwitch,
         feedback: Feedback,
         servers: ServerDirectory,
@@ -36,6 +38,7 @@ class MessageRouter:
         self._topics = topics
         self._mqtt = mqtt
         self._door = door
+        self._commands = commands
         self._mode = mode
         self._feedback = feedback
         self._servers = servers
@@ -51,7 +54,8 @@ class MessageRouter:
                 receiving.release()
 
         async def receive_mode(message: Message) -> None:
-            await self._mode.receive(message.payload)
+            with self._commands.guard(message.topic):
+                await self._mode.receive(message.payload)
             message.ack()
 
         async with anyio.create_task_group() as tasks:

@@ -21,10 +21,26 @@ from inarvl.errors import InarvlError
 log = logging.getLogger(__name__)
 
 
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    InarvlError,
+)
+
+
 class StoreFailed(InarvlError):
     """The file cannot be written."""
 
     code = "store_failed"
+
+
+class NotFinite(StoreFailed):
+    """The content has a number that is not finite, with which nothing can be computed."""
 
 
 class Store:
@@ -39,8 +55,12 @@ class Store:
 
         Raises:
             StoreFailed: the disk is full or failing; the old content is still stored.
+            NotFinite: the content has a number that is not finite; the old content is still stored.
         """
-        body = json.dumps(content)
+        try:
+            body = json.dumps(content, allow_nan=False)
+        except ValueError:
+            raise NotFinite(f"{self._path}: the content has a number that is not finite") from None
         text = json.dumps({"crc32": zlib.crc32(body.encode()), "body": body})
         new = self._path.with_suffix(".new")
         try:
@@ -71,7 +91,7 @@ class Store:
                 break
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, InarvlError) as error:
+            except DAMAGED as error:
                 bad = path.with_name(f"{path.name}.bad-{time.time_ns()}")
                 log.warning("%s cannot be used (%s): renamed to %s", path, error, bad.name)
                 try:

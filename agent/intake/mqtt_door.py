@@ -37,6 +37,7 @@ from agent.messages.oversize import address_fields
 from agent.messages.query import BadQuery, Query, read_payload
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry
+from inarvl.door import Door
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class MqttDoor:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         uptime: Callable[[], Uptime | None] = Uptime.now,
+        guard: Door | None = None,
     ) -> None:
         self._topics = topics
         self._spool = spool
@@ -63,6 +65,7 @@ class MqttDoor:
         self._clock = clock
         self._wall_clock = wall_clock
         self._uptime = uptime
+        self._guard = guard or Door("queries")
 
     async def receive(self, message: Message) -> None:
         """Spools `message`, acknowledges it, and submits or refuses it. Its time runs from this call."""
@@ -182,11 +185,13 @@ class MqttDoor:
         )
 
     def _read(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
-        most = self._intake.max_payload_bytes
-        if len(message.payload) > most:
-            fault = BadQuery("too_large", f"the query has over {most} bytes: send a smaller image")
+        limit = self._intake.max_payload_bytes
+        if len(message.payload) > limit:
+            fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
             return {**address_fields(message.payload), **message.user}, fault
-        return _query(message.payload, message.user)
+        with self._guard.guard("a query"):
+            return _query(message.payload, message.user)
+        return message.user, BadQuery("internal", "the agent failed on this query: see its log")
 
     def _entry(
         self, message: Message, address: Address, query: Query | BadQuery, limit: TimeLimit

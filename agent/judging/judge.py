@@ -27,6 +27,7 @@ from agent.judging.trial_pairs import TrialPair
 from agent.peers.directory import ServerDirectory
 from agent.sensing.call_energy import CallEnergyMeter
 from controller import Arm
+from inarvl.door import Door
 from vlm.errors import VlmError, VlmRefused, VlmUnavailable
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ class Judge:
 
     Attributes:
         usage: what was used so far.
+
+    Args:
+        door: guards the replies of the models.
     """
 
     def __init__(
@@ -75,9 +79,11 @@ class Judge:
         servers: ServerDirectory,
         energy_meter: CallEnergyMeter,
         *,
+        door: Door | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.usage = Usage()
+        self._door = door or Door("replies of servers")
         self._servers = servers
         self._energy_meter = energy_meter
         self._clock = clock
@@ -117,7 +123,8 @@ class Judge:
         async for arm in self._requested:
             key = self._key(arm)
             if key is not None:
-                await self._try(arm, self._candidates[key])
+                with self._door.guard(f"the judgements of {arm.id}"):
+                    await self._try(arm, self._candidates[key])
 
     def report(self) -> dict[str, Any]:
         """Returns the judges with the findings of their trials, and what was used, for telemetry."""

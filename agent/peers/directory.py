@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from agent.peers.registry import CheckSchedule, PeerRegistry
 from agent.peers.site_file import SiteServers
 from agent.profile.profile import Profile
 from controller import Tier
+from inarvl.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +26,25 @@ BOARD_MAX_RETRY_S = 3.0
 NAMING_S = 3.0  # for zeroconf and the broker to name the peers that exist already
 
 
+@dataclass(frozen=True)
+class PeerDoors:
+    """The doors for what servers send, by kind."""
+
+    records: Door = field(default_factory=partial(Door, "peer records"))
+    announcements: Door = field(default_factory=partial(Door, "zeroconf announcements"))
+    replies: Door = field(default_factory=partial(Door, "replies of servers"))
+
+
 class ServerDirectory:
     """The board's own server and the cloud peers, kept up to date from the site file, zeroconf and MQTT.
 
     Attributes:
         paths: the estimated network paths to the cloud peers.
+        doors: guard what the servers send.
 
     Args:
         changed: called with a server's id and its new state (found, healthy, unhealthy, blind, gone).
+        doors: by default new ones.
     """
 
     def __init__(
@@ -42,21 +54,27 @@ class ServerDirectory:
         *,
         rng: np.random.Generator,
         changed: Callable[[str, str], None],
+        doors: PeerDoors | None = None,
     ) -> None:
         self._settings = settings
         self._prompts = settings
         self._on_change = changed
         self.paths = Paths(probed=not settings.probing.metered)
+        self.doors = doors = doors or PeerDoors()
         schedule = _cloud_schedule(settings, profile)
         self._registries: dict[Tier, PeerRegistry] = {
             "local": PeerRegistry(
-                rng=rng, changed=self._changed, schedule=_board_schedule(schedule, settings.intake.workers)
+                rng=rng,
+                changed=self._changed,
+                door=doors.replies,
+                schedule=_board_schedule(schedule, settings.intake.workers),
             ),
             "cloud": PeerRegistry(
                 rng=rng,
                 changed=self._changed,
                 observe=self.paths.observe,
                 lost=self.paths.lost,
+                door=doors.replies,
                 schedule=schedule,
             ),
         }
@@ -77,7 +95,7 @@ class ServerDirectory:
 
     def receive_record(self, topic: str, payload: bytes) -> None:
         """Adds, updates or withdraws a peer by its record from MQTT."""
-        mqtt_records.receive_record(self._registries["cloud"], topic, payload)
+        mqtt_records.receive_record(self._registries["cloud"], topic, payload, self.doors.records)
 
     def report(self) -> list[dict[str, Any]]:
         """Returns the state of each server, for telemetry."""
@@ -87,6 +105,7 @@ class ServerDirectory:
                 "id": peer.record.id,
                 "url": peer.record.url,
                 "healthy": peer.healthy,
+                "problem": peer.problem,
                 "models": [card.id for card in peer.cards],
                 "link": self._link_report(peer.record.id) if tier == "cloud" else None,
             }
@@ -101,8 +120,9 @@ class ServerDirectory:
             for registry in self._registries.values():
                 tasks.start_soon(registry.run)
             if self._settings.discovery.zeroconf:
+                browse = partial(mdns.browse, door=self.doors.announcements)
                 tasks.start_soon(
-                    mdns.browse,
+                    browse,
                     partial(cloud.offer, source=mdns.SOURCE),
                     partial(cloud.withdraw, source=mdns.SOURCE),
                     partial(cloud.lapse, source=mdns.SOURCE),

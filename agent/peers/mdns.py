@@ -7,6 +7,7 @@
 3. The number of services that are followed is limited.
 4. The interfaces are compared every RESCAN_S. When one appears, changes or comes up, multicast groups are
    joined there, and all peers are asked to announce themselves again.
+5. An invalid announcement is logged and ignored.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 from zeroconf import (  # type: ignore[attr-defined] # DNSPointer is exported, though not by name
+    BadTypeInNameException,
     DNSPointer,
     IPVersion,
     RecordUpdate,
@@ -29,6 +31,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from agent.peers.reachable_address import reachable_address
 from cloud.peer import SERVICE, BadPeerRecord, PeerRecord
+from inarvl.door import Door
 from inarvl.network_interfaces import network_interfaces
 
 log = logging.getLogger(__name__)
@@ -39,13 +42,19 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 MAX_FOLLOWED = 128
 RESCAN_S = 5.0
 HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1,63})*")
+MAX_GOODBYES = 1024
 
 Found = Callable[[PeerRecord], None]
 Gone = Callable[[str], None]
 
 
 async def browse(
-    found: Found, gone: Gone, lapsed: Gone | None = None, *, network: AsyncZeroconf | None = None
+    found: Found,
+    gone: Gone,
+    lapsed: Gone | None = None,
+    *,
+    network: AsyncZeroconf | None = None,
+    door: Door | None = None,
 ) -> None:
     """Reports every peer that appears, changes or leaves, until cancelled.
 
@@ -54,26 +63,29 @@ async def browse(
         gone: called with the peer's id after a goodbye packet.
         lapsed: called with the peer's id when its announcement expired; `gone` if omitted.
         network: the zeroconf instance, which is closed at the end; created if omitted.
+        door: guards the announcements; created if omitted.
     """
+    guarding = door or Door("zeroconf announcements")
     changes, changed = anyio.create_memory_object_stream[tuple[str, ServiceStateChange]](1024)
 
     def enqueue(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         try:
             changes.send_nowait((name, state_change))
         except anyio.WouldBlock:
-            log.warning("too many zeroconf announcements at once: dropped %s", name[:80])
+            guarding.drop(name, "too many announcements at once")
 
     network = network or await _opened()
     goodbyes = _Goodbyes()
     network.zeroconf.add_listener(goodbyes, None)
     async with network, anyio.create_task_group() as tasks:
         tasks.start_soon(_ask_on_all_interfaces, network, enqueue)
-        services = _Services(network, tasks, found, gone)
+        services = _Services(network, tasks, found, gone, guarding)
         async for name, change in changed:
-            if change is ServiceStateChange.Removed:
-                services.removed(name, gone if lapsed is None or goodbyes.pop(name) else lapsed)
-            else:
-                services.follow(name)
+            with guarding.guard(name):
+                if change is ServiceStateChange.Removed:
+                    services.removed(name, gone if lapsed is None or goodbyes.pop(name) else lapsed)
+                else:
+                    services.follow(name)
 
 
 async def _opened() -> AsyncZeroconf:
@@ -117,11 +129,14 @@ async def listen(seconds: float) -> dict[str, PeerRecord]:
 class _Services:
     """Follows the announced services, and the peer of each."""
 
-    def __init__(self, network: AsyncZeroconf, tasks: TaskGroup, found: Found, gone: Gone) -> None:
+    def __init__(
+        self, network: AsyncZeroconf, tasks: TaskGroup, found: Found, gone: Gone, door: Door
+    ) -> None:
         self._network = network
         self._tasks = tasks
         self._found = found
         self._gone = gone
+        self._door = door
         self._known: dict[str, str] = {}
         self._resolving: dict[str, anyio.CancelScope] = {}
 
@@ -130,8 +145,7 @@ class _Services:
         if (previous := self._resolving.pop(name, None)) is not None:
             previous.cancel()
         if name not in self._known and len(self._known) + len(self._resolving) >= MAX_FOLLOWED:
-            log.warning("ignoring zeroconf service %s: %d are followed already", name[:80], MAX_FOLLOWED)
-            return
+            raise BadPeerRecord(f"{MAX_FOLLOWED} services are followed already")
         self._resolving[name] = scope = anyio.CancelScope()
         self._tasks.start_soon(self._resolve, name, scope)
 
@@ -145,19 +159,17 @@ class _Services:
 
     async def _resolve(self, name: str, scope: anyio.CancelScope) -> None:
         record = None
-        with scope:
-            try:
-                record = await self._resolved(name)
-            except BadPeerRecord as error:
-                log.warning("ignoring %s on the local network: %s", name[:80], error)
+        with scope, self._door.guard(name):
+            record = await self._resolved(name)
         if self._resolving.get(name) is not scope:  # a newer task resolves it, or it was removed
             return
         del self._resolving[name]
-        if record is None or self._known.get(name) != record.id:
-            self.removed(name, self._gone)
-        if record is not None:
-            self._known[name] = record.id
-            self._found(record)
+        with self._door.guard(name):
+            if record is None or self._known.get(name) != record.id:
+                self.removed(name, self._gone)
+            if record is not None:
+                self._known[name] = record.id
+                self._found(record)
 
     async def _resolved(self, name: str) -> PeerRecord:
         pause_s = FIRST_PAUSE_S
@@ -175,8 +187,12 @@ class _Goodbyes(RecordUpdateListener):
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
         for record in (update.new for update in records):
-            if isinstance(record, DNSPointer) and record.name == SERVICE:
-                (self._names.discard if record.ttl else self._names.add)(record.alias)
+            if not isinstance(record, DNSPointer) or record.name != SERVICE:
+                continue
+            if record.ttl:
+                self._names.discard(record.alias)
+            elif len(self._names) < MAX_GOODBYES:
+                self._names.add(record.alias)
 
     def pop(self, name: str) -> bool:
         """Returns whether `name` sent a goodbye, and forgets it."""
@@ -191,7 +207,10 @@ async def _resolve(network: AsyncZeroconf, name: str) -> PeerRecord | None:
     Raises:
         BadPeerRecord: the details are invalid.
     """
-    info = AsyncServiceInfo(SERVICE, name)
+    try:
+        info = AsyncServiceInfo(SERVICE, name)
+    except BadTypeInNameException:
+        raise BadPeerRecord(f"it is no service of {SERVICE}") from None
     if not await info.async_request(network.zeroconf, RESOLVE_MS) or info.port is None:
         return None
     txt = {key: value or "" for key, value in info.decoded_properties.items()}

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-
 from agent.peers.registry import PeerRegistry
 from cloud.peer import TOPIC, BadPeerRecord, PeerRecord
-
-log = logging.getLogger(__name__)
+from inarvl.door import Door
 
 SOURCE = "mqtt"
 
 
-def receive_record(peers: PeerRegistry, topic: str, payload: bytes) -> None:
-    """Offers the record on `topic`, inarvl/peers/<peer>, to `peers`.
-
-    An empty payload withdraws the peer. An invalid record is logged and ignored.
-    """
-    peer_id = topic.removeprefix(f"{TOPIC}/")
-    if not payload:
-        peers.withdraw(peer_id, source=SOURCE)
-        return
-    try:
+def receive_record(peers: PeerRegistry, topic: str, payload: bytes, door: Door | None = None) -> None:
+    """Offers the record on `topic`, inarvl/peers/<peer>, to `peers`; an empty payload withdraws the peer."""
+    with (door or Door("peer records")).guard(topic):
+        peer_id = topic.removeprefix(f"{TOPIC}/")
+        if not payload:
+            peers.withdraw(peer_id, source=SOURCE)
+            return
         record = PeerRecord.from_bytes(payload)
         if record.id != peer_id:
             raise BadPeerRecord(f"its id is {record.id}")
-    except BadPeerRecord as error:
-        log.warning("ignoring the record on %s: %s", topic[:120], error)
-        return
-    peers.offer(record, source=SOURCE)
+        peers.offer(record, source=SOURCE)

@@ -13,7 +13,8 @@
    metered link there are no pings or uploads, and a healthy peer is not checked.
 6. After a passed check, models that were not tested yet are tested for sight in the background, and removed
    if they do not see: see `agent.peers.sight`.
-7. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+7. Announcements do not change a peer that the site file names. Only such a peer gets an API key.
+8. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
    since the start, in which the sources name their peers.
 """
 
@@ -21,8 +22,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import numpy as np
@@ -31,6 +33,8 @@ from anyio.abc import TaskGroup
 from agent.peers.breaker import TRIALS, Breaker, Ended
 from agent.peers.sight import Sight
 from cloud.peer import PeerRecord
+from inarvl.door import Door, short
+from inarvl.rate_limit import RateLimit
 from vlm.client import ModelCard, Ping, VlmClient
 from vlm.errors import VlmError, VlmTimeout
 
@@ -41,6 +45,7 @@ PROBE_BYTES = 32_768
 CONFIRM_S = 0.2
 CONFIRMATIONS = 3
 LAST_TRIES = 6
+MAX_PROBLEM = 300
 
 
 @dataclass(frozen=True)
@@ -75,26 +80,33 @@ class Peer:
 
     Attributes:
         sources: the sources that name it now; empty after its announcement expired.
+        configured_by: the source that chooses its models and its key; None if none does.
+        models: the only models to use; empty for all.
         cards: the models that it reported, without those that do not see.
         healthy: whether it passed its last check and its breaker has not opened since.
         checked: whether it has been checked at least once.
+        problem: why it is not healthy; None before the first check and while it is healthy.
         failures: failed checks in a row, or openings of its breaker if more; each doubles the delay.
         confirmations: probes since the last ordinary check that were made early.
         wake: set to check it before the next check is due.
+        log_limit: limits how often a changed problem is logged.
     """
 
     record: PeerRecord
     client: VlmClient
     sources: set[str]
+    configured_by: str | None = None
     models: tuple[str, ...] = ()
     cards: tuple[ModelCard, ...] = ()
     healthy: bool = False
     checked: bool = False
+    problem: str | None = None
     failures: int = 0
     confirmations: int = 0
     breaker: Breaker = field(default_factory=Breaker)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wake: anyio.Event = field(default_factory=anyio.Event)
+    log_limit: RateLimit = field(default_factory=partial(RateLimit, 3, 60.0))
 
 
 class PeerRegistry:
@@ -105,7 +117,8 @@ class PeerRegistry:
         lost: called with the peer's id when a ping got no answer in time.
         changed: called with the peer's id and its new state (found, healthy, unhealthy, blind, gone); blind
             means that one of its models was found not to see.
-        keys: API keys by peer id, for peers of the site file only.
+        keys: API keys by peer id, for configured peers only.
+        door: guards the announcements and the replies of the peers.
     """
 
     def __init__(
@@ -116,6 +129,7 @@ class PeerRegistry:
         lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _state: None,
         keys: Mapping[str, str] | None = None,
+        door: Door | None = None,
         schedule: CheckSchedule | None = None,
     ) -> None:
         self._rng = rng
@@ -124,8 +138,9 @@ class PeerRegistry:
         self._changed = changed
         self.keys = dict(keys or {})
         self._schedule = schedule or CheckSchedule()
+        self._door = door or Door("peers")
         self._sight = Sight()
-        self._known: dict[str, Peer] = {}
+        self._known: dict[str, Peer] = {}  # replaced and never changed, because other threads read it
         self._tasks: TaskGroup | None = None
         self._named_at = math.inf
         self._settled = False
@@ -152,23 +167,23 @@ class PeerRegistry:
         """Adds a peer that `source` names; a record with another URL replaces the known peer.
 
         Args:
-            models: the only models to use; empty for all; None if `source` does not choose.
+            models: the only models to use, empty for all, if `source` configures the peer; None if it
+                announces the peer.
         """
         known = self._known.get(record.id)
-        if known is not None and known.record.url == record.url and models in (None, known.models):
-            known.sources.add(source)
-            return
-        if known is not None:
-            self._forget(known)
-        elif len(self._known) >= MAX_PEERS:
-            log.warning("ignoring peer %s: %d peers are known already", record.id, MAX_PEERS)
-            return
-        client = VlmClient(record.url, api_key=self.keys.get(record.id), models=models or ())
-        peer = Peer(record, client, {source}, models or (), breaker=Breaker(self._schedule.trials))
-        self._known[record.id] = peer
-        self._changed(record.id, "found")
-        if self._tasks is not None:
-            self._tasks.start_soon(self._watch, peer)
+        configures = models is not None
+        if known is not None and known.record.url == record.url:
+            same_models = known.configured_by == source and known.models == models
+            if not configures or same_models:
+                known.sources.add(source)
+            else:
+                self._replace(known, record, {*known.sources, source}, source, models or ())
+        elif known is not None and known.configured_by not in (None, source):
+            self._door.drop(f"the record of {record.id}", "the site file has another URL for this peer")
+        elif known is None and not configures and len(self._known) >= MAX_PEERS:
+            self._door.drop(f"the record of {record.id}", f"{MAX_PEERS} peers are known already")
+        else:
+            self._replace(known, record, {source}, source if configures else None, models or ())
 
     def withdraw(self, peer_id: str, *, source: str) -> None:
         """Records that `source` no longer names the peer; drops it if no other source does."""
@@ -178,6 +193,8 @@ class PeerRegistry:
         peer.sources.discard(source)
         if not peer.sources:
             self._drop(peer)
+        elif peer.configured_by == source:
+            self._replace(peer, peer.record, peer.sources, None, ())
 
     def lapse(self, peer_id: str, *, source: str) -> None:
         """Records that the announcement by `source` expired; the peer stays while it answers."""
@@ -191,14 +208,18 @@ class PeerRegistry:
         if (peer := self._known.get(peer_id)) is not None:
             peer.breaker.began()
 
-    def ended(self, peer_id: str, how: Ended) -> None:
-        """Records how a call ended; if that opens the breaker, the peer is unhealthy until a passed check."""
+    def ended(self, peer_id: str, how: Ended, problem: str = "a call failed") -> None:
+        """Records how a call ended; if that opens the breaker, the peer is unhealthy until a passed check.
+
+        Args:
+            problem: why the call failed, if it did.
+        """
         peer = self._known.get(peer_id)
         if peer is None:
             return
         if peer.breaker.ended(how):
             if peer.healthy:
-                self._mark(peer, healthy=False)
+                self._mark(peer, problem)
                 peer.wake.set()
         elif how == "late":
             self.probe_soon(peer_id)
@@ -222,6 +243,30 @@ class PeerRegistry:
         finally:
             self._tasks = None
 
+    def _replace(
+        self,
+        known: Peer | None,
+        record: PeerRecord,
+        sources: Iterable[str],
+        configured_by: str | None,
+        models: tuple[str, ...],
+    ) -> None:
+        if known is not None:
+            self._forget(known)
+        key = self.keys.get(record.id) if configured_by is not None else None
+        peer = Peer(
+            record,
+            VlmClient(record.url, api_key=key, models=models),
+            set(sources),
+            configured_by,
+            models,
+            breaker=Breaker(self._schedule.trials),
+        )
+        self._known = {**self._known, record.id: peer}
+        self._changed(record.id, "found")
+        if self._tasks is not None:
+            self._tasks.start_soon(self._watch, peer)
+
     def _drop_if_lapsed(self, peer: Peer) -> None:
         if not peer.sources and peer.failures >= LAST_TRIES and self._known.get(peer.record.id) is peer:
             self._drop(peer)
@@ -231,7 +276,7 @@ class PeerRegistry:
         self._changed(peer.record.id, "gone")
 
     def _forget(self, peer: Peer) -> None:
-        del self._known[peer.record.id]
+        self._known = {name: other for name, other in self._known.items() if other is not peer}
         peer.healthy = False
         peer.scope.cancel()
 
@@ -268,37 +313,52 @@ class PeerRegistry:
             peer.cards = self._sight.seeing(peer.record.url, peer.cards)
             self._changed(peer.record.id, "blind")
 
-        await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
+        with self._door.guard(f"an answer of {peer.record.id}"):
+            await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
 
     async def _check(self, peer: Peer, *, upload: bool) -> bool:
         """Checks and probes a peer; returns whether the path should be probed again soon."""
+        problem: str | None = "its reply met a fault of inarvl: see the log"
         unsure = False
-        try:
-            if not peer.healthy:
-                if not await peer.client.ready():
-                    self._mark(peer, healthy=False)
-                    return False
-                peer.cards = self._sight.seeing(peer.record.url, await peer.client.models())
-            if not self._schedule.metered:
-                unsure = self._observe(peer.record.id, await peer.client.ping())
-                if self._schedule.upload_bytes and (upload or unsure):
-                    ping = await peer.client.ping(payload_bytes=self._schedule.upload_bytes)
-                    unsure = self._observe(peer.record.id, ping)
-            self._mark(peer, healthy=True)
-        except VlmTimeout as error:
-            log.debug("peer %s: %s", peer.record.id, error)
-            self._lost(peer.record.id)
-            self._mark(peer, healthy=False)
-        except VlmError as error:
-            log.debug("peer %s: %s", peer.record.id, error)
-            self._mark(peer, healthy=False)
+        with self._door.guard(f"a reply of {peer.record.id}"):
+            try:
+                unsure = await self._probe(peer, upload=upload)
+                problem = None
+            except VlmError as error:
+                problem = str(error)
+                if isinstance(error, VlmTimeout):
+                    self._lost(peer.record.id)
+        self._mark(peer, problem)
         return unsure
 
-    def _mark(self, peer: Peer, *, healthy: bool) -> None:
+    async def _probe(self, peer: Peer, *, upload: bool) -> bool:
+        """Checks and probes a peer; returns whether the estimate of the path is unsure.
+
+        Raises:
+            VlmError: the peer cannot be used.
+        """
+        if not peer.healthy:
+            await peer.client.check_ready()
+            peer.cards = self._sight.seeing(peer.record.url, await peer.client.models())
+        if self._schedule.metered:
+            return False
+        unsure = self._observe(peer.record.id, await peer.client.ping())
+        if self._schedule.upload_bytes and (upload or unsure):
+            ping = await peer.client.ping(payload_bytes=self._schedule.upload_bytes)
+            unsure = self._observe(peer.record.id, ping)
+        return unsure
+
+    def _mark(self, peer: Peer, problem: str | None) -> None:
+        """Records the result of a check, or of a call that opened the breaker; None if it passed."""
+        healthy = problem is None
         peer.checked = True
         peer.failures = peer.breaker.opened if healthy else max(peer.failures, peer.breaker.opened) + 1
         if healthy:
             peer.breaker.probed()
+        problem = None if problem is None else short(problem, MAX_PROBLEM)
+        if problem not in (None, peer.problem) and peer.log_limit.acquire() is not None:
+            log.warning("server %s cannot be used: %s", peer.record.id, problem)
+        peer.problem = problem
         if peer.healthy != healthy:
             peer.healthy = healthy
             self._changed(peer.record.id, "healthy" if healthy else "unhealthy")

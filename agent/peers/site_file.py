@@ -41,4 +41,4 @@ def _without_prompts(settings: Settings) -> set[Server]:
 
 def site_records(settings: Settings) -> dict[str, PeerRecord]:
     """Returns the cloud peers in the site file, by id."""
-    return {server.id: PeerRecord(server.id, server.url, server.models) for server in settings.peers}
+    return {server.id: server.record() for server in settings.peers}

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from agent.sensing.sensing import Sensing
 from controller import Status
+from inarvl.door import Door
 
 MAX_LABELS = 32
 MAX_LABEL_LENGTH = 64
@@ -52,6 +53,7 @@ class Metrics:
         sensing: readings and energy of the board.
         servers: returns the reports of all model servers.
         status: returns the status of the controller.
+        doors: their counts of invalid remote inputs.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Metrics:
         sensing: Sensing,
         servers: Callable[[], list[dict[str, Any]]],
         status: Callable[[], Status],
+        doors: Sequence[Door] = (),
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(sensing, servers, status))
+        self._registry.register(_Collector(sensing, servers, status, doors))
 
     def render(self) -> bytes:
         """Returns the metrics in the text exposition format."""
@@ -82,15 +85,18 @@ class _Collector(Collector):
         sensing: Sensing,
         servers: Callable[[], list[dict[str, Any]]],
         status: Callable[[], Status],
+        doors: Sequence[Door],
     ) -> None:
         self._sensing = sensing
         self._servers = servers
         self._status = status
+        self._doors = doors
 
     def collect(self) -> Iterator[Metric]:
         yield from self._board()
         yield from self._energy()
         yield from self._peers()
+        yield from self._inputs()
         status = self._status()
         yield CounterMetricFamily("inarvl_questions", "Answered questions.", status.questions)
         yield GaugeMetricFamily(
@@ -141,6 +147,16 @@ class _Collector(Collector):
             "Present estimate of the idle power.",
             self._sensing.energy_meter.idle_w,
         )
+
+    def _inputs(self) -> Iterator[Metric]:
+        dropped = CounterMetricFamily("inarvl_dropped_inputs", "Invalid remote inputs.", labels=["kind"])
+        faults = CounterMetricFamily(
+            "inarvl_input_faults", "Remote inputs that met a fault of inarvl.", labels=["kind"]
+        )
+        for door in self._doors:
+            dropped.add_metric([door.kind], door.dropped)
+            faults.add_metric([door.kind], door.faults)
+        yield from (dropped, faults)
 
     def _peers(self) -> Iterator[Metric]:
         servers = self._servers()

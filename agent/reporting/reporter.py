@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
@@ -15,6 +15,7 @@ from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
 from agent.sensing.sensing import Sensing
 from controller import Controller
+from inarvl.door import Door
 
 
 class Reporter:
@@ -30,6 +31,7 @@ class Reporter:
         controller: Controller,
         answering: Answering,
         agreement: Callable[[], dict[str, Any]],
+        doors: Sequence[Door] = (),
     ) -> None:
         self._mqtt = mqtt
         self._topics = topics
@@ -38,12 +40,13 @@ class Reporter:
         self._controller = controller
         self._answering = answering
         self._agreement = agreement
-        self._metrics = Metrics(sensing, servers.report, controller.status)
+        self._doors = doors
+        self._metrics = Metrics(sensing, servers.report, controller.status, doors)
 
     def publish_telemetry(self) -> None:
         """Publishes the present state, retained."""
         content = telemetry(
-            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics
+            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics, self._doors
         )
         content["agreement"] = self._agreement()
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,17 +13,24 @@ from agent.peers.directory import ServerDirectory
 from agent.reporting.metrics import Metrics
 from agent.sensing.sensing import Sensing
 from controller import Controller
+from inarvl.door import Door
 
 ATTEMPT_FIELDS = ("latency_ms", "compute_ms", "queue_ms", "energy_j", "failure")
 
 
 def telemetry(
-    sensing: Sensing, servers: ServerDirectory, controller: Controller, mode: str, metrics: Metrics
+    sensing: Sensing,
+    servers: ServerDirectory,
+    controller: Controller,
+    mode: str,
+    metrics: Metrics,
+    doors: Sequence[Door] = (),
 ) -> dict[str, Any]:
     """Returns the readings, servers, links and the controller's status as one JSON object.
 
     `device` has the readings that the controller uses, `readings` has all of them with source and age, and
-    `metrics` has the values under their Prometheus names.
+    `metrics` has the values under their Prometheus names. `inputs` counts the remote inputs that were invalid
+    and those that met a fault of inarvl, by kind.
     """
     return {
         "time": time.time(),
@@ -39,6 +47,7 @@ def telemetry(
         "faults": dict(sensing.faults),
         "metrics": metrics.samples(),
         "servers": servers.report(),
+        "inputs": {door.kind: {"dropped": door.dropped, "faults": door.faults} for door in doors},
         "controller": _without_none(asdict(controller.status())),
     }
 

@@ -5,6 +5,7 @@
 2. If several sensors report the same value, the best of them is used.
 3. A reading without a new sample for STALE_INTERVALS of its sensor's intervals, and at least MIN_STALE_S, is
    stale and no longer used.
+4. A value that is not finite is not a reading.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Readings:
         """Stores a sample of the sensor `source`, which is sampled every `interval_s` seconds."""
         readings = self._by_source[source]
         for name in NAMES:
-            value = getattr(sample, name)
+            value = _finite(getattr(sample, name))
             if value is None or (isinstance(value, Mapping) and not value):
                 continue
             before = readings.get(name)
@@ -118,3 +119,10 @@ def lowest(*ratios: float | None) -> float | None:
 
 def _step_towards(before: float, value: float, step: float) -> float:
     return before + step * (value - before)
+
+
+def _finite(value: Any) -> Any:
+    """Returns a value without the numbers that are not finite; None for such a number."""
+    if isinstance(value, Mapping):
+        return {name: number for name, number in value.items() if math.isfinite(number)}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

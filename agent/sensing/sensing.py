@@ -166,7 +166,7 @@ class Sensing:
         self._readings.update(polled.sensor.name, sample, now=now, interval_s=polled.interval_s)
         power = self._readings.get("power_w", now)
         is_power_source = power is not None and power.source == polled.sensor.name
-        if sample.power_w is not None and is_power_source:
+        if sample.power_w is not None and math.isfinite(sample.power_w) and is_power_source:
             self.energy_meter.observe(now, sample.power_w)
 
     def _fault(self, name: str, message: str) -> None:

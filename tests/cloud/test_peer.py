@@ -13,7 +13,7 @@ from cloud import BadPeerRecord, PeerRecord
 from cloud.announce import AnnounceFailed, on_lan
 from cloud.peer import MAX_MODELS, MAX_TXT_BYTES
 
-MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS)
+MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS, unique=True)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

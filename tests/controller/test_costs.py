@@ -1,5 +1,8 @@
 """Costs follow the link by computation, and the server and the board by learning."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,3 +151,18 @@ def test_a_failed_run_teaches_no_cost() -> None:
     before = one(costs, Option(BOARD))
     assert shown(costs, Option(BOARD), [Execution(BOARD, None, failure="timeout")]) == [None]
     assert one(costs, Option(BOARD)).latency_ms == before.latency_ms
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_spoils_nothing(value: float) -> None:
+    costs, option = Costs(SETTINGS), Option(BOARD)
+    run = Execution(BOARD, 200.0, 200.0, 0.0, 2.0, "yes")
+    names = ("cpu_load", "gpu_load", "clock_ratio", "temp_c", "power_w", "memory_pressure")
+    devices = [DeviceState(**{name: value}) for name in names]
+    runs = [replace(run, **{name: value}) for name in ("latency_ms", "compute_ms", "queue_ms", "energy_j")]
+    for device in devices:
+        shown(costs, option, [run], device)
+    shown(costs, option, runs)
+    json.dumps(costs.snapshot(), allow_nan=False)
+    estimate = one(costs, option, devices[0])
+    assert np.isfinite([estimate.latency_ms, estimate.late_ms, estimate.energy_j]).all()

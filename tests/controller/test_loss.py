@@ -197,3 +197,16 @@ def test_page_hinkley_names_the_direction_and_one_outlier_does_not_alarm() -> No
     detector = PageHinkley(slack=0.5, threshold=8.0, clip=4.0)
     assert detector.test(-1e9) is None
     assert [detector.test(-4.0) for _ in range(2)][-1] == "down"
+
+
+def test_a_prediction_that_has_decayed_counts_for_nothing() -> None:
+    """Its square underflows after about 380,000 questions that the reference alone answered."""
+    loss = Loss(forgetting=0.5)
+    loss.learn(0.1, 0.1, 0.1, 0.1)
+    for _ in range(1200):
+        loss.learn(0.0, 0.0, 0.0, 0.0)
+        assert (loss.ratio, loss.net) == (1.0, 0.0) or loss._predicted >= 1e-9
+        assert 0.0 <= loss.typical <= 1.0
+    restored = Loss(forgetting=0.5)
+    restored.restore({**loss.snapshot(), "predicted": 1e-300, "risked": 1e-300, "variance": 1e-300})
+    assert (restored.ratio, restored.net, restored.typical) == (1.0, 0.0, 0.5)

@@ -58,7 +58,7 @@ def question(form: AnswerForm) -> Question:
 async def asked_of(card: ModelCard, form: AnswerForm) -> tuple[str, tuple[str, ...]]:
     client = Client()
     peer = Peer(PeerRecord("p", "unix:/p"), client, set(), cards=(card,), healthy=True)  # type: ignore[arg-type]
-    registry = SimpleNamespace(get=lambda _id: peer, began=lambda _id: None, ended=lambda _id, _how: None)
+    registry = SimpleNamespace(get=lambda _id: peer, began=lambda _id: None, ended=lambda *_: None)
     servers = SimpleNamespace(registry=lambda _tier: registry, prompt=lambda _tier, _server: None)
     arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
     await arms.ask(Arm("cloud", card.id, 64, "p"), question(form), max_tokens=4, timeout_s=1.0)

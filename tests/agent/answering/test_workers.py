@@ -62,6 +62,7 @@ class SlowAnswering:
 
     def __init__(self, clock: Clock, answer_s: float | None) -> None:
         self.learned_from = 0
+        self.fault: Exception | None = None
         self._clock = clock
         self._answer_s = answer_s
         self._controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
@@ -75,6 +76,8 @@ class SlowAnswering:
 
     async def finish(self, answered: Answered) -> Finished:
         self.learned_from += 1
+        if self.fault is not None:
+            raise self.fault
         return Finished(answered.attempts, (), ())
 
     def feedback(self, decision_id: str, correct: bool) -> bool:
@@ -93,7 +96,13 @@ def reader() -> QuestionReader:
 
 
 async def answer_queries(
-    spool: Spool, count: int, *, answer_s: float | None, publish_s: float = 0.0, left_s: float = 4.0
+    spool: Spool,
+    count: int,
+    *,
+    answer_s: float | None,
+    publish_s: float = 0.0,
+    left_s: float = 4.0,
+    fault: Exception | None = None,
 ) -> tuple[list[tuple[float, Reply]], int]:
     """Answers `count` queries one after the other.
 
@@ -103,6 +112,7 @@ async def answer_queries(
     """
     clock = Clock()
     connection, answering = SlowConnection(clock, publish_s), SlowAnswering(clock, answer_s)
+    answering.fault = fault
     outbox = Outbox(spool, connection, clock=clock)  # type: ignore[arg-type]
     feedback = Feedback(answering.feedback)
     workers = Workers(
@@ -155,3 +165,13 @@ async def test_the_time_to_publish_is_subtracted_from_the_deadline(spool: Spool)
 async def test_a_very_slow_broker_leaves_most_of_the_time_for_the_answer(spool: Spool) -> None:
     replies, _ = await answer_queries(spool, 12, answer_s=None, publish_s=100.0)
     assert all(published_s - 100.0 >= 3.0 for published_s, _ in replies)
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError("float division by zero"), KeyError("arm")])
+async def test_a_fault_while_learning_from_one_answer_harms_no_other(
+    spool: Spool, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    replies, learned_from = await answer_queries(spool, 2, answer_s=0.1, fault=fault)
+    assert all(isinstance(reply, Answer) for _, reply in replies)
+    assert learned_from == 2
+    assert caplog.text.count("Traceback (most recent call last)") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,3 +104,38 @@ async def test_the_last_save_waits_for_a_cancelled_one_and_writes_what_is_known_
     restored: list[dict[str, Any]] = []
     assert store.load(restored.append) == []
     assert [content["answers"] for content in restored] == [2]
+
+
+@pytest.mark.parametrize("saved_before", [True, False])
+def test_a_state_that_is_not_finite_is_not_saved_and_the_last_one_is_used_again(
+    tmp_path: Path, saved_before: bool
+) -> None:
+    controller = new_controller()
+    valid = controller.snapshot()
+    learned, events = learned_state(tmp_path, controller)
+    learned.restore(None)
+    for _ in range(2 if saved_before else 0):  # the file and its backup
+        anyio.run(learned.save)
+    controller._learned.differ = float("nan")
+    for _ in range(3):
+        anyio.run(learned.save)
+    assert events.codes == ["learned_damaged"]
+    assert controller.snapshot() == valid
+    after, events = learned_state(tmp_path, new_controller(seed=1))
+    after.restore(None)
+    assert events.codes == []
+
+
+def test_a_file_with_a_number_that_is_not_finite_is_set_aside(tmp_path: Path) -> None:
+    """As earlier versions could write it."""
+    spoilt = {**new_controller().snapshot(), "differ": float("nan")}
+    body = json.dumps(spoilt)
+    text = json.dumps({"crc32": zlib.crc32(body.encode()), "body": body})
+    for name in ("learned.json", "learned.backup"):
+        (tmp_path / name).write_text(text)
+    controller = new_controller()
+    learned, events = learned_state(tmp_path, controller)
+    learned.restore(None)
+    assert events.codes == ["learned_damaged"] * 2
+    assert len(list(tmp_path.glob("*.bad-*"))) == 2
+    json.dumps(controller.snapshot(), allow_nan=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.daemon.store import Store, StoreFailed
+from agent.daemon.store import NotFinite, Store, StoreFailed
 from controller.errors import SnapshotError
 
 
@@ -83,4 +83,21 @@ def test_a_failed_save_is_reported_and_keeps_the_old_content(tmp_path: Path) -> 
     (tmp_path / "learned.new").mkdir()
     with pytest.raises(StoreFailed, match="check the disk"):
         store.save({"n": 2})
+    assert loaded(store) == {"n": 1}
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a": ' * 100_000, "9" * 5000])
+def test_a_file_that_cannot_be_parsed_falls_back_to_the_backup(tmp_path: Path, body: str) -> None:
+    store = Store(tmp_path / "learned.json")
+    store.save({"n": 1})
+    store.save({"n": 2})
+    (tmp_path / "learned.json").write_text(body)
+    assert loaded(store) == {"n": 1}
+
+
+def test_a_number_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
+    store = Store(tmp_path / "learned.json")
+    store.save({"n": 1})
+    with pytest.raises(NotFinite):
+        store.save({"n": float("nan")})
     assert loaded(store) == {"n": 1}

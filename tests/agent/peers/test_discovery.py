@@ -20,6 +20,7 @@ from agent.peers.registry import PeerRegistry
 from cloud.announce import on_broker, on_lan
 from cloud.peer import TOPIC as PEERS
 from cloud.peer import PeerRecord
+from inarvl.door import Door
 from lab.rig.broker import broker
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +127,7 @@ async def test_a_service_that_changes_while_it_is_resolved_is_reported_once_with
 
     monkeypatch.setattr(mdns, "_resolve", resolve)
     async with anyio.create_task_group() as tasks:
-        services = mdns._Services(None, tasks, reported.append, lambda _id: None)  # type: ignore[arg-type]
+        services = mdns._Services(None, tasks, reported.append, lambda _id: None, Door("d"))  # type: ignore[arg-type]
         services.follow("service")
     assert [record.url for record in reported] == ["http://127.0.0.1:2"]
 

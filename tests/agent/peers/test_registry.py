@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import anyio
 import numpy as np
 import pytest
 from aiohttp import web
+from anyio import to_thread
 
 from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
@@ -149,3 +151,29 @@ async def test_the_number_of_known_peers_is_limited() -> None:
         for n in range(MAX_PEERS + 10):
             peers.offer(record(1, f"p{n}"), source="zeroconf")
         assert len(peers.known()) == MAX_PEERS
+
+
+async def test_peers_may_change_while_another_thread_reads_them() -> None:
+    """The resolutions of all arms are read in the thread that reads an image."""
+    peers = registry()
+    stop = threading.Event()
+    faults: list[Exception] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                peers.healthy()
+            except RuntimeError as error:
+                faults.append(error)
+
+    async with running(peers):
+        reader = threading.Thread(target=read)
+        reader.start()
+        for _ in range(100):
+            for number in range(10):
+                peers.offer(record(1, f"p{number}"), source="mqtt")
+            for number in range(10):
+                peers.withdraw(f"p{number}", source="mqtt")
+        stop.set()
+        await to_thread.run_sync(reader.join)
+    assert faults == []

@@ -149,3 +149,13 @@ async def test_refreshing_the_power_does_not_wait_without_a_power_sensor() -> No
     board = sensing(Clock(), Scripted("ina", SensorAbsent("none")))
     with anyio.fail_after(30):
         await board.refresh_power()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+async def test_a_value_that_is_not_finite_is_no_reading(value: float) -> None:
+    clock = Clock()
+    sample = Sample(power_w=value, cpu_load=value, temps_c={"cpu": value, "gpu": 40.0}, clock_ratio=0.5)
+    board = sensing(clock, Scripted("a", sample))
+    await board.sample(board._loops["a"].polled)
+    assert board.readings().keys() == {"temps_c", "clock_ratio"}
+    assert board.state.temp_c == 40.0

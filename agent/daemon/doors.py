@@ -1,0 +1,30 @@
+"""The doors of the agent, one for each kind of remote input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from agent.peers.directory import PeerDoors
+from inarvl.door import Door
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The guarded doors; see `inarvl.door`.
+
+    Attributes:
+        follow_ups: what follows a reply: the audit, learning and the decision record.
+    """
+
+    queries: Door = field(default_factory=partial(Door, "queries"))
+    feedback: Door = field(default_factory=partial(Door, "feedback"))
+    commands: Door = field(default_factory=partial(Door, "commands"))
+    follow_ups: Door = field(default_factory=partial(Door, "steps after a reply"))
+    peers: PeerDoors = field(default_factory=PeerDoors)
+
+    def all(self) -> tuple[Door, ...]:
+        """Returns every door."""
+        peers = self.peers
+        own = (self.queries, self.feedback, self.commands, self.follow_ups)
+        return (*own, peers.records, peers.announcements, peers.replies)
