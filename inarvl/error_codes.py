@@ -57,6 +57,9 @@ ERROR_CODES: Final = (
     ErrorCode("vlm_unavailable", "The model server could not be reached.", ("attempt",)),
     ErrorCode("vlm_timeout", "The model server did not answer in time.", ("attempt",)),
     ErrorCode("vlm_refused", "The model server refused the request.", ("attempt",)),
+    ErrorCode(
+        "denied", "The model server refused the agent: key, permission, credit or quota.", ("attempt",)
+    ),
     ErrorCode("invalid_answer", "The answer is not valid JSON of the query's schema.", ("attempt",)),
     ErrorCode("gone", "The model server was no longer known or healthy.", ("attempt",)),
     ErrorCode("late", "The board answered first, because the cloud was late.", ("attempt",)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -16,6 +18,8 @@ from vlm import replies
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import parse_json
 from vlm.timing import Timing
+
+log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 2 * 2**20
 
@@ -97,17 +101,9 @@ class Connection:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if timeout_s <= 0:  # aiohttp reads 0 as "no limit"
-            raise VlmTimeout(f"the timeout is over before {self._url} was asked")
         try:
-            async with self._session().request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
+            async with AsyncExitStack() as closing:
+                response = await self._response(closing, method, url, timeout_s, body, headers)
                 if response.status != 200:
                     raise replies.read_error(
                         self._url, response.status, response.headers.get("Retry-After"), await _read(response)
@@ -116,14 +112,71 @@ class Connection:
         except asyncio.TimeoutError as error:
             raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that DNS cannot have
-            raise VlmUnavailable(f"cannot reach {self._url}: {error or type(error).__name__}") from error
+            connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
+            raise VlmUnavailable(
+                f"cannot reach {self._url}: {error or type(error).__name__}", connected=connected
+            ) from error
+
+    async def _response(
+        self,
+        closing: AsyncExitStack,
+        method: str,
+        url: str,
+        timeout_s: float,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> aiohttp.ClientResponse:
+        """Sends a request and returns when the headers of the reply have arrived.
+
+        A server may close a pooled connection just when it is used again. If one ends before the reply, the
+        request is sent once more on a new connection.
+        """
+        until = time.monotonic() + timeout_s
+
+        async def send(session: aiohttp.ClientSession, reused: list[bool]) -> aiohttp.ClientResponse:
+            left_s = until - time.monotonic()
+            if left_s <= 0:  # aiohttp reads 0 as "no limit"
+                raise VlmTimeout(f"the timeout is over before {self._url} was asked")
+            response = await session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=left_s),
+                allow_redirects=False,
+                trace_request_ctx=reused,
+            )
+            return await closing.enter_async_context(response)
+
+        reused: list[bool] = []
+        try:
+            return await send(self._session(), reused)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if not reused:
+                raise
+            log.debug("asking %s again on a new connection: %s", self._url, error)
+        session = await closing.enter_async_context(self._new_session(pooled=False))
+        return await send(session, [])
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:  # created here because a session belongs to the running event loop
-            path = self._socket_path
-            connector = aiohttp.UnixConnector(path, limit=0) if path else aiohttp.TCPConnector(limit=0)
-            self._http = aiohttp.ClientSession(connector=connector, headers=self._headers)
+            self._http = self._new_session(pooled=True)
         return self._http
+
+    def _new_session(self, *, pooled: bool) -> aiohttp.ClientSession:
+        path, close = self._socket_path, not pooled
+        connector = (
+            aiohttp.UnixConnector(path, limit=0, force_close=close)
+            if path
+            else aiohttp.TCPConnector(limit=0, force_close=close)
+        )
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_record_reuse)
+        return aiohttp.ClientSession(connector=connector, headers=self._headers, trace_configs=[trace])
+
+
+async def _record_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.append(True)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

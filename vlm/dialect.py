@@ -22,7 +22,9 @@ to this list, with a case in tests/vlm/client/test_dialect.py.
 6. An error body may be {"error": {"message", "code", "param"}}, {"error": "text"}, {"detail": ...}, a list,
    any other JSON, or any text, also with status 200.
 7. A full queue is status 429, or the error code "busy" with any status.
-8. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
+8. A server may refuse the caller: status 401, 402, 403, or 429 with a message about quota or credit. With
+   status 403 and a message about moderation it refuses the question.
+9. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
 """
 
 from __future__ import annotations

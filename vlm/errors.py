@@ -16,13 +16,15 @@ class VlmUnavailable(VlmError):
 
     Attributes:
         status: HTTP status, 3xx or 5xx; None if there was no response.
+        connected: whether there was a connection, so that the request may have reached the server.
     """
 
     code = "vlm_unavailable"
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, connected: bool = True) -> None:
         super().__init__(message)
         self.status = status
+        self.connected = connected
 
 
 class VlmTimeout(VlmError):
@@ -60,6 +62,30 @@ class VlmRefused(VlmError):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+class VlmDenied(VlmRefused):
+    """The server refuses the caller: no valid key, no permission, or no credit or quota left.
+
+    Attributes:
+        model_only: it refuses this model only, and may allow others.
+        retry_after_s: when to try again, in seconds from now; None if the server gives no time.
+    """
+
+    code = "denied"
+
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        reason: str | None = None,
+        *,
+        model_only: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, status, reason)
+        self.model_only = model_only
+        self.retry_after_s = retry_after_s
 
 
 class InvalidRequest(VlmError):

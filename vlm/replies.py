@@ -15,7 +15,7 @@ from typing import Any
 
 from vlm.completion import MAX_ID_LENGTH, MAX_TOKENS, Completion, Confidence, ModelCard
 from vlm.dialect import names_refused_field
-from vlm.errors import VlmBusy, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
+from vlm.errors import VlmBusy, VlmDenied, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
 from vlm.remote_values import clean_text, count, finite, objects, parse_json, retry_after_s
 from vlm.timing import Timing
 
@@ -33,6 +33,12 @@ MAX_LOGPROB = 1e-3  # rounding; a log-probability is at most 0
 
 THOUGHT = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
 THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+QUOTA = re.compile(
+    r"quota|billing|\bcredits?\b|\bbalance\b|payment|prepaid|spend(ing)?.?(limit|cap)|budget|plan limit",
+    re.IGNORECASE,
+)
+FLAGGED = re.compile(r"moderat|flagged|content.?(policy|filter)|safety", re.IGNORECASE)  # of one question
+MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 FILTERED = ("content_filter", "safety", "recitation", "prohibited_content", "blocklist")
 BLANK = "\u200b\u2060\ufeff\0"  # invisible, but no whitespace for str.strip
 
@@ -174,6 +180,10 @@ def error_in_reply(url: str, reply: Mapping[str, Any]) -> VlmError:
 
 def _error(url: str, status: int, retry_after: str | None, text: str, code: str | None) -> VlmError:
     message = f"{url}: {' '.join(text.split())[:MAX_MESSAGE] or f'status {status}'}"
+    if _is_denied(status, text, code):
+        about_model = status in (401, 403) and MODEL.search(text) is not None
+        wait_s = retry_after_s(retry_after)
+        return VlmDenied(message, status, code, model_only=about_model, retry_after_s=wait_s)
     if status == 429 or code == VlmBusy.code:
         return VlmBusy(message, retry_after_s(retry_after))
     if status in TIMEOUT:
@@ -181,6 +191,13 @@ def _error(url: str, status: int, retry_after: str | None, text: str, code: str 
     if 400 <= status < 500 or names_refused_field(text):
         return VlmRefused(message, status, code)
     return VlmUnavailable(message, status)
+
+
+def _is_denied(status: int, text: str, code: str | None) -> bool:
+    """Whether the caller is refused, not only this request."""
+    if status == 403:
+        return FLAGGED.search(f"{text} {code}") is None and not names_refused_field(text)
+    return status in (401, 402) or (status == 429 and QUOTA.search(f"{text} {code}") is not None)
 
 
 def _message_and_code(body: object) -> tuple[str, str | None]:
@@ -196,7 +213,8 @@ def _message_and_code(body: object) -> tuple[str, str | None]:
     for invalid in objects(error.get("detail"), 8):
         loc = invalid.get("loc")
         place = ".".join(clean_text(part, 40) for part in loc[:8]) if isinstance(loc, list) else ""
-        parts.append(f"{place}: {clean_text(invalid.get('msg'), 200)}")
+        if reason := clean_text(invalid.get("msg"), 200):
+            parts.append(f"{place}: {reason}")
     metadata = error.get("metadata")
     if isinstance(metadata, Mapping):  # of a gateway, around the error of its provider
         parts.append(clean_text(metadata.get("raw"), MAX_MESSAGE))

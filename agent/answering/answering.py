@@ -160,12 +160,12 @@ class Answering:
             except Unanswered as error:
                 self._learn_failure(question, first, attempts)
                 failed = error
-            except NoArm:
+            except NoArm as error:
                 if not self._arms.settled(self._allowed_tiers(question)) and self._clock() < expires_at:
                     await anyio.sleep(SETTLING_S)
                     continue
                 if failed is None:
-                    raise
+                    raise self._explained(error, question) from None
             if not self._may_retry(failed, pause_s, expires_at):
                 raise failed
             await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
@@ -205,6 +205,15 @@ class Answering:
 
     def _allowed_tiers(self, question: Question) -> tuple[Tier, ...]:
         return tuple(tier for tier in TIERS if barred(tier, question.query.pin, self.mode) is None)
+
+    def _explained(self, error: NoArm, question: Question) -> NoArm:
+        """Returns the error with the servers that would be asked if they could."""
+        resting = self._arms.resting(self._allowed_tiers(question))
+        if not resting:
+            return error
+        if not self._arms.available():
+            return NoArm(f"nothing can answer this question now: all servers rest: {resting}")
+        return NoArm(f"{error}; these servers rest: {resting}")
 
     def _may_retry(self, failed: Unanswered, pause_s: float, expires_at: float) -> bool:
         return failed.may_pass and self._clock() + pause_s < expires_at and self._retries.spend()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any, get_args
 
 from agent.answering.arm_limits import within_limits
@@ -17,18 +18,19 @@ from agent.forms.value import answer_problem, unwrapped
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
 from agent.peers.network_path import is_late
-from agent.peers.registry import Peer
+from agent.peers.peer import Peer
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import EnergySource
 from controller import Arm, Confidence, Execution, Option, Tier
 from inarvl.door import Door
 from vlm.completion import Completion, ModelCard
-from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+from vlm.errors import VlmDenied, VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import clean_text
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 MIN_PROBABILITY = 1e-9
 MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
+MAX_REMEMBERED = 256
 INVALID = "invalid_answer"
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 
@@ -68,13 +70,14 @@ class Arms:
         self._resolutions = resolutions
         self._door = door or Door("replies of servers")
         self._in_flight: Counter[str] = Counter()
+        self._failed_on: OrderedDict[str, str] = OrderedDict()  # the first server that failed with a question
 
     def available(self) -> tuple[Arm, ...]:
         """Returns every model of every healthy server at each of its resolutions, within limits."""
         servers = [
             [
                 Arm(tier, card.id, resolution, peer.record.id)
-                for card in peer.cards
+                for card in peer.usable_cards()
                 for resolution in self._resolutions(tier, card)
             ]
             for tier in TIERS
@@ -89,6 +92,14 @@ class Arms:
     def settled(self, tiers: Iterable[Tier] = TIERS) -> bool:
         """Returns whether the servers of `tiers` that can be asked are known; not so just after the start."""
         return all(self._servers.registry(tier).settled() for tier in tiers)
+
+    def resting(self, tiers: Iterable[Tier] = TIERS) -> str:
+        """Returns which servers of `tiers` cannot be asked now, until when, and why; empty if none."""
+        return "; ".join(
+            f"{peer.record.id} {until(seconds)} ({peer.problem or 'it was not checked yet'})"
+            for tier in tiers
+            for peer, seconds in self._servers.registry(tier).resting()
+        )
 
     async def options(self, question: Question) -> tuple[Option, ...]:
         """Returns the arms that can be asked now, each with what a call with `question` would meet now."""
@@ -117,7 +128,7 @@ class Arms:
         image = await question.image(arm.resolution)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
-        if peer is None or not peer.healthy:
+        if peer is None or not peer.healthy or arm.model in peer.denied_models:
             return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
         ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if cancelled: a hedge lost
         problem = "it was too slow"
@@ -136,14 +147,35 @@ class Arms:
                     response_format=_response_format(arm, question.query.form, max_tokens),
                 )
         except VlmError as error:
-            ended, problem = _ended(error), str(error)
+            ended, problem = self._ended(arm, question, error), str(error)
             return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         else:
             ended = "answered"
         finally:
             self._in_flight[arm.server] -= 1
-            registry.ended(arm.server, ended, problem)
+            registry.ended(arm.server, ended, problem, question=question.digest if ended == "failed" else "")
         return self._answered(arm, question.query.form, completion, energy)
+
+    def _ended(self, arm: Arm, question: Question, error: VlmError) -> Ended:
+        """Returns what the error of a call says about the server.
+
+        A question with which one server failed says nothing about the others: it may be the cause itself.
+        """
+        if isinstance(error, VlmDenied):
+            if error.model_only:
+                self._servers.registry(arm.tier).denied(arm.server, arm.model, str(error))
+            return "answered" if error.model_only else "refused"
+        if isinstance(error, VlmTimeout):
+            return "late"
+        if not isinstance(error, VlmUnavailable) and type(error) is not VlmError:
+            return "answered"  # a refusal of this request is an answer too
+        if isinstance(error, VlmUnavailable) and not error.connected:
+            return "unreachable"
+        if self._failed_on.setdefault(question.digest, arm.server) != arm.server:
+            return "dropped"
+        if len(self._failed_on) > MAX_REMEMBERED:
+            self._failed_on.popitem(last=False)
+        return "unreachable" if isinstance(error, VlmUnavailable) and error.status is None else "failed"
 
     def _answered(self, arm: Arm, form: AnswerForm, completion: Completion, measured: CallEnergy) -> Attempt:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)
@@ -193,7 +225,9 @@ def _confidence(completion: Completion) -> Confidence:
     return Confidence(best - second, math.log(max(best, MIN_PROBABILITY)), found.tokens)
 
 
-def _ended(error: VlmError) -> Ended:
-    if isinstance(error, VlmUnavailable):
-        return "unreachable"
-    return "late" if isinstance(error, VlmTimeout) else "answered"  # a refusal is an answer too
+def until(seconds: float) -> str:
+    """Returns when a server is checked again, on the wall clock and as a duration."""
+    if not math.isfinite(seconds):
+        return "until it announces itself again"
+    at = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    return f"until {at:%H:%M:%S} UTC, in {math.ceil(seconds)} s"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace
+from functools import cached_property
 
 from anyio import to_thread
 
@@ -35,6 +38,12 @@ class Question:
         if self._problem is not None:
             suffix = f"{suffix} An earlier answer was rejected: {self._problem}."
         return f"{self.query.question} {suffix}" if suffix else self.query.question
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies what is asked, also when it is asked again."""
+        asked = replace(self.query, id="", client="", deadline_ms=None, response_topic=None, correlation=None)
+        return hashlib.sha256(asked.to_bytes()).hexdigest()
 
     def after(self, problem: str) -> Question:
         """Returns this question with the reason why an earlier answer to it was rejected."""

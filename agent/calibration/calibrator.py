@@ -23,7 +23,7 @@ from PIL import Image
 from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.messages import images
 from agent.peers.network_path import PathEstimator
-from agent.peers.registry import PROBE_BYTES
+from agent.peers.peer import PROBE_BYTES
 from agent.profile.identity import BoardIdentity
 from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter

@@ -238,7 +238,9 @@ class Daemon:
         self._reporter.publish_telemetry()
 
     def _server_changed(self, server: str, state: str) -> None:
-        self._events.publish("server", server=server, state=state)
+        problem = self._servers.problem(server)
+        details = {} if problem is None else {"message": problem}
+        self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
 
     def _agreement(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import machine, network, permissions, units
+from agent.doctor import machine, network, permissions, running_agent, units
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
@@ -26,6 +26,7 @@ NETWORK_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Fi
     ("broker", network.broker),
     ("model", network.model),
     ("peers", network.peers),
+    ("agent", running_agent.servers),
 )
 
 

@@ -92,9 +92,9 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
 
 async def peers(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that peers answer, and measures their round trip."""
-    known = site_records(settings)
+    known = configured = site_records(settings)
     if settings.discovery.zeroconf:
-        known |= await mdns.listen(LISTEN_S)
+        known = {**await mdns.listen(LISTEN_S), **configured}
     if not known:
         return [
             warning(
@@ -104,16 +104,22 @@ async def peers(settings: Settings, profile: Profile) -> list[Finding]:
             )
         ]
     keys = settings.api_keys()
-    return [finding for name, record in known.items() for finding in await _peer(record, keys.get(name))]
+    findings = []
+    for name, record in known.items():
+        models = record.models if name in configured else ()
+        client = VlmClient(record.url, api_key=keys.get(name) if name in configured else None, models=models)
+        findings += await _peer(record, client)
+    return findings
 
 
-async def _peer(record: PeerRecord, key: str | None) -> list[Finding]:
-    client = VlmClient(record.url, api_key=key)
+async def _peer(record: PeerRecord, client: VlmClient) -> list[Finding]:
     try:
-        if not await client.ready():
+        try:
+            await client.check_ready()
+        except VlmError as error:
             return [
                 warning(
-                    f"{record.id} at {record.url} is not ready",
+                    f"{record.id} at {record.url} is not ready: {error}",
                     "start it, or wait until its models are loaded",
                 )
             ]

@@ -28,7 +28,7 @@ from agent.peers.directory import ServerDirectory
 from agent.sensing.call_energy import CallEnergyMeter
 from controller import Arm
 from inarvl.door import Door
-from vlm.errors import VlmError, VlmRefused, VlmUnavailable
+from vlm.errors import VlmDenied, VlmError, VlmRefused, VlmUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -155,12 +155,13 @@ class Judge:
 
         try:
             candidate.trial = await try_judge(ask)
-        except VlmRefused as error:
-            candidate.trial = Trial(False, f"it does not answer a question in text alone: {error}")
         except VlmError as error:
-            candidate.retry_at = self._clock() + candidate.pause_s
-            candidate.pause_s = min(2 * candidate.pause_s, MAX_RETRY_S)
-            log.info("%s is tried as a judge again later: %s", arm.model, error)
+            if isinstance(error, VlmRefused) and not isinstance(error, VlmDenied):
+                candidate.trial = Trial(False, f"it does not answer a question in text alone: {error}")
+            else:
+                candidate.retry_at = self._clock() + candidate.pause_s
+                candidate.pause_s = min(2 * candidate.pause_s, MAX_RETRY_S)
+                log.info("%s is tried as a judge again later: %s", arm.model, error)
         candidate.requested = False
         if candidate.trial is not None:
             used = "judges" if candidate.trial.passed else "does not judge"

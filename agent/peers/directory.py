@@ -14,7 +14,8 @@ import numpy as np
 from agent.config.settings import Settings
 from agent.peers import mdns, mqtt_records
 from agent.peers.network_path import Paths
-from agent.peers.registry import CheckSchedule, PeerRegistry
+from agent.peers.peer import CheckSchedule
+from agent.peers.registry import PeerRegistry
 from agent.peers.site_file import SiteServers
 from agent.profile.profile import Profile
 from controller import Tier
@@ -43,7 +44,8 @@ class ServerDirectory:
         doors: guard what the servers send.
 
     Args:
-        changed: called with a server's id and its new state (found, healthy, unhealthy, blind, gone).
+        changed: called with a server's id and its new state (found, healthy, unhealthy,
+            refused, blind, gone).
         doors: by default new ones.
     """
 
@@ -89,6 +91,11 @@ class ServerDirectory:
         self._prompts = settings
         self._site.apply(settings)
 
+    def problem(self, server: str) -> str | None:
+        """Returns why a server cannot be used; None if it can, or is not known."""
+        peers = (registry.get(server) for registry in self._registries.values())
+        return next((peer.problem for peer in peers if peer is not None and peer.problem), None)
+
     def prompt(self, tier: Tier, server: str) -> str | None:
         """Returns the system text of calls to a server; None if it has none."""
         return self._prompts.prompt_for(server if tier == "cloud" else None)
@@ -106,7 +113,7 @@ class ServerDirectory:
                 "url": peer.record.url,
                 "healthy": peer.healthy,
                 "problem": peer.problem,
-                "models": [card.id for card in peer.cards],
+                "models": [card.id for card in peer.usable_cards()],
                 "link": self._link_report(peer.record.id) if tier == "cloud" else None,
             }
             for tier, peers in self._registries.items()

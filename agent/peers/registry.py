@@ -7,14 +7,17 @@
 3. A failed check makes a peer unhealthy. So do failed calls that open its breaker. It is then checked again
    after a jittered delay that doubles with each failure. After a passed check the breaker allows a few calls,
    and after an answered call all.
-4. The number of known peers is limited: announcements from the network must not fill the memory.
-5. A check also pings the peer, and at intervals uploads some bytes, to measure the path. If the estimate is
+4. A peer that refuses the caller (key, permission, credit, quota) rests: it is checked again after
+   a minute, and four times later with each further refusal, up to an hour. Reading the site file again ends
+   the rest. If it refuses one of its models only, that model is not asked.
+5. The number of known peers is limited: announcements from the network must not fill the memory.
+6. A check also pings the peer, and at intervals uploads some bytes, to measure the path. If the estimate is
    unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary check. On a
    metered link there are no pings or uploads, and a healthy peer is not checked.
-6. After a passed check, models that were not tested yet are tested for sight in the background, and removed
+7. After a passed check, models that were not tested yet are tested for sight in the background, and removed
    if they do not see: see `agent.peers.sight`.
-7. Announcements do not change a peer that the site file names. Only such a peer gets an API key.
-8. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+8. Announcements do not change a peer that the site file names. Only such a peer gets an API key.
+9. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
    since the start, in which the sources name their peers.
 """
 
@@ -23,90 +26,26 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 
 import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.peers.breaker import TRIALS, Breaker, Ended
+from agent.peers.breaker import Breaker, Ended
+from agent.peers.peer import CheckSchedule, Peer
 from agent.peers.sight import Sight
 from cloud.peer import PeerRecord
 from inarvl.door import Door, short
-from inarvl.rate_limit import RateLimit
-from vlm.client import ModelCard, Ping, VlmClient
-from vlm.errors import VlmError, VlmTimeout
+from vlm.client import Ping, VlmClient
+from vlm.errors import VlmDenied, VlmError, VlmTimeout
 
 log = logging.getLogger(__name__)
 
 MAX_PEERS = 32
-PROBE_BYTES = 32_768
 CONFIRM_S = 0.2
 CONFIRMATIONS = 3
 LAST_TRIES = 6
 MAX_PROBLEM = 300
-
-
-@dataclass(frozen=True)
-class CheckSchedule:
-    """How often peers are checked.
-
-    Attributes:
-        check_s: seconds between checks of a healthy peer.
-        first_retry_s, max_retry_s: seconds between checks of an unhealthy peer, at first and at most.
-        checks_per_upload: number of checks from one upload to the next.
-        upload_bytes: size of an upload, 0 for none.
-        metered: whether the link is metered: no pings or uploads, and healthy peers are not checked.
-        trials: maximum number of calls in flight to a peer whose breaker is half open.
-        naming_s: seconds after the start in which the sources name the peers that exist already.
-        sight: whether models are tested for sight.
-    """
-
-    check_s: float = 5.0
-    first_retry_s: float = 0.5
-    max_retry_s: float = 30.0
-    checks_per_upload: int = 12
-    upload_bytes: int = PROBE_BYTES
-    metered: bool = False
-    trials: int = TRIALS
-    naming_s: float = 0.0
-    sight: bool = False
-
-
-@dataclass
-class Peer:
-    """A known peer.
-
-    Attributes:
-        sources: the sources that name it now; empty after its announcement expired.
-        configured_by: the source that chooses its models and its key; None if none does.
-        models: the only models to use; empty for all.
-        cards: the models that it reported, without those that do not see.
-        healthy: whether it passed its last check and its breaker has not opened since.
-        checked: whether it has been checked at least once.
-        problem: why it is not healthy; None before the first check and while it is healthy.
-        failures: failed checks in a row, or openings of its breaker if more; each doubles the delay.
-        confirmations: probes since the last ordinary check that were made early.
-        wake: set to check it before the next check is due.
-        log_limit: limits how often a changed problem is logged.
-    """
-
-    record: PeerRecord
-    client: VlmClient
-    sources: set[str]
-    configured_by: str | None = None
-    models: tuple[str, ...] = ()
-    cards: tuple[ModelCard, ...] = ()
-    healthy: bool = False
-    checked: bool = False
-    problem: str | None = None
-    failures: int = 0
-    confirmations: int = 0
-    breaker: Breaker = field(default_factory=Breaker)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    wake: anyio.Event = field(default_factory=anyio.Event)
-    log_limit: RateLimit = field(default_factory=partial(RateLimit, 3, 60.0))
 
 
 class PeerRegistry:
@@ -115,8 +54,8 @@ class PeerRegistry:
     Args:
         observe: called with the peer's id and each ping; returns whether another should follow soon.
         lost: called with the peer's id when a ping got no answer in time.
-        changed: called with the peer's id and its new state (found, healthy, unhealthy, blind, gone); blind
-            means that one of its models was found not to see.
+        changed: called with the peer's id and its new state: found, healthy, unhealthy, refused (it refuses
+            the caller), blind (one of its models was found not to see), gone.
         keys: API keys by peer id, for configured peers only.
         door: guards the announcements and the replies of the peers.
     """
@@ -208,21 +147,51 @@ class PeerRegistry:
         if (peer := self._known.get(peer_id)) is not None:
             peer.breaker.began()
 
-    def ended(self, peer_id: str, how: Ended, problem: str = "a call failed") -> None:
+    def ended(self, peer_id: str, how: Ended, problem: str = "a call failed", *, question: str = "") -> None:
         """Records how a call ended; if that opens the breaker, the peer is unhealthy until a passed check.
 
         Args:
             problem: why the call failed, if it did.
+            question: identifies the question of the call.
         """
         peer = self._known.get(peer_id)
         if peer is None:
             return
-        if peer.breaker.ended(how):
+        if peer.breaker.ended(how, question):
             if peer.healthy:
                 self._mark(peer, problem)
                 peer.wake.set()
         elif how == "late":
             self.probe_soon(peer_id)
+
+    def denied(self, peer_id: str, model: str, problem: str) -> None:
+        """Records that the server refuses one of its models to the caller."""
+        peer = self._known.get(peer_id)
+        if peer is not None and model not in peer.denied_models:
+            log.warning(
+                "model %s of server %s cannot be used: %s", model, peer_id, short(problem, MAX_PROBLEM)
+            )
+            peer.deny(model)
+            self._changed(peer_id, "refused")
+
+    def reconfigure(self, keys: Mapping[str, str]) -> None:
+        """Uses the keys of a site file that was read again, and ends the rest of peers that refused."""
+        before, self.keys = self.keys, dict(keys)
+        for peer in self.known():
+            name = peer.record.id
+            if peer.configured_by is not None and before.get(name) != self.keys.get(name):
+                self._replace(peer, peer.record, peer.sources, peer.configured_by, peer.models)
+                continue
+            peer.denied_models.clear()
+            if peer.breaker.refusals:
+                peer.breaker.refusals = 0
+                peer.wake.set()
+
+    def resting(self) -> list[tuple[Peer, float]]:
+        """Returns the unhealthy peers, and the seconds until each is checked again."""
+        now = anyio.current_time()
+        unhealthy = (peer for peer in self._known.values() if not peer.healthy)
+        return [(peer, max(0.0, (peer.next_check_at or now) - now)) for peer in unhealthy]
 
     def probe_soon(self, peer_id: str) -> None:
         """Probes the path before the next check is due, because a real call was far from the estimate."""
@@ -301,12 +270,19 @@ class PeerRegistry:
                 peer.confirmations += 1
                 await anyio.sleep(CONFIRM_S)
                 continue
-            with anyio.move_on_after(self._delay_s(peer)) as waiting:
-                await peer.wake.wait()
-                if not peer.healthy:
-                    await anyio.sleep(self._delay_s(peer))
-            if waiting.cancelled_caught:
+            if peer.healthy and not await self._pause(peer):
                 peer.confirmations = 0
+            if not peer.healthy:
+                peer.wake = anyio.Event()
+                await self._pause(peer)
+
+    async def _pause(self, peer: Peer) -> bool:
+        """Waits until the next check is due; returns whether it was requested before."""
+        delay_s = self._schedule.delay_s(peer, self._rng)
+        peer.next_check_at = anyio.current_time() + delay_s
+        with anyio.move_on_after(delay_s) as waiting:
+            await peer.wake.wait()
+        return not waiting.cancelled_caught
 
     async def _test_sight(self, peer: Peer) -> None:
         def drop_blind() -> None:
@@ -314,7 +290,12 @@ class PeerRegistry:
             self._changed(peer.record.id, "blind")
 
         with self._door.guard(f"an answer of {peer.record.id}"):
-            await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
+            try:
+                await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
+            except VlmDenied as error:
+                if peer.breaker.open(refused=True) and peer.healthy:
+                    self._mark(peer, str(error))
+                    peer.wake.set()
 
     async def _check(self, peer: Peer, *, upload: bool) -> bool:
         """Checks and probes a peer; returns whether the path should be probed again soon."""
@@ -328,6 +309,8 @@ class PeerRegistry:
                 problem = str(error)
                 if isinstance(error, VlmTimeout):
                     self._lost(peer.record.id)
+                if isinstance(error, VlmDenied):
+                    peer.breaker.check_refused()
         self._mark(peer, problem)
         return unsure
 
@@ -361,11 +344,6 @@ class PeerRegistry:
         peer.problem = problem
         if peer.healthy != healthy:
             peer.healthy = healthy
-            self._changed(peer.record.id, "healthy" if healthy else "unhealthy")
+            refused = "refused" if peer.breaker.refusals else "unhealthy"
+            self._changed(peer.record.id, "healthy" if healthy else refused)
         self._drop_if_lapsed(peer)
-
-    def _delay_s(self, peer: Peer) -> float:
-        if peer.healthy:
-            return math.inf if self._schedule.metered else self._schedule.check_s
-        doubled = self._schedule.first_retry_s * 2 ** min(max(0, peer.failures - 1), 16)
-        return float(min(doubled, self._schedule.max_retry_s) * self._rng.uniform(0.5, 1.0))

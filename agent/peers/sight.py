@@ -18,7 +18,7 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from vlm.client import ModelCard, VlmClient
-from vlm.errors import VlmError, VlmRefused, VlmUnavailable
+from vlm.errors import VlmDenied, VlmError, VlmRefused, VlmUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,11 @@ class Sight:
     async def test(
         self, url: str, client: VlmClient, cards: Iterable[ModelCard], blind: Callable[[], None]
     ) -> None:
-        """Asks the models that were not asked yet, one after another; calls `blind` after each blind one."""
+        """Asks the models that were not asked yet, one after another; calls `blind` after each blind one.
+
+        Raises:
+            VlmDenied: the server refuses the caller.
+        """
         for card in cards:
             if card.resolutions or (url, card.id) in self._asked or len(self._asked) >= MAX_ASKED:
                 continue
@@ -66,13 +70,21 @@ class Sight:
 
 
 async def _why_blind(client: VlmClient, model: str) -> str | None:
-    """Returns what shows that a model does not see; None if nothing does."""
+    """Returns what shows that a model does not see; None if nothing does.
+
+    Raises:
+        VlmDenied: the server refuses the caller.
+    """
     answers = []
     for colour in COLOURS:
         try:
             completion = await client.complete(
                 QUESTION, _square(colour), model=model, max_tokens=MAX_TOKENS, timeout_s=TIMEOUT_S
             )
+        except VlmDenied as error:
+            if not error.model_only:
+                raise
+            return None
         except (VlmRefused, VlmUnavailable) as error:
             return f"its server refuses images ({error})" if _refuses_images(error) else None
         except VlmError:

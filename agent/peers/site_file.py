@@ -28,7 +28,7 @@ class SiteServers:
                 self._cloud.withdraw(server.id, source=SOURCE)
         if settings.local is not None:
             self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE)
-        self._cloud.keys = settings.api_keys()
+        self._cloud.reconfigure(settings.api_keys())
         for record in site_records(settings).values():
             self._cloud.offer(record, source=SOURCE, models=record.models)
         self._applied = settings

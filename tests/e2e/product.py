@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -49,12 +50,14 @@ class Product:
         port: the broker's.
         peer_port: the cloud peer's.
         services: by name: `vlm` or `mock`, `cloud`, and `agent`.
+        site: more settings for the site file.
     """
 
     folder: Path
     port: int
     peer_port: int
     services: dict[str, ServiceProcess] = field(default_factory=dict)
+    site: dict[str, Any] = field(default_factory=dict)
 
     @property
     def topics(self) -> Topics:
@@ -80,6 +83,7 @@ class Product:
             "image_roots": [str(self.folder / "images")],
             "profile": str(self.folder / "quick.yaml"),
             "intake": {"max_payload_bytes": 200_000},
+            **self.site,
         }
         self.config.write_text(yaml.safe_dump(site))
 
@@ -121,10 +125,12 @@ class Product:
 
 
 @contextmanager
-def running_product(folder: Path, models: tuple[str, ...] = ("vlm", "cloud")) -> Iterator[Product]:
+def running_product(
+    folder: Path, models: tuple[str, ...] = ("vlm", "cloud"), **site: Any
+) -> Iterator[Product]:
     """Run a broker, the named model servers and the agent, all ready, and stop them afterwards."""
     with broker(folder) as (_, port):
-        product = Product(folder, port, free_port())
+        product = Product(folder, port, free_port(), site=site)
         product.configure()
         try:
             for server in [product.start(name) for name in models]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent.peers.breaker import LATE_IN_A_ROW, TRIALS, Breaker, Ended
+from agent.peers.breaker import FAILED_IN_A_ROW, LATE_IN_A_ROW, TRIALS, Breaker, Ended
 
 
-def call(breaker: Breaker, how: Ended) -> bool:
+def call(breaker: Breaker, how: Ended, question: str = "") -> bool:
     breaker.began()
-    return breaker.ended(how)
+    return breaker.ended(how, question)
 
 
 def test_one_call_to_an_unreachable_server_opens_the_breaker() -> None:
@@ -50,7 +50,7 @@ def test_after_a_probe_a_few_calls_are_allowed_and_an_answer_closes_the_breaker(
     assert breaker.allows()
 
 
-@pytest.mark.parametrize("how", ["late", "unreachable"])
+@pytest.mark.parametrize("how", ["late", "unreachable", "failed"])
 def test_a_failed_trial_opens_the_breaker_again(how: Ended) -> None:
     breaker = Breaker()
     call(breaker, "unreachable")
@@ -66,3 +66,36 @@ def test_calls_that_end_while_the_breaker_is_open_change_nothing() -> None:
     call(breaker, "unreachable")
     assert not breaker.ended("unreachable")
     assert breaker.opened == 1
+
+
+def test_failures_open_the_breaker_only_if_different_questions_meet_them() -> None:
+    breaker = Breaker()
+    for _ in range(10):
+        assert not call(breaker, "failed", "the same")
+    for number in range(FAILED_IN_A_ROW - 2):
+        assert not call(breaker, "failed", f"q{number}")
+    assert call(breaker, "failed", "another")
+    assert not breaker.allows()
+
+
+def test_an_answer_in_between_shows_that_the_questions_were_at_fault() -> None:
+    breaker = Breaker()
+    for number in range(10):
+        assert not call(breaker, "failed", f"q{number}")
+        call(breaker, "answered")
+    assert breaker.allows()
+
+
+def test_one_refusal_opens_the_breaker_and_one_call_at_a_time_tries_again() -> None:
+    breaker = Breaker()
+    assert call(breaker, "refused")
+    breaker.probed()
+    breaker.began()
+    assert not breaker.allows()
+    assert breaker.ended("refused")
+    assert breaker.refusals == 2
+    breaker.check_refused()
+    assert breaker.refusals == 3
+    breaker.probed()
+    call(breaker, "answered")
+    assert (breaker.state, breaker.refusals) == ("closed", 0)

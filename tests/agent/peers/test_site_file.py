@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,3 +54,27 @@ async def test_other_models_replace_the_peer() -> None:
     servers, changes = directory(settings(peers=[{**PEER, "models": ["m"]}]))
     servers.apply(settings(peers=[{**PEER, "models": ["n"]}]))
     assert changes[1:] == [("p", "found"), ("p", "gone"), ("p", "found")]
+
+
+async def test_a_new_key_replaces_the_peer_and_reading_the_file_again_ends_a_rest(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("old")
+    site = settings(peers=[{**PEER, "api_key_file": str(key)}, {"id": "q", "url": "http://q:1"}])
+    servers, changes = directory(site)
+    cloud = servers.registry("cloud")
+    for name in ("p", "q"):
+        cloud.denied(name, "m", "no permission for this model")
+        cloud.began(name)
+        cloud.ended(name, "refused", "invalid key")
+    before = cloud.get("q")
+    assert before is not None
+    assert before.breaker.refusals == 1
+    key.write_text("new")
+    servers.apply(site)
+    replaced, kept = cloud.get("p"), cloud.get("q")
+    assert replaced is not None
+    assert replaced.client._connection._headers == {"Authorization": "Bearer new"}
+    assert (replaced.breaker.refusals, replaced.denied_models) == (0, {})
+    assert kept is before
+    assert (kept.breaker.refusals, kept.denied_models, kept.wake.is_set()) == (0, {}, True)
+    assert ("p", "refused") in changes
