@@ -7,6 +7,8 @@ import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from yarl import URL
+
 MAX_LENGTH = 512
 MAX_HOST_LENGTH = 253
 MAX_SOCKET_PATH = 107  # of a unix socket on Linux, in bytes
@@ -42,7 +44,13 @@ def url_problem(url: str, schemes: tuple[str, ...], credentials_hint: str = CRED
         return f"must have at most {MAX_LENGTH} characters"
     if not _is_host(host):
         return "must name a host by its address, or by its name of letters, digits, dots and dashes"
-    return None if _has_valid_port(parts) else "its port must be a number from 1 to 65535"
+    if not _has_valid_port(parts):
+        return "its port must be a number from 1 to 65535"
+    try:
+        URL(url)  # as aiohttp reads it
+    except ValueError:
+        return form
+    return None
 
 
 def socket_problem(url: str) -> str | None:

@@ -10,6 +10,7 @@ from lab.replay.command import replay_command
 from lab.replay.warm_start_command import warm_start_command
 from lab.report.command import report_command
 from lab.rig.faults.command import faults_command
+from lab.rig.fuzz.command import fuzz_command
 from lab.rig.load.command import load_command, soak_command
 from lab.trace.command import merge_command, questions_command, record_command
 
@@ -29,3 +30,4 @@ app.command("agreement")(agreement_command)
 app.command("load")(load_command)
 app.command("faults")(faults_command)
 app.command("soak")(soak_command)
+app.command("fuzz")(fuzz_command)

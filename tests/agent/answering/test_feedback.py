@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -11,31 +10,31 @@ from agent.answering.feedback import Feedback
 from inarvl.door import Door
 
 
-class Policy:
-    """Replaces the controller; `fault` is raised by `feedback`."""
+class Learner:
+    """Replaces the answering; `fault` is raised when it learns."""
 
     def __init__(self, fault: Exception | None = None) -> None:
-        self.told: list[tuple[str, bool]] = []
+        self.learned: list[tuple[str, bool]] = []
         self._fault = fault
 
-    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+    def __call__(self, decision_id: str, correct: bool) -> bool:
         if self._fault is not None:
             raise self._fault
-        self.told.append((decision_id, correct))
+        self.learned.append((decision_id, correct))
         return True
 
 
-def feedback(policy: Any, door: Door) -> Feedback:
-    receiver = Feedback(policy, door=door, clock=lambda: 0.0)
+def feedback(learner: Learner, door: Door) -> Feedback:
+    receiver = Feedback(learner, door=door)
     receiver.remember("q", "d")
     return receiver
 
 
 @pytest.mark.parametrize("fields", [{"id": "q"}, {"decision_id": "d"}, {"id": "other", "decision_id": "d"}])
 def test_feedback_names_a_decision_or_a_query(fields: dict[str, str]) -> None:
-    policy, door = Policy(), Door("feedback")
-    assert feedback(policy, door).receive(json.dumps({**fields, "correct": False, "by": "me"}).encode())
-    assert policy.told == [("d", False)]
+    learner, door = Learner(), Door("feedback")
+    assert feedback(learner, door).receive(json.dumps({**fields, "correct": False, "by": "me"}).encode())
+    assert learner.learned == [("d", False)]
     assert door.dropped == 0
 
 
@@ -62,12 +61,12 @@ def test_feedback_names_a_decision_or_a_query(fields: dict[str, str]) -> None:
     ids=lambda payload: repr(payload[:30]),
 )
 def test_an_invalid_message_is_ignored(payload: bytes) -> None:
-    policy, door = Policy(), Door("feedback")
-    assert not feedback(policy, door).receive(payload)
-    assert (policy.told, door.dropped, door.faults) == ([], 1, 0)
+    learner, door = Learner(), Door("feedback")
+    assert not feedback(learner, door).receive(payload)
+    assert (learner.learned, door.dropped, door.faults) == ([], 1, 0)
 
 
 def test_a_fault_of_the_learner_does_not_leave_the_door() -> None:
     door = Door("feedback")
-    assert not feedback(Policy(ZeroDivisionError()), door).receive(b'{"correct": true, "id": "q"}')
+    assert not feedback(Learner(ZeroDivisionError()), door).receive(b'{"correct": true, "id": "q"}')
     assert door.faults == 1

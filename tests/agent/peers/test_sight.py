@@ -155,7 +155,6 @@ async def test_a_model_whose_server_refuses_images_is_not_used(status: int, mess
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "image input is not allowed without a key"),
         (404, "the model does not exist"),
         (429, "too many images, not accepted"),
         (500, "cannot decode the image: not enough memory"),
@@ -168,6 +167,14 @@ async def test_a_model_that_fails_for_another_reason_is_kept(status: int, messag
     async with server.at(port), registry(port) as found:
         await until(lambda: server.asked.count("last") == 2)
         assert found.models == ["m", "last"]
+        assert "blind" not in found.states
+
+
+async def test_a_server_that_refuses_the_agent_rests_and_its_models_are_kept() -> None:
+    server, port = Fake({"m": (401, "image input is not allowed without a key")}), free_port()
+    async with server.at(port), registry(port) as found:
+        await until(lambda: "refused" in found.states)
+        assert found.models == ["m"]
         assert "blind" not in found.states
 
 
