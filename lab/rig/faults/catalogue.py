@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from lab.errors import BenchError
+from lab.rig.faults import hostile
 from lab.rig.faults.injector import FaultInjector
 
 MULTICAST_OUTAGE_S = 150.0  # longer than the TTL of an announced address, which is two minutes
@@ -295,5 +296,9 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         Fault("sensor hangs", sensor_hangs),
         Fault("name taken 3 times", name_taken),
         Fault("model server killed mid-generation, 3 times", model_killed, real_edge=True),
+        Fault("hostile feedback", hostile.hostile_feedback),
+        Fault("hostile record", hostile.hostile_record),
+        Fault("hostile peer", hostile.hostile_peer),
+        Fault("refusing peer", hostile.refusing_peer),
         Fault(f"agent killed {kills} times", agent_killed(kills)),
     )

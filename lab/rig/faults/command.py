@@ -81,7 +81,18 @@ def write(file: Path, results: list[FaultResult]) -> None:
 
 
 def _table(results: list[FaultResult]) -> Table:
-    columns = ("fault", "sent", "answered", "errors", "lost", "duplicated", "repeats", "gap s", "error codes")
+    columns = (
+        "fault",
+        "sent",
+        "answered",
+        "errors",
+        "lost",
+        "duplicated",
+        "repeats",
+        "gap s",
+        "error codes",
+        "ms",
+    )
     table = Table(*columns)
     for result in results:
         table.add_row(*(str(value) for value in asdict(result).values()))

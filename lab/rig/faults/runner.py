@@ -38,6 +38,7 @@ class FaultResult:
         duplicated: Replies that differ from the first reply to the same query.
         repeats: Copies of a reply, equal except for `resent`.
         longest_gap_s: The longest time without a first reply while queries were open.
+        median_ms: Median time from query to answer.
     """
 
     fault: str
@@ -49,6 +50,7 @@ class FaultResult:
     repeats: int
     longest_gap_s: float
     error_codes: str
+    median_ms: float | None = None
 
 
 async def run_fault(fault: Fault, rate: float, seed: int, keep: Path | None = None) -> FaultResult:
@@ -94,6 +96,7 @@ def _acknowledged(queries: list[SentQuery]) -> list[SentQuery]:
 
 def _result(fault: Fault, queries: list[SentQuery]) -> FaultResult:
     statistics = QueryStatistics.of(queries)
+    median_ms = statistics.latency_ms_quantile(0.5)
     codes = {code: n for code, n in statistics.outcomes.items() if code not in ("answer", "none")}
     return FaultResult(
         fault=fault.name,
@@ -105,6 +108,7 @@ def _result(fault: Fault, queries: list[SentQuery]) -> FaultResult:
         repeats=statistics.repeats,
         longest_gap_s=round(longest_gap_s(queries), 2),
         error_codes=" ".join(f"{code}:{n}" for code, n in sorted(codes.items())),
+        median_ms=None if median_ms is None else round(median_ms, 1),
     )
 
 

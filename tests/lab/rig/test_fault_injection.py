@@ -10,7 +10,8 @@ import os
 import pytest
 
 from lab.rig.broker import find_mosquitto
-from lab.rig.faults.catalogue import Fault, agent_killed, outage
+from lab.rig.faults.catalogue import Fault, Injection, agent_killed, outage
+from lab.rig.faults.hostile import hostile_feedback, hostile_peer, hostile_record, refusing_peer
 from lab.rig.faults.network_namespace import unsupported_reason
 from lab.rig.faults.runner import run_fault
 
@@ -29,4 +30,17 @@ needs_link = pytest.mark.skipif(unsupported_reason() is not None, reason=str(uns
 async def test_every_acknowledged_query_is_answered_once(fault: Fault) -> None:
     result = await run_fault(fault, rate=4.0, seed=1)
     assert result.sent > 0
+    assert (result.lost, result.duplicated) == (0, 0), result
+
+
+@needs_broker
+@needs_link
+@pytest.mark.parametrize(
+    "inject",
+    [hostile_feedback, hostile_record, hostile_peer, refusing_peer],
+    ids=lambda inject: inject.__name__,
+)
+async def test_hostile_remotes_harm_no_query(inject: Injection) -> None:
+    result = await run_fault(Fault(inject.__name__, inject), rate=4.0, seed=1)
+    assert result.answered == result.sent > 0
     assert (result.lost, result.duplicated) == (0, 0), result
