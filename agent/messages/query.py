@@ -100,6 +100,10 @@ class Query:
         unknown = [name for name in fields if name not in FIELDS and not name.startswith("_")]
         if unknown:
             raise BadQuery("unknown_field", _unknown(unknown[0]))
+        if not _is_unicode({name: value for name, value in fields.items() if name != "image"}):
+            raise BadQuery(
+                "bad_field", "a field has half of a surrogate pair (\\ud800 to \\udfff): send Unicode"
+            )
         if image is None:
             image = _decoded(fields.get("image"))
         elif "image" in fields or "image_url" in fields:
@@ -235,6 +239,14 @@ def _decoded(image: object) -> bytes | None:
         raise BadQuery(
             "bad_image", "image is not valid base64: encode the bytes of a JPEG or PNG file"
         ) from None
+
+
+def _is_unicode(fields: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text_of_number(value: object) -> object:

@@ -200,3 +200,23 @@ def test_another_asked_at_is_refused(asked_at: object) -> None:
     with pytest.raises(BadQuery, match="asked_at") as caught:
         Query.from_fields({**VALID, "asked_at": asked_at})
     assert caught.value.code == "bad_field"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"question": "is \ud83d here?"},
+        {"question": "what?", "answer": "choice", "choices": ["\udc00", "b"]},
+        {"question": "what?", "_\ud83d": 1},
+    ],
+    ids=["question", "choice", "key"],
+)
+def test_half_of_a_surrogate_pair_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(BadQuery, match="surrogate pair") as raised:
+        read(json.dumps({**VALID, **fields}).encode())
+    assert raised.value.code == "bad_field"
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    fields, _ = read_payload(rb'{"question": "is \ud83d\ude42 here?"}')
+    assert fields["question"] == "is \U0001f642 here?"

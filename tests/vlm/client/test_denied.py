@@ -1,4 +1,4 @@
-"""A server that refuses the caller is told from one that refuses the request, or is busy."""
+"""Replies that refuse the caller, the request, or any request for now are three kinds of error."""
 
 from __future__ import annotations
 
