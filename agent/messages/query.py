@@ -263,11 +263,13 @@ def _path(url: object) -> Path | None:
         parts = urlparse(url) if isinstance(url, str) else None
     except ValueError:  # such as an incomplete IPv6 address
         parts = None
-    if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
+    path = "" if parts is None else unquote(parts.path)
+    local = parts is not None and parts.scheme == "file" and parts.netloc in ("", "localhost")
+    if not local or not path.startswith("/") or "\0" in path:
         raise BadQuery(
             "bad_image", "image_url must be file:///path on this device: send other images in image"
         )
-    return Path(unquote(parts.path))
+    return Path(path)
 
 
 def _form(fields: Mapping[str, Any]) -> AnswerForm:

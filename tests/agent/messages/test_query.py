@@ -220,3 +220,10 @@ def test_half_of_a_surrogate_pair_is_refused(fields: dict[str, Any]) -> None:
 def test_a_whole_surrogate_pair_is_a_character() -> None:
     fields, _ = read_payload(rb'{"question": "is \ud83d\ude42 here?"}')
     assert fields["question"] == "is \U0001f642 here?"
+
+
+@pytest.mark.parametrize("url", ["file:.", "file:a.jpg", "file:", "file:///a%00b", "file://host/a", 7])
+def test_the_file_of_an_image_has_an_absolute_path(url: object) -> None:
+    with pytest.raises(BadQuery, match="file:///path") as raised:
+        read(json.dumps({"question": "what?", "image_url": url}).encode())
+    assert raised.value.code == "bad_image"
