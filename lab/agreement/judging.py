@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,8 +19,9 @@ PENALTY: Final = 100.0
 
 
 def judge(pairs: Sequence[Pair]) -> list[Judged]:
-    """Returns how the weights that ship judge pairs whose truth is known."""
-    return [_judged(pair, WEIGHTS) for pair in pairs]
+    """Returns how the weights that ship judge pairs whose truth is known; equal pairs are compared once."""
+    distinct = {pair: _judged(pair, WEIGHTS) for pair in dict.fromkeys(replace(p, source="") for p in pairs)}
+    return [distinct[replace(pair, source="")] for pair in pairs]
 
 
 def cross_validate(pairs: Sequence[Pair], folds: int, rng: np.random.Generator) -> list[Judged]:

@@ -1,11 +1,14 @@
-"""Figures of probabilities against the truth."""
+"""Figures of probabilities that two answers say the same, against the truth."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from lab.probabilities import Flags, Floats, auroc, brier_score, calibration_error
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Figures:
         sure: the share that is decided.
         error: the share of those that is wrong; None if none is decided.
         equality_error: the share that equality after normalisation gets wrong.
-        ece: the expected calibration error over ten bins of equal width (Naeini et al. 2015).
+        ece: the expected calibration error.
+        brier: the mean squared error.
     """
 
     pairs: int
@@ -37,43 +41,26 @@ class Figures:
     error: float | None
     equality_error: float
     ece: float
+    brier: float
 
 
 def figures(judged: Sequence[Judged]) -> Figures:
     """Returns the figures of at least one pair."""
     decided = [one for one in judged if one.sure]
     wrong = sum((one.p_same > 0.5) != one.same for one in decided)
+    p_same, same = arrays(judged)
+    area = auroc(p_same, same)
     return Figures(
         pairs=len(judged),
-        auroc=auroc([one.same for one in judged], [one.p_same for one in judged]),
+        auroc=None if math.isnan(area) else area,
         sure=len(decided) / len(judged),
         error=wrong / len(decided) if decided else None,
         equality_error=sum(one.equal != one.same for one in judged) / len(judged),
-        ece=calibration_error([one.same for one in judged], [one.p_same for one in judged]),
+        ece=calibration_error(p_same, same),
+        brier=brier_score(p_same, same),
     )
 
 
-def auroc(truth: Sequence[bool], scores: Sequence[float]) -> float | None:
-    """Returns the probability that a true one scores above a false one, ties half; None without both.
-
-    >>> auroc([True, False, False], [0.9, 0.9, 0.1])
-    0.75
-    """
-    true = np.array([score for score, same in zip(scores, truth, strict=True) if same])
-    false = np.array([score for score, same in zip(scores, truth, strict=True) if not same])
-    if not len(true) or not len(false):
-        return None
-    above = true[:, None] > false[None, :]
-    level = true[:, None] == false[None, :]
-    return float((above + 0.5 * level).mean())
-
-
-def calibration_error(truth: Sequence[bool], scores: Sequence[float], bins: int = 10) -> float:
-    """Returns the mean distance between probability and frequency, over bins of equal width.
-
-    >>> calibration_error([True, False], [0.9, 0.1])
-    0.1
-    """
-    places = np.minimum((np.array(scores) * bins).astype(int), bins - 1)
-    gaps = np.array(scores) - np.array(truth, float)
-    return round(float(sum(abs(gaps[places == at].sum()) for at in range(bins)) / len(scores)), 12)
+def arrays(judged: Sequence[Judged]) -> tuple[Floats, Flags]:
+    """Returns the probabilities and the truths, shape (pairs,)."""
+    return np.array([one.p_same for one in judged]), np.array([one.same for one in judged])

@@ -68,16 +68,3 @@ def out_of_fold(x: Matrix, right: NDArray[np.bool_], groups: Sequence[str]) -> M
         with threadpool_limits(1):  # more threads are slower on such small matrices
             probability[test] = model.fit(x[train], right[train]).predict_proba(x[test])[:, 1]
     return probability
-
-
-def calibration_error(probability: Matrix, right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Returns the expected calibration error with equal-width bins (Guo et al. 2017); NaN if any is unknown.
-
-    >>> calibration_error(np.array([0.9, 0.9, 0.1, 0.1]), np.array([True, True, False, True]))
-    0.25
-    """
-    if not len(right) or np.isnan(probability).any():
-        return float("nan")
-    places = np.minimum((probability * bins).astype(int), bins - 1)
-    gaps = np.bincount(places, weights=probability - right, minlength=bins)
-    return round(float(np.abs(gaps).sum() / len(right)), 12)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller import Arm
-from lab.grade.calibration import Matrix, calibration_error, confidence_matrix, out_of_fold
-from lab.replay.summary import auroc
+from lab.grade.calibration import Matrix, confidence_matrix, out_of_fold
+from lab.probabilities import auroc, calibration_error
 from lab.trace.scoring import is_right
 from lab.trace.trace import Run, Trace, TracedQuestion
 

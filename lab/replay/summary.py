@@ -6,10 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.probabilities import auroc
 from lab.replay.replay_result import ReplayResult
-from lab.sim.dataset import Matrix
 
 
 @dataclass(frozen=True)
@@ -86,21 +85,3 @@ def summarise(result: ReplayResult) -> Summary:
         route_auroc=auroc(result["route_risk"], ~result.board_right),
         answer_auroc=auroc(result["answer_risk"], ~result.board_right),
     )
-
-
-def auroc(score: Matrix, positive: NDArray[np.bool_]) -> float:
-    """Returns the probability that a positive has a higher score than a negative; ties count half.
-
-    Entries without a score (NaN) are skipped.
-
-    >>> auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
-    0.75
-    """
-    scored = ~np.isnan(score)
-    score, positive = score[scored], positive[scored]
-    count = int(positive.sum())
-    if not 0 < count < len(positive):
-        return math.nan
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))

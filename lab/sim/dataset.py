@@ -15,7 +15,7 @@ from controller import Arm, Confidence
 from lab.errors import BenchError
 from lab.sim.cost_profile import CostProfile, ModelSpeed
 from lab.sim.signals import RecordedSignals
-from lab.trace.trace import Trace
+from lab.trace.trace import Run, Trace
 
 Half = Literal["tune", "report"]
 Matrix = NDArray[np.float64]
@@ -102,7 +102,7 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
     proportions. Questions that were not asked of every arm are skipped.
 
     Raises:
-        BenchError: no question was asked of every arm.
+        BenchError: no question was asked of every arm, or the trace has no texts of answers.
     """
     names = list(trace.runs)
     arms = trace.arms
@@ -126,7 +126,7 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
         signals=tuple(RecordedSignals(question.signals, question.looks) for question in questions),
         types=tuple(question.type for question in questions),
         groups=tuple(question.group for question in questions),
-        answers=tuple(zip(*([normalise(run.answer) for run in column] for column in runs), strict=True)),
+        answers=tuple(zip(*([_normalised(run) for run in column] for column in runs), strict=True)),
         correct=np.array([[run.correct for run in column] for column in runs]).T,
         confidences=tuple(
             zip(
@@ -140,6 +140,12 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
         compute_ms=compute_ms,
         payload_bytes=payload.astype(np.int64),
     )
+
+
+def _normalised(run: Run) -> str:
+    if run.answer is None:
+        raise BenchError("the trace has no texts of answers: record it again")
+    return normalise(run.answer)
 
 
 def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProfile) -> ModelSpeed:

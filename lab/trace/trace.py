@@ -15,7 +15,7 @@ One line per question. The columns, empty if unknown:
 
 and for each arm, named `local/MODEL@RESOLUTION` or `cloud/MODEL@RESOLUTION`:
 
-    <arm>.answer          the model's text
+    <arm>.answer          the model's whole text, unchanged; the column is absent if no text was recorded
     <arm>.correct         1 or 0, by lab.trace.scoring
     <arm>.margin          p(best) - p(second) of the first answer token, in [0, 1]
     <arm>.mean_logprob    mean log-probability of the answer's tokens, in nats
@@ -51,8 +51,9 @@ from lab.errors import TraceError
 QUESTION_COLUMNS = ("id", "group", "type", "question", "truth")
 LOOKS_COLUMN = "looks"
 SIGNAL_COLUMNS = tuple(f"signal.{name}" for name in FEATURES)
+ANSWER_COLUMN = "answer"
 RUN_COLUMNS = (
-    "answer",
+    ANSWER_COLUMN,
     "correct",
     "margin",
     "mean_logprob",
@@ -63,6 +64,7 @@ RUN_COLUMNS = (
     "energy_source",
     "payload_bytes",
 )
+MAX_CELL = 2**31 - 1  # csv rejects cells of more than 131,072 characters by default
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,13 @@ class TracedQuestion:
 
 @dataclass(frozen=True)
 class Run:
-    """The result of one arm on one question; the fields are the columns of the same names."""
+    """The result of one arm on one question; the fields are the columns of the same names.
 
-    answer: str
+    Attributes:
+        answer: the model's whole text; None if the trace has no texts.
+    """
+
+    answer: str | None
     correct: bool
     margin: float | None
     mean_logprob: float | None
@@ -143,7 +149,8 @@ def merge_traces(parts: Sequence[Trace]) -> Trace:
 def write_trace(path: Path, trace: Trace) -> None:
     """Writes `trace` to `path` atomically; the same trace always gives the same bytes."""
     columns = [*QUESTION_COLUMNS, LOOKS_COLUMN, *SIGNAL_COLUMNS]
-    columns += [f"{arm}.{column}" for arm in trace.runs for column in RUN_COLUMNS]
+    recorded = {arm: _recorded_columns(runs) for arm, runs in trace.runs.items()}
+    columns += [f"{arm}.{column}" for arm, names in recorded.items() for column in names]
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with (
@@ -157,8 +164,8 @@ def write_trace(path: Path, trace: Trace) -> None:
                 cells = [question.id, question.group, question.type, question.question, question.truth]
                 cells.append(" ".join(question.looks))
                 cells += [f"{signal:.6g}" for signal in question.signals]
-                for runs in trace.runs.values():
-                    cells += _cells(runs[number])
+                for arm, runs in trace.runs.items():
+                    cells += _cells(runs[number], recorded[arm])
                 rows.writerow(cells)
         partial.replace(path)
     finally:
@@ -167,6 +174,7 @@ def write_trace(path: Path, trace: Trace) -> None:
 
 def read_trace(path: Path) -> Trace:
     """Reads a trace. Raises TraceError."""
+    csv.field_size_limit(MAX_CELL)
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
             rows = csv.DictReader(text)
@@ -191,7 +199,7 @@ def _arms(path: Path, columns: Sequence[str]) -> list[str]:
     required = [
         *QUESTION_COLUMNS,
         *SIGNAL_COLUMNS,
-        *(f"{arm}.{column}" for arm in arms for column in RUN_COLUMNS),
+        *(f"{arm}.{column}" for arm in arms for column in RUN_COLUMNS if column != ANSWER_COLUMN),
     ]
     missing = [column for column in required if column not in columns]
     if missing:
@@ -201,8 +209,14 @@ def _arms(path: Path, columns: Sequence[str]) -> list[str]:
     return arms
 
 
-def _cells(run: Run | None) -> Iterator[str]:
-    for column in RUN_COLUMNS:
+def _recorded_columns(runs: Sequence[Run | None]) -> tuple[str, ...]:
+    """Returns the columns of an arm, without that of the texts if none was recorded."""
+    without_texts = any(run is not None and run.answer is None for run in runs)
+    return tuple(column for column in RUN_COLUMNS if not (without_texts and column == ANSWER_COLUMN))
+
+
+def _cells(run: Run | None, columns: Sequence[str]) -> Iterator[str]:
+    for column in columns:
         value = getattr(run, column, None)
         if isinstance(value, bool):
             value = int(value)
@@ -231,7 +245,7 @@ class _Line:
             raise self._wrong(f"{arm}.energy_source", '"measured" or "modelled"')
         tokens = self._number(f"{arm}.tokens")
         return Run(
-            answer=self._text(f"{arm}.answer"),
+            answer=self._text(answer) if (answer := f"{arm}.{ANSWER_COLUMN}") in self._cells else None,
             correct=correct == "1",
             margin=self._number(f"{arm}.margin"),
             mean_logprob=self._number(f"{arm}.mean_logprob"),

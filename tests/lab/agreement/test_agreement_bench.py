@@ -94,6 +94,7 @@ def test_figures_of_known_judgements() -> None:
     assert found.auroc == pytest.approx(2.5 / 3)
     assert found.equality_error == 0.5
     assert found.ece == pytest.approx((0.8 + 0.4 + 0.1) / 4)
+    assert found.brier == pytest.approx((0.1**2 + 0.9**2 + 0.4**2 + 0.1**2) / 4)
 
 
 def test_figures_that_do_not_exist_are_none() -> None:
@@ -119,6 +120,9 @@ def test_the_command_prints_forms_and_sources(tmp_path: Path) -> None:
         ["| **all**", "12"],
         ["| a / c", "6"],
     ]
+    assert "| p | count | **all short forms** | **all** |" in lines
+    low = next(line for line in lines if line.startswith("| 0.0 to 0.1 |"))
+    assert "0.00 of" in low
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from controller.signals import FEATURES
 from lab.cli import app
-from lab.grade.calibration import calibration_error, confidence_matrix, out_of_fold
+from lab.grade.calibration import confidence_matrix, out_of_fold
 from lab.grade.complementarity import complementarity
 from lab.grade.grade_tables import markdown, table
 from lab.grade.grading import ALL, Grades, grade
+from lab.probabilities import calibration_error
 from lab.trace.trace import Run, Trace, TracedQuestion, write_trace
 
 pytest.importorskip("sklearn", reason="the bench extra is not installed")

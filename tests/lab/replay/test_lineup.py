@@ -11,10 +11,10 @@ from lab.policies.baselines import Always
 from lab.policies.cascade import fit_pair
 from lab.policies.complexity import QualityTable
 from lab.policies.prices import idle_prices
+from lab.probabilities import auroc
 from lab.replay.lineup import LINEUP, PRICE_KNOBS, entry_named
 from lab.replay.policy_inputs import PolicyInputs
 from lab.replay.replay_result import ReplayResult, result_of
-from lab.replay.summary import auroc
 from lab.sim.cost_profile import JETSON_WAN
 from lab.sim.dataset import Dataset, prepare
 from lab.sim.drift_scripts import DRIFTS, STEADY, DriftScript

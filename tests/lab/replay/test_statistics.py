@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.probabilities import auroc
 from lab.replay.bootstrap import MEASURES, Resampler, interval
 from lab.replay.drift_phases import (
     FLOOR_WINDOW,
@@ -18,7 +19,7 @@ from lab.replay.drift_phases import (
 )
 from lab.replay.equal_accuracy import compare_at_equal_accuracy, cost_at
 from lab.replay.gap_recovered import gap_recovered
-from lab.replay.summary import Summary, auroc
+from lab.replay.summary import Summary
 
 SHARES = st.lists(st.floats(0.01, 0.99), min_size=3, max_size=8)
 

@@ -33,6 +33,13 @@ def tuning(dataset: Dataset) -> Dataset:
     return dataset.half("tune")
 
 
+def test_a_trace_without_texts_is_refused() -> None:
+    trace = constructed_trace(30)
+    runs = {arm: tuple(run and replace(run, answer=None) for run in runs) for arm, runs in trace.runs.items()}
+    with pytest.raises(BenchError, match="no texts of answers: record it again"):
+        prepare(replace(trace, runs=runs), JETSON_WAN)
+
+
 def workload_of(
     dataset: Dataset,
     *,

@@ -12,6 +12,7 @@ from controller.arm import Arm
 from lab.errors import TraceError
 from lab.trace.trace import Trace, parse_arm, read_trace, write_trace
 
+LOCAL = "local/small@64"
 Build = Callable[[int], Trace]
 
 
@@ -39,6 +40,29 @@ def test_a_written_trace_is_read_unchanged(tmp_path: Path, trace: Build, count: 
     assert again == original
     assert np.array_equal(again.signals(), original.signals())
     assert [entry.name for entry in tmp_path.iterdir()] == ["trace.csv.gz"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  two \n", "a\r\nb\rc\u2028d", 'say "x", ok', "a\0b", "**7**\t\ufeff", "x" * 200_000]
+)
+def test_texts_of_answers_are_kept_unchanged(tmp_path: Path, trace: Build, text: str) -> None:
+    path = tmp_path / "trace.csv.gz"
+    original = trace(1)
+    run = original.runs[LOCAL][0]
+    assert run
+    original = replace(original, runs={LOCAL: (replace(run, answer=text),)})
+    write_trace(path, original)
+    assert read_trace(path) == original
+
+
+def test_a_trace_without_texts_is_read(tmp_path: Path, trace: Build) -> None:
+    path = tmp_path / "trace.csv.gz"
+    original = trace(10)
+    without = tuple(run and replace(run, answer=None) for run in original.runs[LOCAL])
+    original = replace(original, runs=dict(original.runs) | {LOCAL: without})
+    write_trace(path, original)
+    assert f"{LOCAL}.answer" not in gzip.decompress(path.read_bytes()).decode()
+    assert read_trace(path) == original
 
 
 def test_looks_are_written_and_read(tmp_path: Path, trace: Build) -> None:
