@@ -50,12 +50,17 @@ _READ: Final = re.compile(
     re.IGNORECASE,
 )
 _NAMES_A_KIND: Final = re.compile(
-    r"^\s*(?:who|where|when)\b|"
+    r"^\s*(?:who|where|when|(?:please |now )?name (?:the|this|that))\b|"
     r"\b(?:what|which) (?:kind|type|sort|colou?r|species|breed|animal|material|shape)\b",
     re.IGNORECASE,
 )
+_REQUEST: Final = re.compile(
+    r"(?!.*\band\b)(?:please |now )?(?:read|name|identify|state|give|tell)(?: me)? "
+    r"(?:the|this|that|its|what|which)\b",
+    re.IGNORECASE,
+)
 _QUESTION: Final = re.compile(r"\b(?:what|which|who|whose|whom|where|when|how|what'?s)\b", re.IGNORECASE)
-_PREAMBLE: Final = re.compile(r"^(?!.*\b(?:what|which|who|how)\b.*,)[^,?]{0,200},\s+(?=[^,?]*\?)")
+_PREAMBLE: Final = re.compile(r"^(?!.*\b(?:what|which|who|how)\b.*,)[^,?]{0,200},\s+(?=[^,?]*\?)", re.I)
 
 
 def infer(question: str) -> AnswerForm:
@@ -94,7 +99,8 @@ def _inferred(question: str) -> AnswerForm:
         return AnswerForm("number")
     if pair := either(last) if _QUESTION.match(bare) else ():
         return AnswerForm("choice", pair)
-    return AnswerForm("short" if _QUESTION.search(last) or last.endswith("?") else "text")
+    brief = _QUESTION.search(last) or last.endswith("?") or _REQUEST.match(last)
+    return AnswerForm("short" if brief else "text")
 
 
 def asks_to_read(question: str) -> bool:

@@ -41,7 +41,8 @@ _WORD: Final = "(?:" + "|".join([*_WORDS, *_SCALES, *_OTHERS]) + r")\b"
 _FRACTION: Final = re.compile(r"\\d?frac\s*\{\s*(\d{1,9})\s*\}\s*\{\s*(\d{1,9})\s*\}")
 _DIGIT_PATTERN: Final = (
     r"(?P<sign>(?<![\w)])-)?(?P<coin>[$£€¥])?\s?"
-    r"(?:(?P<over>(?<![\d.,/])\d{1,9})\s?/\s?(?P<under>[1-9]\d{0,8})(?![\d/.])|"
+    r"(?:(?P<whole>(?<![\d.,/])\d{1,3})\s(?P<part>1?[1-9])/(?P<parts>2|3|4|5|6|8|16)(?![\d/.])|"
+    r"(?P<over>(?<![\d.,/])\d{1,9})\s?/\s?(?P<under>[1-9]\d{0,8})(?![\d/.])|"
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+))(?:st\b|nd\b|rd\b|th\b)?"
 )
 _DIGITS: Final = re.compile(_DIGIT_PATTERN)
@@ -106,7 +107,7 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
     # Most texts have no number words, and the search for digits alone is ten times as fast.
     expression = _ANY if not _ALL_WORDS.isdisjoint(re.findall("[a-z]+", text)) else _DIGITS
     for match in expression.finditer(text):
-        value = _digits(match) if match["digits"] or match["over"] else _worded(match[0])
+        value = _digits(match) if match["digits"] or match["over"] or match["whole"] else _worded(match[0])
         unit, end = _COINS.get(match["coin"] or "", ""), match.end()
         if not unit and (following := _UNIT.match(text, end)):
             unit = _unit(following[1])
@@ -124,7 +125,9 @@ def plain(value: float) -> int | float:
 
 
 def _digits(match: re.Match[str]) -> float:
-    if match["over"]:
+    if match["whole"]:
+        value = float(match["whole"]) + float(match["part"]) / float(match["parts"])
+    elif match["over"]:
         value = float(match["over"]) / float(match["under"])
     else:
         value = float(match["digits"][:300].replace(",", ""))

@@ -32,12 +32,13 @@ _REFUSAL: Final = re.compile(
     r"specified|provided|stated|mentioned|given|shown|clear|discernible|identifiable)\b|"
     r"\bdoes (?:not|n't) (?:\w+ )?(?:provide|specify|state|mention|indicate|show|contain|include)"
     r" (?:any |enough |a |the |specific |clear )*(?:information|name|details?|number|specific|context|text)|"
+    r"\bi apologi[sz]e\b|\bi (?:should not|shouldn't|will not|won't) (?:identify|name|provide)\b|"
     r"\bas an ai\b|\bi(?:'m| am) (?:sorry|not sure|unsure|not certain|not able)\b|\bsorry,|"
     r"\bunknown\b|\billegible\b",
     re.IGNORECASE,
 )
 _PRESENCE: Final = re.compile(
-    r"(?:^|[.!?,:]\s+)\W*(?:(?:is|are|was|were) there|(?:do|can|could) you (?:see|find|spot|notice)|"
+    r"(?:^|[.!?,:]\s)\W{0,9}(?:(?:is|are|was|were) there|(?:do|can|could) you (?:see|find|spot|notice)|"
     r"(?:do|does) (?:the|this|these|it) (?:\w+ )?(?:show|contain|include|have))\b",
     re.IGNORECASE,
 )

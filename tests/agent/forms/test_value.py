@@ -132,6 +132,18 @@ def test_the_headline_is_the_number_that_answers(text: str, question: str, numbe
     assert (found and found.value) == number
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1\u00bd cups", 1.5), ("2 \u00be kg", 2.75), ("1\u2153", 4 / 3), ("3 1/2 cm", 3.5), ("-1 1/2", -1.5)],
+)
+def test_a_whole_number_with_a_fraction_is_one_number(text: str, value: float) -> None:
+    assert [q.value for q in quantities(text)] == [pytest.approx(value)]
+
+
+def test_dates_are_no_fractions() -> None:
+    assert 12.75 not in [q.value for q in quantities("12 3/4/2020")]
+
+
 def test_quantities_have_units() -> None:
     found = quantities("2 m, 30 cm, $5, 1/4, 7%, two dozen")
     assert [(q.value, q.unit) for q in found] == [
