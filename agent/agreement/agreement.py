@@ -93,7 +93,7 @@ def is_sure(task: Task, p_same: float, found: Mapping[str, float]) -> bool:
     Text that is read from the image is the same only if its words are, and different only if no spelling is
     close and no answering phrase is in the other answer.
     """
-    if task == "reading" and not found["exact"]:
+    if task == "reading":
         if p_same > 0.5 and not (found["run"] or found["core_mutual"] == 1.0):
             return False
         near = found["chars"] > _SIMILAR_SPELLING or found["core_found"] >= 0.5

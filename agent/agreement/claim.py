@@ -7,34 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from agent.agreement.phrase import Phrase, asks_where, marked, without_places
 from agent.agreement.words import concepts, content, stems
 from agent.forms.folding import fold
 from agent.forms.form import AnswerForm
 from agent.forms.headline import headline
-from agent.forms.polarity import polarity
+from agent.forms.infer import asks_to_read
+from agent.forms.polarity import leaves_open, polarity, verdict
 from agent.forms.quantity import Quantity, quantities
 from agent.forms.selection import selected
 from agent.forms.unknown import refuses
 
-_MARK: Final = re.compile(
-    r"\*\*([^*\n]{1,120})\*\*|\"([^\"\n]{1,120})\"|(?<!\w)'([^'\n]{2,120})'(?!\w)|"
-    r"`([^`\n]{1,120})`"
-)
 _NAME: Final = re.compile(r"(?<![.!?:\n*]\s)(?<!^)\b[A-Z][\w'&-]*")
-_TAIL: Final = re.compile(
-    r"\s(?:which|because|since|as (?:indicated|shown|seen|evidenced|it)|where|while|with|who|located|"
-    r"situated|surrounded|featuring|based on|suggesting|indicating|making)\b|[;:(]\s",
-    re.IGNORECASE,
-)
-_SUBJECT: Final = re.compile(
-    r"^(?:the|this|that|these|those|its|their)\b([^,.;:!?]{1,80}?)\b"
-    r"(?:is|are|was|were|(?:appears?|seems?) to be)\s+(?=\w)",
-    re.IGNORECASE,
-)
-_SENTENCE: Final = re.compile(r"(?<=[^\d\W][.!?])[\"'*)]*\s+|\n+|(?<=\d[.!?])\s+(?=[A-Z])")
-_PREAMBLE: Final = re.compile(
-    r"^(?:based on|according to|in (?:the|this)|from|looking at)\b[^,]{0,120},\s*", re.I
-)
+SHORTEST_CODE: Final = 4
+_TOKEN: Final = re.compile(r"[\w.@/-]+")
+# "Model-7" and "7b2" mix letters and digits; "100cm" is a number with its unit.
+_MIXED: Final = re.compile(r"[^\W\d][\w.-]*\d|\d+[^\W\d]+\d")
 
 
 @dataclass(frozen=True)
@@ -59,23 +47,30 @@ class Claim:
     @cached_property
     def content(self) -> list[str]:
         """The stems that carry content and do not repeat the question, in order; all if there are none."""
-        return content(self.words, self._asked) or content(self.words) or self.words
+        return self._content(self._text) or self._concepts(content(self.words)) or self.words
 
     @cached_property
     def focus(self) -> list[str]:
         """The content of the answering phrase: marked by quotes or bold, else the first clause."""
-        return content(stems(self._phrase), self._asked) or self.content[:12]
+        return self._content(self._phrase.text) or self.content[:12]
 
     @cached_property
     def core(self) -> list[str]:
         """The first run of content words in the answering phrase."""
-        return _core(self._predicate, self._asked) or _core(self._phrase, self._asked) or self.focus[:3]
+        parts = (_core(part, self._asked) for part in (self._phrase.predicate, self._phrase.text))
+        return self._concepts(next(filter(None, parts), [])) or self.focus[:3]
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The concepts of capitalised and marked words."""
-        names = [m[0] for m in _NAME.finditer(self._text)] + _marked(self._text)
-        return concepts(content(stems(" ".join(names)), self._asked))
+        """The content of capitalised and marked words."""
+        names = [m[0] for m in _NAME.finditer(self._text)] + marked(self._text)
+        return frozenset(self._concepts(content(stems(" ".join(names)), self._asked)))
+
+    @cached_property
+    def codes(self) -> frozenset[str]:
+        """Addresses, file names and codes with letters and digits, which are the same only if equal."""
+        tokens = (token.strip("./-").lower() for token in _TOKEN.findall(self._text) if not token.isalpha())
+        return frozenset(token for token in tokens if len(token) >= SHORTEST_CODE and _is_code(token))
 
     @cached_property
     def numbers(self) -> list[Quantity]:
@@ -90,8 +85,8 @@ class Claim:
 
     @cached_property
     def sense(self) -> float:
-        """How clearly it says yes (1) or no (-1) to the last sentence of the question."""
-        return polarity(self._text, self.question.rstrip("? ").rsplit(". ", 1)[-1])
+        """How clearly it says yes (1) or no (-1) to the last sentence of the question; 0 if it refuses."""
+        return 0.0 if self.refused else polarity(self._text, self.question.rstrip("? ").rsplit(". ", 1)[-1])
 
     @cached_property
     def place(self) -> int | None:
@@ -100,7 +95,9 @@ class Claim:
 
     @cached_property
     def refused(self) -> bool:
-        """Whether it is empty or refuses to answer."""
+        """Whether it is empty, refuses to answer, or leaves open whether it is yes or no."""
+        if self.form.kind == "yes_no" and (verdict(self._text) or leaves_open(self._text)):
+            return not verdict(self._text)
         return refuses(self._text, self.question)
 
     @cached_property
@@ -112,20 +109,24 @@ class Claim:
         return frozenset(stems(fold(self.question)))
 
     @cached_property
-    def _predicate(self) -> str:
-        """What the answering phrase says of a thing that the question names: all after "the thing ... is"."""
-        subject = _SUBJECT.match(self._phrase)
-        if subject is None or self._asked.isdisjoint(content(stems(subject[1]))):
-            return self._phrase
-        return self._phrase[subject.end() :]
+    def _phrase(self) -> Phrase:
+        return Phrase.of(self._text, self._asked)
 
-    @cached_property
-    def _phrase(self) -> str:
-        return _focus(self._text)
+    def _content(self, text: str) -> list[str]:
+        """Returns the content of `text` without what only identifies the thing asked about."""
+        if not asks_where(self.question):
+            text = text.replace(self._phrase.modifier, " ", 1) if self._phrase.modifier else text
+            text = without_places(text) if self.form.kind == "short" else text
+        return self._concepts(content(stems(text), self._asked))
+
+    def _concepts(self, words: list[str]) -> list[str]:
+        """Returns stems with one for all synonyms, unless the words themselves are what is read."""
+        return words if self.form.kind == "short" and asks_to_read(self.question) else concepts(words)
 
 
-def _marked(text: str) -> list[str]:
-    return [next(filter(None, parts)) for parts in _MARK.findall(text)]
+def _is_code(token: str) -> bool:
+    path = "/" in token and "." in token.partition("/")[0]
+    return path or "@" in token or "_" in token or _MIXED.match(token) is not None
 
 
 def _core(text: str, asked: frozenset[str]) -> list[str]:
@@ -140,14 +141,3 @@ def _core(text: str, asked: frozenset[str]) -> list[str]:
         if core:
             return core
     return core
-
-
-def _focus(text: str) -> str:
-    """Returns the phrase that answers: what is in bold or quotes in the first two sentences, or a clause."""
-    sentences = [s for s in _SENTENCE.split(text, maxsplit=3) if s.strip()][:2]
-    if not sentences:
-        return ""
-    if marked := _marked(" ".join(sentences)):
-        return " ".join(marked)
-    first = _PREAMBLE.sub("", sentences[0])
-    return _TAIL.split(first, maxsplit=1)[0] or first

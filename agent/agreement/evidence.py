@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from agent.agreement.claim import Claim
 from agent.agreement.task import Task
-from agent.agreement.words import concepts
-from agent.forms.polarity import opposed
+from agent.forms.opposites import opposed
 from agent.forms.quantity import Quantity
 
-_ALWAYS: Final = ("exact", "refused", "both_refused")
+_ALWAYS: Final = ("refused", "both_refused")
 _NUMBERS: Final = ("number", "number_found", "numbers", "numbers_differ")
 _WORDS: Final = (
-    "content_f1", "contained", "disjoint", "brief", "run", "length", "pairs", "long", "lead", "focus_f1",
-    "focus_mutual", "focus_found", "core_f1", "core_mutual", "core_found", "chars", "names", "names_differ",
-    "opposed", "altered",
+    "topic", "contained", "brief", "run", "lead", "focus_f1", "focus_mutual", "focus_found", "core_f1",
+    "core_mutual", "core_found", "chars", "names", "names_differ", "codes",
+    "codes_differ", "opposed", "altered",
 )  # fmt: skip
-_FEW_WORDS: Final = ("content_f1", "core_f1")
+_FEW_WORDS: Final = ("topic", "core_f1")
 FEATURES: Final[Mapping[Task, tuple[str, ...]]] = {
     "yes_no": (*_ALWAYS, "sense", "sense_differ"),
-    "choice": (*_ALWAYS, "choice", "choice_differ", "core_found", *_FEW_WORDS),
+    "choice": (*_ALWAYS, "choice", "choice_differ", "unlisted", "core_found", *_FEW_WORDS),
     "count": (*_ALWAYS, *_NUMBERS, *_FEW_WORDS),
     "number": (*_ALWAYS, *_NUMBERS, *_FEW_WORDS),
     "reading": (*_ALWAYS, *_NUMBERS, *_WORDS),
@@ -33,19 +33,19 @@ MEASURED_TOLERANCE: Final = 0.02
 ROUNDED_TOLERANCE: Final = 0.005
 MONEY: Final = frozenset("$£€¥")
 BRIEF: Final = 5
+LEAD: Final = 15
 COPIED: Final = 0.5
 
 
 def evidence(task: Task, a: Claim, b: Claim) -> dict[str, float]:
     """Returns the figures that `FEATURES` names for `task`, within [-1, 1]; 0 if nothing can be compared.
 
-    exact: the same words. refused: one of both refuses. both_refused: both do. sense, sense_differ: both say
-    yes or no, the same or not. choice, choice_differ: both name a choice, the same or not. For the other
-    figures see the functions below.
+    refused: one of both refuses. both_refused: both do. sense, sense_differ: both say yes or no, the same or
+    not. choice, choice_differ: both name a choice, the same or not. unlisted: the share that names none. For
+    the other figures see the functions below.
     """
     names = FEATURES[task]
     found = {
-        "exact": float(a.words == b.words),
         "refused": float(a.refused != b.refused),
         "both_refused": float(a.refused and b.refused),
     }
@@ -56,6 +56,7 @@ def evidence(task: Task, a: Claim, b: Claim) -> dict[str, float]:
         chosen = a.place is not None and b.place is not None
         found["choice"] = float(chosen and a.place == b.place)
         found["choice_differ"] = float(chosen and a.place != b.place)
+        found["unlisted"] = ((a.place is None) + (b.place is None)) / 2
     if "core_f1" in names:
         found |= _of_words(a, b)
     if "number" in names:
@@ -66,36 +67,35 @@ def evidence(task: Task, a: Claim, b: Claim) -> dict[str, float]:
 def _of_words(a: Claim, b: Claim) -> dict[str, float]:
     """Returns how many words both have, in the whole answers and in their answering phrases.
 
-    brief: the share of a brief answer that the other has. run: it has it without gaps. pairs: pairs of
-    neighbouring words. long: long words, which are rare. lead: the first words. mutual, found: the share of
-    one's phrase in the other's whole answer, the smaller and the larger. altered: copied, but each has a word
-    that the other lacks. chars: trigrams of characters.
+    topic: by how often each word is used. contained: the share of the smaller set. brief: that of a brief
+    answer. run: the other has it without gaps. lead: the share of the first words. mutual, found: the share
+    of one's phrase in the other's whole answer, the smaller and the larger. altered: copied, but each has a
+    word that the other lacks. chars: trigrams of characters. codes_differ: each has one that the other lacks.
     """
     shorter, longer = sorted((a.content, b.content), key=len)
-    one, other = concepts(a.content), concepts(b.content)
-    contained = _share(*sorted((one, other), key=len))
+    one, other = frozenset(a.content), frozenset(b.content)
+    contained = _contained(one, other)
     brief = 0 < len(shorter) <= BRIEF
+    leads = frozenset(a.content[:LEAD]), frozenset(b.content[:LEAD])
     named = bool(a.names and b.names)
     names = _share(*sorted((a.names, b.names), key=len))
     pairs = _f1(*(frozenset(zip(c.content, c.content[1:], strict=False)) for c in (a, b)))
     found = {
-        "content_f1": _f1(one, other),
+        "topic": _cosine(Counter(a.content), Counter(b.content)),
         "contained": contained,
-        "disjoint": float(one.isdisjoint(other)),
         "brief": contained if brief else 0.0,
         "run": float(brief and has_run(shorter, longer)),
-        "length": abs(math.log((1 + len(a.content)) / (1 + len(b.content)))) / 8,
-        "pairs": pairs,
-        "long": _share(*sorted(([w for w in words if len(w) > BRIEF] for words in (one, other)), key=len)),
-        "lead": _f1(concepts(a.content[:15]), concepts(b.content[:15])),
+        "lead": (_share(leads[0], other) + _share(leads[1], one)) / 2,
         "chars": _chars("".join(a.focus), "".join(b.focus)),
         "names": names if named else 0.0,
         "names_differ": float(named and not names),
+        "codes": _share(*sorted((a.codes, b.codes), key=len)),
+        "codes_differ": float(bool(a.codes - b.codes) and bool(b.codes - a.codes)),
         "altered": float(pairs >= COPIED and bool(one - other) and bool(other - one)),
-        "opposed": float(opposed(set(a.content), set(b.content))),
+        "opposed": float(opposed(a.content, b.content)),
     }
     for phrase, (mine, yours) in {"focus": (a.focus, b.focus), "core": (a.core, b.core)}.items():
-        my, your = concepts(mine), concepts(yours)
+        my, your = frozenset(mine), frozenset(yours)
         shares = _share(my, other), _share(your, one)
         found |= {
             f"{phrase}_f1": _f1(my, your),
@@ -148,6 +148,17 @@ def has_run(part: list[str], whole: list[str]) -> bool:
 def _share(part: Collection[object], whole: Collection[object]) -> float:
     """Returns the share of `part` that is in `whole`."""
     return sum(item in whole for item in part) / len(part) if part else 0.0
+
+
+def _contained(one: frozenset[str], other: frozenset[str]) -> float:
+    """Returns the share of the smaller set that both have, by number of characters: long words are rare."""
+    smaller = min(sum(map(len, one)), sum(map(len, other)))
+    return sum(map(len, one & other)) / smaller if smaller else 0.0
+
+
+def _cosine(a: Counter[str], b: Counter[str]) -> float:
+    norm = math.sqrt(sum(n * n for n in a.values()) * sum(n * n for n in b.values()))
+    return sum(n * b[word] for word, n in a.items()) / norm if norm else 0.0
 
 
 def _f1(a: frozenset[object], b: frozenset[object]) -> float:

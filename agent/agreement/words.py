@@ -110,10 +110,10 @@ def content(words: Iterable[str], without: frozenset[str] = frozenset()) -> list
     return [word for word in words if word not in _EMPTY_STEMS and word not in without]
 
 
-def concepts(words: Iterable[str]) -> frozenset[str]:
-    """Returns stems as a set, with one stem for all synonyms.
+def concepts(words: Iterable[str]) -> list[str]:
+    """Returns stems with one stem for all synonyms.
 
     >>> concepts(["sofa"]) == concepts(["couch"])
     True
     """
-    return frozenset(_SYNONYM.get(word, word) for word in words)
+    return [_SYNONYM.get(word, word) for word in words]

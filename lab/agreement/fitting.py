@@ -1,4 +1,8 @@
-"""Fits the weights of the evidence: one ridge logistic regression per task."""
+"""Fits the weights of the evidence: one ridge logistic regression per task.
+
+Evidence for two answers being the same has a weight of at least 0, evidence against it (`AGAINST`) at most 0:
+a weight of the other sign fits what is special in the examples.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,16 @@ from agent.agreement.claim import Claim
 from agent.agreement.evidence import FEATURES, evidence
 from agent.agreement.task import TASKS, Task
 from lab.agreement.pairs import Pair
+from lab.errors import BenchError
 
 Example = tuple[Task, Mapping[str, float], bool]
-STEPS: Final = 40
+Bounds = tuple[float | None, float | None]
+AGAINST: Final = frozenset(
+    {
+        "refused", "sense_differ", "choice_differ", "unlisted", "numbers_differ", "names_differ",
+        "codes_differ", "opposed", "altered",
+    }
+)  # fmt: skip
 
 
 def example(pair: Pair) -> Example:
@@ -55,32 +66,33 @@ def _fit_task(
     truth = np.array([same for *_, same in examples], float)
     shrink = np.full(len(columns), penalty)
     shrink[0] *= 0.1
-    return dict(zip(columns, _newton(rows, truth, start, shrink).tolist(), strict=True))
+    bounds = [(None, None), *((None, 0.0) if name in AGAINST else (0.0, None) for name in names)]
+    return dict(zip(columns, _minimum(rows, truth, start, shrink, bounds).tolist(), strict=True))
 
 
-def _newton(
+def _minimum(
     rows: NDArray[np.float64],
     truth: NDArray[np.float64],
     start: NDArray[np.float64],
     shrink: NDArray[np.float64],
+    bounds: Sequence[Bounds],
 ) -> NDArray[np.float64]:
-    """Minimises the penalised log-loss by damped Newton steps."""
+    """Minimises the penalised log-loss within bounds.
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        scores = rows @ weights
+    Raises:
+        BenchError: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import minimize
+    except ImportError as error:
+        raise BenchError("fitting needs scipy: pip install './lab[bench]'") from error
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scores, distance = rows @ weights, weights - start
         fits = np.logaddexp(0, scores) - truth * scores
-        return float(fits.sum() + 0.5 * (shrink * (weights - start) ** 2).sum())
+        p = 1 / (1 + np.exp(-np.clip(scores, -30, 30)))
+        gradient = rows.T @ (p - truth) + shrink * distance
+        return float(fits.sum() + 0.5 * (shrink * distance**2).sum()), gradient
 
-    weights: NDArray[np.float64] = start.copy()
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
-        gradient = rows.T @ (p - truth) + shrink * (weights - start)
-        curvature = (rows * (p * (1 - p))[:, None]).T @ rows + np.diag(shrink)
-        step = np.linalg.solve(curvature, gradient)
-        size = 1.0
-        while size > 1e-6 and loss(weights - size * step) > loss(weights):
-            size /= 2
-        weights = weights - size * step
-        if float(np.abs(size * step).max()) < 1e-8:
-            break
-    return weights
+    found: NDArray[np.float64] = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return found

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from lab.agreement import vocabulary as words
 from lab.agreement.pairs import Pair
 from lab.agreement.phrasing import capital, fillers, sentence
+from lab.agreement.short_answers import linked
+
+P_OTHER_SCENE: Final = 0.4
+P_NAMED: Final = 0.25
 
 
 def open_ended(rng: random.Random, same: bool) -> Pair:
-    """Returns a pair of answers to a question for a cause, a description, a list, or two things at once."""
+    """Returns a pair of answers: a cause, a description, a list, two things at once, or an address."""
     shared = fillers(rng, 2)
     style = rng.random()
-    if style < 0.2:
+    if style < 0.15:
         return _listing(rng, same)
-    if style < 0.35:
+    if style < 0.25:
         return _two_parts(rng, same)
+    if style < 0.35:
+        return linked(rng, same, "Describe the page and copy its address.")
     if style < 0.65:
         one, another = rng.sample(words.REASONS, 2)
         other = one if same else another
@@ -25,18 +32,19 @@ def open_ended(rng: random.Random, same: bool) -> Pair:
             return sentence(rng, rng.choice(wordings), shared)
 
         return Pair(rng.choice(words.WHY_QUESTIONS), explained(one), explained(other), same)
-    facts = [(fact, *_fact_words(rng)) for fact in rng.choices(words.EVENTS, k=rng.randint(3, 9))]
-    changed = [
-        (fact, *(_fact_words(rng) if not same and rng.random() < 0.7 else (first, second)))
-        for fact, first, second in facts
-    ]
+    facts = _facts(rng)
+    seen = facts
+    if not same:
+        change = 1.0 if rng.random() < P_OTHER_SCENE else 0.5
+        others = _facts(rng, len(facts))
+        seen = [new if rng.random() < change else fact for fact, new in zip(facts, others, strict=True)]
 
-    def described(parts: list[tuple[tuple[str, ...], str, str]]) -> str:
-        kept = rng.sample(parts, rng.randint(max(2, len(parts) - 3), len(parts)))
-        lines = [capital(rng.choice(wordings).format(one, two)) + "." for wordings, one, two in kept]
-        return rng.choice(("", "The image shows the following. ")) + " ".join([*lines, *fillers(rng, 4)])
+    def described(parts: list[tuple[str, ...]]) -> str:
+        kept = rng.sample(parts, rng.randint(max(2, len(parts) // 2), len(parts)))
+        lines = [capital(rng.choice(wordings)) + "." for wordings in kept]
+        return rng.choice(("", "The image shows the following. ")) + " ".join([*lines, *fillers(rng, 8)])
 
-    return Pair(rng.choice(words.OPEN_QUESTIONS), described(facts), described(changed), same)
+    return Pair(rng.choice(words.OPEN_QUESTIONS), described(facts), described(seen), same)
 
 
 def _listing(rng: random.Random, same: bool) -> Pair:
@@ -88,5 +96,13 @@ def _two_parts(rng: random.Random, same: bool) -> Pair:
     )
 
 
-def _fact_words(rng: random.Random) -> tuple[str, str]:
-    return rng.choice(words.ADJECTIVES), rng.choice(words.OBJECTS)
+def _facts(rng: random.Random, count: int | None = None) -> list[tuple[str, ...]]:
+    """Returns facts of one scene, each in several wordings; some have a name."""
+    facts = []
+    for _ in range(count or rng.randint(3, 14)):
+        named = rng.random() < P_NAMED
+        wordings = rng.choice(words.NAMED_EVENTS if named else words.EVENTS)
+        first = rng.choice(words.SIGHTS) if named else rng.choice(words.ADJECTIVES)
+        second = rng.choice(words.LAST_NAMES) if named else rng.choice(words.OBJECTS)
+        facts.append(tuple(wording.format(first, second) for wording in wordings))
+    return facts

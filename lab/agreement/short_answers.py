@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from agent.forms.form import AnswerForm
 from lab.agreement import vocabulary as words
 from lab.agreement.pairs import Pair
 from lab.agreement.phrasing import capital, fillers, marked, number, sentence, slots
 
+P_LEFT_OPEN: Final = 0.1
+P_UNLISTED: Final = 0.2
+
 
 def yes_no(rng: random.Random, same: bool) -> Pair:
-    """Returns a pair of answers to a question for a fact that is or is not."""
+    """Returns a pair of answers to a question for a fact that is or is not; some leave it open."""
     question, yes, no = rng.choice(words.PREDICATES)
     place = slots(rng)
     truth = rng.random() < 0.5
     shared = fillers(rng, 2)
+
+    leaves_open = rng.random() < P_LEFT_OPEN
+
+    def undecided() -> str:
+        return sentence(rng, rng.choice(words.LEFT_OPEN).format(yes.format(**place)), shared)
 
     def answer(sense: bool) -> str:
         statement = (yes if sense else no).format(**place)
@@ -34,13 +43,19 @@ def yes_no(rng: random.Random, same: bool) -> Pair:
             else sentence(rng, statement, shared)
         )
 
-    return Pair(question.format(**place), answer(truth), answer(truth == same), same)
+    one, other = answer(truth), answer(truth == same)
+    if leaves_open:
+        one, other = undecided(), undecided() if same else other
+    return Pair(question.format(**place), one, other, same)
 
 
 def choice(rng: random.Random, same: bool) -> Pair:
-    """Returns a pair of answers to a question with four choices, with letters in most cases."""
-    truths = rng.sample(rng.choice(list(words.LABELS.values())), 4)
-    choices = tuple(wordings[0] for wordings in truths)
+    """Returns a pair of answers to a question with four choices, with letters in most cases.
+
+    Some answers name none of the choices.
+    """
+    truths = rng.sample(rng.choice(list(words.LABELS.values())), 6)
+    choices = tuple(wordings[0] for wordings in truths[:4])
     listed = rng.random() < 0.7
     letters = "ABCD"
     question = "Which of these is in the picture?"
@@ -48,6 +63,9 @@ def choice(rng: random.Random, same: bool) -> Pair:
         question += " Select one: " + " ".join(f"({x}) {c}" for x, c in zip(letters, choices, strict=True))
 
     def answer(place: int) -> str:
+        if place >= len(choices):
+            unlisted = rng.choice(truths[place])
+            return rng.choice((unlisted, sentence(rng, f"the picture shows the {unlisted}", [])))
         letter, choice = letters[place], choices[place]
         styles = [choice, capital(choice) + ".", sentence(rng, f"the picture shows the {choice}", [])]
         if listed:
@@ -63,7 +81,7 @@ def choice(rng: random.Random, same: bool) -> Pair:
             ]
         return rng.choice(styles)
 
-    one, other = rng.sample(range(4), 2)
+    one, other = rng.sample(range(6 if rng.random() < P_UNLISTED else 4), 2)
     return Pair(
         question, answer(one), answer(one if same else other), same, form=AnswerForm("choice", choices)
     )
@@ -199,11 +217,13 @@ def _misread(rng: random.Random, word: str) -> str:
 
 
 def label(rng: random.Random, same: bool) -> Pair:
-    """Returns a pair of answers to a question for a place, a person or a kind of thing."""
+    """Returns a pair of answers to a question for a place, a person, an address or a kind of thing."""
     place = slots(rng)
     first: list[str]
     second: list[str]
     style = rng.random()
+    if style < 0.02:
+        return linked(rng, same, "Which page is it?")
     if style < 0.2:
         town, sight, another = rng.choice(words.TOWNS), *rng.sample(words.SIGHTS, 2)
         elsewhere = rng.choice([t for t in words.TOWNS if t != town])
@@ -235,3 +255,19 @@ def label(rng: random.Random, same: bool) -> Pair:
         )
 
     return Pair(question, answer(first), answer(second), same)
+
+
+def linked(rng: random.Random, same: bool, question: str) -> Pair:
+    """Returns a pair of answers with an address or a code, which differs in one part unless `same`."""
+    parts = [*rng.sample(words.SIGN_WORDS, 3), f"{rng.choice(words.SIGN_WORDS)[:3]}{rng.randint(10, 9999)}"]
+    changed = list(parts)
+    if not same:
+        changed[rng.randrange(1, 4)] = f"{rng.choice(words.SIGN_WORDS)}{rng.randint(10, 99)}"
+    short = rng.random() < 0.3
+    shared = fillers(rng, 2)
+
+    def answer(parts: list[str]) -> str:
+        code = parts[3].upper() if short else "https://www.{}.org/{}/{}_{}.html".format(*parts)
+        return " ".join([sentence(rng, f"it is {code}", shared), *fillers(rng, 2)])
+
+    return Pair(question, answer(parts), answer(changed), same)

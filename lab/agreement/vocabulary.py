@@ -112,6 +112,12 @@ PREDICATES: Final = (
     ("Is anyone holding a {o}?", "a man is holding a {o}", "nobody is holding a {o}"),
     ("Has the {o} been sold?", "the {o} has been sold", "the {o} has not been sold yet"),
 )  # fmt: skip
+# What leaves it open whether a statement is true.
+LEFT_OPEN: Final = (
+    "it is difficult to say whether {}", "it is hard to tell if {}", "whether {} would depend on the rules",
+    "more information is needed to know whether {}", "to be certain that {}, you would need to check it",
+    "it is not possible to confirm that {}", "it depends on the situation whether {}",
+)  # fmt: skip
 SIGN_WORDS: Final = (
     "stop", "exit", "open", "fresh", "coffee", "market", "sale", "danger", "north", "private", "hotel",
     "garden", "parking", "bakery", "lucky", "golden", "river", "station", "royal", "express", "museum",
@@ -160,6 +166,11 @@ EVENTS: Final[Truths] = (
         "sunny weather over a {1} that looks {0}",
     ),
     ("a woman carries a {0} {1}", "a lady with a {1} in {0}", "a {0} {1} in the hands of a woman"),
+)  # fmt: skip
+NAMED_EVENTS: Final[Truths] = (
+    ("the place is probably {0}", "this looks like {0}", "{0} can be recognised here"),
+    ("the man resembles {1}", "it could be {1} who stands there", "the person is {1}, as the badge shows"),
+    ("a poster of {1} at {0}", "{0} has a poster that shows {1}", "the poster announces {1} in {0}"),
 )  # fmt: skip
 # A cause or a meaning, in several wordings.
 REASONS: Final[Truths] = (

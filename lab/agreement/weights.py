@@ -21,10 +21,11 @@ DIGITS: Final = 2
 
 
 def fitted(seed: int = SEED, each: int = EACH) -> dict[Task, dict[str, float]]:
-    """Returns the weights after `each` generated pairs of every task, rounded."""
+    """Returns the weights after `each` generated pairs of every task, rounded, without those that are 0."""
     weights = fit(map(example, generate(seed, each)), PENALTY)
     return {
-        task: {name: round(w, DIGITS) + 0.0 for name, w in found.items()} for task, found in weights.items()
+        task: {name: rounded for name, w in found.items() if (rounded := round(w, DIGITS))}
+        for task, found in weights.items()
     }
 
 
