@@ -121,7 +121,11 @@ class Claim:
 
     def _concepts(self, words: list[str]) -> list[str]:
         """Returns stems with one for all synonyms, unless the words themselves are what is read."""
-        return words if self.form.kind == "short" and asks_to_read(self.question) else concepts(words)
+        return words if self._read else concepts(words)
+
+    @cached_property
+    def _read(self) -> bool:
+        return self.form.kind == "short" and asks_to_read(self.question)
 
 
 def _is_code(token: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _PAIRS: Final = (
@@ -24,6 +25,7 @@ _DOUBLED: Final = re.compile(r"(.)\1$")
 ROOT_LENGTH: Final = 5
 
 
+@lru_cache(maxsize=1024)
 def root(word: str) -> str:
     """Returns the first letters of a lower-case word without a common ending.
 
