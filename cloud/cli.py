@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import signal
-import socket
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
-from cloud.announce import advertised_host, on_broker, on_lan
+from cloud.announcement import (
+    HOSTNAME,
+    Advertise,
+    Announcement,
+    Broker,
+    Identifier,
+    Interface,
+    PasswordFile,
+    Username,
+    Zeroconf,
+    advertised_address,
+)
 from cloud.peer import PeerRecord
+from cloud.ray_cli import ray_command
 from inarvl import __version__, logs, systemd
 from inarvl.terminal import explained
 from vlm import VlmClient
@@ -21,23 +30,11 @@ from vlm.checkpoint import Checkpoint
 from vlm.cli import DeviceChoice, QuantizationChoice
 from vlm.server import ServeOptions, ServerInfo, serve
 
-HOSTNAME = socket.gethostname()
-
 app = typer.Typer(help="Serve models to devices, or announce another server to them.", no_args_is_help=True)
 
-Identifier = Annotated[str, typer.Option("--id", help="Identifier of this peer; by default the host name.")]
-Advertise = Annotated[str | None, typer.Option(help="host or host:port at which devices reach this server.")]
-Broker = Annotated[str | None, typer.Option(help="mqtt(s)://host:port to publish a retained record to.")]
-Username = Annotated[str | None, typer.Option(help="User name for the broker.")]
-PasswordFile = Annotated[Path | None, typer.Option(help="File that contains the password for the broker.")]
-Zeroconf = Annotated[
-    bool, typer.Option("--zeroconf/--no-zeroconf", help="Announce on the local network, or do not.")
-]
+app.command("ray")(ray_command)
+
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
-Interface = Annotated[
-    list[str] | None,
-    typer.Option(help="Address of an interface to announce on by zeroconf; repeatable, by default all."),
-]
 
 
 @app.command("serve")
@@ -70,7 +67,7 @@ def serve_command(
 ) -> None:
     """Serve models like `inarvl-vlm serve`, and announce them once they are ready."""
     logs.configure(log_level)
-    interfaces = (interface or []) if zeroconf else None
+    announcement = Announcement(zeroconf, tuple(interface or ()), broker, username, password_file)
 
     async def run(options: ServeOptions) -> None:
         async with AsyncExitStack() as announcements:
@@ -78,12 +75,12 @@ def serve_command(
             async def announce(info: ServerInfo) -> None:
                 record = PeerRecord(
                     id=peer_id,
-                    url=f"http://{_advertised(advertise, info)}",
+                    url=f"http://{advertised_address(advertise, info.host, info.port)}",
                     models=tuple(card.id for card in info.models),
                     version=__version__,
                 )
                 listening = None if advertise else info.host
-                await _announce(announcements, record, interfaces, listening, broker, username, password_file)
+                await announcements.enter_async_context(announcement.of(record, listening=listening))
 
             await serve(options, on_ready=announce)
 
@@ -114,7 +111,7 @@ def announce_command(
 ) -> None:
     """Announce a server that runs already, such as vLLM or Ollama."""
     logs.configure(log_level)
-    interfaces = (interface or []) if zeroconf else None
+    announcement = Announcement(zeroconf, tuple(interface or ()), broker, username, password_file)
 
     async def run() -> None:
         client = VlmClient(url)
@@ -123,8 +120,7 @@ def announce_command(
         finally:
             await client.aclose()
         record = PeerRecord(id=peer_id, url=url, models=models, version=__version__)
-        async with AsyncExitStack() as announcements:
-            await _announce(announcements, record, interfaces, None, broker, username, password_file)
+        async with announcement.of(record):
             systemd.notify(f"READY=1\nSTATUS=announcing {url}")
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
@@ -132,31 +128,3 @@ def announce_command(
 
     with explained("inarvl-cloud"):
         anyio.run(run)
-
-
-async def _announce(
-    stack: AsyncExitStack,
-    record: PeerRecord,
-    interfaces: Sequence[str] | None,
-    listening: str | None,
-    broker: str | None,
-    username: str | None,
-    password_file: Path | None,
-) -> None:
-    """Announces until `stack` ends; without zeroconf if `interfaces` is None, without MQTT if `broker` is."""
-    if interfaces is not None:
-        await stack.enter_async_context(on_lan(record, interfaces, listening=listening))
-    if broker:
-        password = await anyio.Path(password_file).read_text() if password_file else None
-        await stack.enter_async_context(
-            on_broker(record, broker, username=username, password=password and password.strip())
-        )
-
-
-def _advertised(advertise: str | None, info: ServerInfo) -> str:
-    """Returns host and port as in a URL."""
-    host = advertise or advertised_host(info.host)
-    if host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"
-    has_port = not host.endswith("]") and ":" in host
-    return host if has_port else f"{host}:{info.port}"

@@ -81,6 +81,9 @@ ERROR_CODES: Final = (
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
     ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
+    ErrorCode(
+        "ray_failed", "The application on Ray Serve cannot be started, or does not answer.", ("message",)
+    ),
     ErrorCode("model_load", "A model cannot be loaded.", ("message",)),
     ErrorCode("listen", "The address of a model server cannot be used.", ("message",)),
 )
