@@ -83,7 +83,7 @@ class Connection:
         started = time.monotonic()
         async with self._call(method, url, timeout_s, body, headers) as response:
             content = await _read(response)
-            timing = Timing.from_header(response.headers.get("Server-Timing"))
+            timing = Timing.of(response.headers)
         latency_ms = (time.monotonic() - started) * 1000
         parsed = parse_json(content)
         if not isinstance(parsed, dict | list):

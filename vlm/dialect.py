@@ -21,7 +21,8 @@ to this list, with a case in tests/vlm/client/test_dialect.py.
    `vlm.replies`.
 6. An error body may be {"error": {"message", "code", "param"}}, {"error": "text"}, {"detail": ...}, a list,
    any other JSON, or any text, also with status 200.
-7. A full queue is status 429, or the error code "busy" with any status.
+7. A full queue is status 429, or the error code "busy" with any status. LiteLLM's proxy also sends status 429
+   while all servers behind it have failed; then the message says that no deployment is available.
 8. A server may refuse the caller: status 401, 402, 403, or 429 with a message about quota or credit. With
    status 403 and a message about moderation it refuses the question.
 9. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
@@ -48,7 +49,7 @@ UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 LOGPROBS = re.compile(r"log.?prob", re.IGNORECASE)
-ONLY_TOP_LOGPROBS = re.compile(r"top_logprobs(?!.*\blogprobs)", re.IGNORECASE | re.DOTALL)
+ONLY_TOP_LOGPROBS = re.compile(r"(?!.*\blogprobs).*top_logprobs", re.IGNORECASE | re.DOTALL)
 TOKEN_LIMIT = re.compile(r"\bmax_(completion_|new_)?tokens\b", re.IGNORECASE)
 TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
 CHOICES = re.compile(r"structured.?output|guided", re.IGNORECASE)
@@ -124,7 +125,7 @@ class Dialect:
             return None
         message = str(error).partition(": ")[2]  # without the server's URL
         if "logprobs" in request and LOGPROBS.search(message):
-            if "top_logprobs" in request and ONLY_TOP_LOGPROBS.search(message):
+            if "top_logprobs" in request and ONLY_TOP_LOGPROBS.match(message):
                 return replace(self, top_logprobs=False)
             return replace(self, logprobs=False)
         if "structured_outputs" in request and CHOICES.search(message):

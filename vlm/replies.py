@@ -29,6 +29,7 @@ MAX_MODEL_ENTRIES = 10_000
 MAX_SCORED_TOKENS = 4096
 MAX_CHOICES = 64
 MIN_LOGPROB = -9999.0  # as servers report a masked token
+ROUNDING = 1e-3  # of probabilities
 MAX_LOGPROB = 1e-3  # rounding; a log-probability is at most 0
 
 THOUGHT = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -39,6 +40,7 @@ QUOTA = re.compile(
 )
 FLAGGED = re.compile(r"moderat|flagged|content.?(policy|filter)|safety", re.IGNORECASE)  # of one question
 MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
+NO_BACKEND = re.compile(r"no (healthy )?deployments? available", re.IGNORECASE)  # LiteLLM's proxy
 FILTERED = ("content_filter", "safety", "recitation", "prohibited_content", "blocklist")
 BLANK = "\u200b\u2060\ufeff\0"  # invisible, but no whitespace for str.strip
 
@@ -77,7 +79,7 @@ def read_completion(
         confidence=read_confidence(choice.get("logprobs")),
         completion_tokens=count(used.get("completion_tokens"), MAX_TOKENS),
         request_bytes=request_bytes,
-        choice_probabilities=_choice_probabilities(choice.get("inarvl")),
+        choice_probabilities=_choice_probabilities(_extension(choice)),
         prompt_tokens=count(used.get("prompt_tokens"), MAX_TOKENS),
         first_token=read_first_token(choice.get("logprobs")),
     )
@@ -91,7 +93,9 @@ def read_confidence(logprobs: object) -> Confidence:
     if not tokens:
         return _legacy_confidence(logprobs.get("token_logprobs"))
     best = sorted((probability for _, probability in _alternatives(tokens)), reverse=True)
-    margin = best[0] - best[1] if len(best) > 1 else None
+    # A constrained answer may begin with a token that is not the best one, of which the margin says nothing.
+    chosen = math.exp(_first_token(tokens)[1])
+    margin = best[0] - best[1] if len(best) > 1 and chosen > best[0] - ROUNDING else None
     return Confidence(margin, math.fsum(logprob for _, logprob in tokens) / len(tokens), len(tokens))
 
 
@@ -117,12 +121,17 @@ def _alternatives(tokens: Sequence[tuple[Mapping[str, Any], float]]) -> list[tup
     """Returns text and probability of the first token that is not blank, and of its alternatives."""
     if not tokens:
         return []
-    first = next((entry for entry, _ in tokens if clean_text(entry.get("token"), 100).strip()), tokens[0][0])
+    first, _ = _first_token(tokens)
     return [
         (clean_text(entry.get("token"), 100), math.exp(logprob))
         for entry in objects(first.get("top_logprobs"), 20)
         if (logprob := _logprob(entry.get("logprob"))) is not None
     ]
+
+
+def _first_token(tokens: Sequence[tuple[Mapping[str, Any], float]]) -> tuple[Mapping[str, Any], float]:
+    """Returns the first token that is not blank, else the first one."""
+    return next((token for token in tokens if clean_text(token[0].get("token"), 100).strip()), tokens[0])
 
 
 def read_models(url: str, reply: object) -> list[ModelCard]:
@@ -180,6 +189,8 @@ def error_in_reply(url: str, reply: Mapping[str, Any]) -> VlmError:
 
 def _error(url: str, status: int, retry_after: str | None, text: str, code: str | None) -> VlmError:
     message = f"{url}: {' '.join(text.split())[:MAX_MESSAGE] or f'status {status}'}"
+    if status == 429 and NO_BACKEND.search(text):
+        return VlmUnavailable(message, status)
     if _is_denied(status, text, code):
         about_model = status in (401, 403) and MODEL.search(text) is not None
         wait_s = retry_after_s(retry_after)
@@ -301,6 +312,12 @@ def _legacy_confidence(values: object) -> Confidence:
 def _logprob(value: object) -> float | None:
     logprob = finite(value, -1e308, MAX_LOGPROB)
     return None if logprob is None else min(max(logprob, MIN_LOGPROB), 0.0)
+
+
+def _extension(choice: Mapping[str, Any]) -> object:
+    """Returns the field that OpenAI's schema does not have; LiteLLM moves it into another one."""
+    moved = choice.get("provider_specific_fields")
+    return choice.get("inarvl") or (moved.get("inarvl") if isinstance(moved, Mapping) else None)
 
 
 def _choice_probabilities(extension: object) -> dict[str, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_DURATION_MS = 1e9
@@ -20,6 +21,11 @@ class Timing:
         """Returns e.g. `queue;dur=1.2, compute;dur=34.5`, in milliseconds (W3C Server Timing)."""
         parts = (("queue", self.queue_ms), ("compute", self.compute_ms))
         return ", ".join(f"{name};dur={ms:.3f}" for name, ms in parts if ms is not None)
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Timing:
+        """Reads the headers of a response, which may have come through LiteLLM's proxy."""
+        return cls.from_header(headers.get("Server-Timing") or headers.get("llm_provider-Server-Timing"))
 
     @classmethod
     def from_header(cls, header: str | None) -> Timing:

@@ -142,6 +142,17 @@ CASES = {
         calls=3,
         sent={"logprobs": None},
     ),
+    "both are refused at once": Case(
+        refusals=(
+            refuses(
+                "logprobs",
+                400,
+                openai("m does not support parameters: ['logprobs', 'top_logprobs']; set drop_params"),
+            ),
+        ),
+        calls=3,
+        sent={"logprobs": None, "top_logprobs": None},
+    ),
     "no top_logprobs": Case(
         refusals=(refuses("top_logprobs", 422, {"detail": [{**EXTRA, "loc": ["body", "top_logprobs"]}]}),),
         calls=3,

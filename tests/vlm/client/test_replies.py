@@ -18,7 +18,7 @@ KEYS = (
     "error", "message", "code", "content", "text", "type", "finish_reason", "refusal", "tool_calls",
     "function", "name", "logprobs", "top_logprobs", "logprob", "token", "token_logprobs", "usage",
     "completion_tokens", "model", "id", "inarvl", "resolutions", "max_tokens", "detail", "loc", "msg",
-    "param", "metadata", "raw", "choice_probabilities", "reasoning",
+    "param", "metadata", "raw", "choice_probabilities", "reasoning", "provider_specific_fields",
 )
 # fmt: on
 JSON = st.recursive(
@@ -158,6 +158,17 @@ def test_a_text_that_is_not_unicode_is_repaired() -> None:
     assert (read.text, read.choice_probabilities) == ("red \ufffd", {"red": 1.0})
 
 
+def test_litellm_moves_the_choice_probabilities() -> None:
+    moved = answer(provider_specific_fields={"inarvl": {"choice_probabilities": {"red": 1.0}}})
+    assert completion(moved).choice_probabilities == {"red": 1.0}
+
+
+def test_a_gateway_whose_servers_have_all_failed_is_not_busy() -> None:
+    text = "No deployments available for selected model, Try again in 5 seconds."
+    error = read_error("http://gateway", 429, None, json.dumps({"error": {"message": text}}).encode())
+    assert isinstance(error, VlmUnavailable)
+
+
 @pytest.mark.parametrize("values", [{}, {"a": 2}, {"a": "x"}, {str(n): 0.1 for n in range(65)}, 3])
 def test_malformed_choice_probabilities_are_none(values: object) -> None:
     assert completion(answer(inarvl={"choice_probabilities": values})).choice_probabilities is None
@@ -201,3 +212,9 @@ def test_malformed_logprobs_give_an_empty_confidence(logprobs: object) -> None:
 def test_a_margin_needs_two_alternatives() -> None:
     one = {"content": [{"token": "a", "logprob": -1, "top_logprobs": [{"logprob": -1}]}]}
     assert read_confidence(one) == Confidence(None, -1, 1)
+
+
+def test_an_answer_that_is_not_the_likeliest_has_no_margin() -> None:
+    best = [{"token": "2", "logprob": -0.2}, {"token": "3", "logprob": -1.6}]
+    constrained = {"content": [{"token": "blue", "logprob": -13.0, "top_logprobs": best}]}
+    assert read_confidence(constrained) == Confidence(None, -13.0, 1)
