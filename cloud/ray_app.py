@@ -24,6 +24,7 @@ HEALTH_CHECK_S = 5.0
 WITHOUT_ACCESS_LOG = LoggingConfig(enable_access_log=False)
 PROBES = 32  # requests in a replica that are no questions
 CONSTRUCTOR_RETRIES = 3
+INGRESSES = 2  # the requests in an ingress are lost with it, and the other one continues
 INGRESS_REQUESTS = 10_000
 
 
@@ -58,6 +59,7 @@ def build(settings: RaySettings) -> Application:
     ingress = serve.deployment(
         Ingress,
         name="ingress",
+        num_replicas=INGRESSES,
         max_ongoing_requests=INGRESS_REQUESTS,
         ray_actor_options={"num_cpus": 0},
         logging_config=WITHOUT_ACCESS_LOG,

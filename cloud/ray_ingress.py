@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 PAUSE_S = 0.5  # until Ray knows that a replica has ended
 PROBE_S = 3.0
+QUESTIONS = "/v1/chat/completions"
 OF_THE_CONNECTION = {
     "host",
     "connection",
@@ -46,7 +47,7 @@ OF_THE_CONNECTION = {
     "date",
     "server",
 }
-TIMING = "server-timing"
+DEADLINE, TIMING = DEADLINE_HEADER.lower(), "server-timing"
 
 
 class Ingress:
@@ -73,40 +74,45 @@ class Ingress:
     async def _ask(self, request: Request, body: bytes) -> Response:
         arrived_at = time.monotonic()
         limit_s = _limit_s(request)
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         headers = _without_connection(request.headers.items())
-        for _ in range(ATTEMPTS):
-            left_s = limit_s - (time.monotonic() - arrived_at)
-            if DEADLINE_HEADER.lower() in headers and math.isfinite(left_s):
-                headers[DEADLINE_HEADER.lower()] = f"{max(left_s, 0) * 1000:.0f}"
-            pieces = self._forward.remote(request.method, path, headers, body)
-            try:
-                with anyio.fail_after(left_s if math.isfinite(left_s) else None):
-                    head: Head = await anext(pieces)
-                    answer = _without_connection(head.headers)
-                    if answer.get("content-type", "").startswith("text/event-stream"):
-                        first = await anext(pieces, b"")
-                        return StreamingResponse(_streamed(first, pieces), head.status, answer)
-                    content = b"".join([piece async for piece in pieces])
-                if TIMING in answer:
-                    answer[TIMING] = _with_waiting(answer[TIMING], time.monotonic() - arrived_at)
-                return Response(content, head.status, answer)
-            except (RayActorError, ServerEnded) as error:
-                log.warning("a replica ended during a request: %s", error)
-            except TimeoutError:
-                pieces.cancel()
-                if DEADLINE_HEADER.lower() in headers:
-                    raise DeadlinePassed("the deadline passed before the answer was ready") from None
-                raise ServerNotReady("no replica is available; try again soon") from None
-            except DeploymentUnavailableError:
-                raise ServerNotReady(
-                    "no replica can be started; the log of Ray Serve has the reason"
-                ) from None
-            except BaseException:  # the caller has disconnected
-                pieces.cancel()
-                raise
-            await anyio.sleep(PAUSE_S)
+        try:
+            with anyio.fail_after(limit_s):
+                for _ in range(ATTEMPTS):
+                    if DEADLINE in headers and math.isfinite(limit_s):
+                        left_s = limit_s - (time.monotonic() - arrived_at)
+                        headers[DEADLINE] = f"{max(left_s, 0.0) * 1000:.0f}"
+                    try:
+                        return await self._pass_on(request, headers, body, arrived_at)
+                    except (RayActorError, ServerEnded) as error:
+                        log.warning("a replica ended during a request: %s", error)
+                    await anyio.sleep(PAUSE_S)
+        except TimeoutError:
+            if DEADLINE in headers:
+                raise DeadlinePassed("the deadline passed before the answer was ready") from None
+            raise ServerNotReady("no replica is available; try again soon") from None
+        except DeploymentUnavailableError:
+            raise ServerNotReady("no replica can be started; see the log of Ray Serve") from None
         raise ServerNotReady(f"{ATTEMPTS} replicas ended during this request; try again soon")
+
+    async def _pass_on(
+        self, request: Request, headers: dict[str, str], body: bytes, arrived_at: float
+    ) -> Response:
+        """Returns the response of one replica."""
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        pieces = self._forward.remote(request.method, path, headers, body)
+        try:
+            head: Head = await anext(pieces)
+            answer = _without_connection(head.headers)
+            if answer.get("content-type", "").startswith("text/event-stream"):
+                first = await anext(pieces, b"")
+                return StreamingResponse(_streamed(first, pieces), head.status, answer)
+            content = b"".join([piece async for piece in pieces])
+        except BaseException:  # the caller has disconnected, its deadline passed, or the replica ended
+            pieces.cancel()
+            raise
+        if TIMING in answer:
+            answer[TIMING] = _with_waiting(answer[TIMING], time.monotonic() - arrived_at)
+        return Response(content, head.status, answer)
 
     async def _metrics(self) -> Response:
         results = await self._replicas.broadcast("metrics").results_async(
@@ -138,10 +144,10 @@ async def _streamed(first: bytes, pieces: Any) -> AsyncIterator[bytes]:
 
 def _limit_s(request: Request) -> float:
     """Returns how long the caller waits; infinite for a question without a valid deadline."""
-    if request.url.path != "/v1/chat/completions":
+    if request.url.path != QUESTIONS:
         return PROBE_S
     try:
-        deadline_s = float(request.headers.get(DEADLINE_HEADER, "inf")) / 1000
+        deadline_s = float(request.headers.get(DEADLINE, "inf")) / 1000
     except ValueError:
         return math.inf  # the replica refuses the request
     return math.inf if math.isnan(deadline_s) else deadline_s

@@ -51,14 +51,15 @@ class Replica:
     """
 
     def __init__(self, options: ServeOptions) -> None:
+        self._stopping = True  # nothing to stop yet
         logs.configure("info")
         self._folder = TemporaryDirectory(prefix="inarvl-")
         self._options = replace(options, listen=f"unix:{self._folder.name}/vlm.sock")
         self._http: aiohttp.ClientSession | None = None
-        self._stopping = False
         self._portal_context = start_blocking_portal()
         self._portal = self._portal_context.__enter__()
         self._server, self._stop = self._portal.start_task(self._serve)
+        self._stopping = False
         self._server.add_done_callback(self._exit)
 
     async def forward(
@@ -96,6 +97,8 @@ class Replica:
 
     def __del__(self) -> None:
         """Stops the server: Ray calls this when the accepted requests were answered."""
+        if self._stopping:
+            return
         self._stopping = True
         if not self._server.done():
             self._portal.call(self._stop.set)

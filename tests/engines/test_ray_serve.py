@@ -1,6 +1,6 @@
 """The application on Ray Serve, with a bundled model, answers like one server and survives its replicas.
 
-The board has a mock model and finds the application by zeroconf; broker, agent and Ray are real.
+The board has a mock model. Broker, agent and Ray are real, and the application announces itself over MQTT.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import signal
-import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,13 +55,19 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two replicas on Ray, announced to an agent."""
-    folder = tmp_path_factory.mktemp("ray")
-    running = Deployment(folder, cloud_command=(*RAY, "--replicas", "2"), announced=True)
+    discovery = {"zeroconf": False, "mqtt": True}  # other tests on this machine announce by zeroconf
+    running = Deployment(tmp_path_factory.mktemp("ray"), settings={"peers": [], "discovery": discovery})
+    running.cloud_command = on_ray(running, "--replicas", "2")
     try:
         running.start_all()
         yield running
     finally:
         running.stop_all()
+
+
+def on_ray(deployment: Deployment, *options: str) -> tuple[str, ...]:
+    broker = f"mqtt://{deployment.layout.address}:{deployment.layout.broker_port}"
+    return (*RAY, "--id", "ray", "--broker", broker, *options)
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +122,22 @@ async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
             await anyio.sleep(0.5)
 
 
-def kill_one_replica(deployment: Deployment) -> None:
+def kill_one(deployment: Deployment, name: str) -> None:
+    """Kills the process of one of the replicas of `model`, or of `ingress`."""
     children = psutil.Process(deployment.services["cloud"].pid).children(recursive=True)
-    pids = [child.pid for child in children if "ServeReplica:inarvl:model" in " ".join(child.cmdline())]
+    pids = [child.pid for child in children if f"ServeReplica:inarvl:{name}" in " ".join(child.cmdline())]
     os.kill(pids[0], signal.SIGKILL)
 
 
-async def ask_and_kill(deployment: Deployment, one: Callable[[int], Awaitable[Any]]) -> list[Any]:
-    """Asks QUESTIONS questions, AT_ONCE at a time, and kills a replica after a third of them."""
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def ask_and_kill(deployment: Deployment, name: str, one: Callable[[int], Awaitable[Any]]) -> list[Any]:
+    """Asks QUESTIONS questions, AT_ONCE at a time, and kills a process after a third of them."""
     results: list[Any] = []
     turns = anyio.Semaphore(AT_ONCE)
 
@@ -131,7 +145,7 @@ async def ask_and_kill(deployment: Deployment, one: Callable[[int], Awaitable[An
         async with turns:
             if len(results) >= QUESTIONS // 3 and not killed.is_set():
                 killed.set()
-                kill_one_replica(deployment)
+                kill_one(deployment, name)
             results.append(await one(seed % 20))
 
     killed = anyio.Event()
@@ -207,7 +221,7 @@ async def test_a_stream_arrives_in_pieces(deployment: Deployment, single: str) -
 async def test_a_replica_that_is_killed_under_load_loses_no_question(deployment: Deployment) -> None:
     before = await replicas(deployment.cloud_url)
     async with client(deployment.cloud_url) as ray:
-        answered = await ask_and_kill(deployment, lambda seed: question(ray, seed))
+        answered = await ask_and_kill(deployment, "model", lambda seed: question(ray, seed))
     assert len(answered) == QUESTIONS
     log = (deployment.folder / "cloud.log").read_text()
     assert "a replica ended during a request" in log, "the replica was killed while it answered"
@@ -221,9 +235,17 @@ async def test_a_replica_that_is_killed_under_load_loses_no_question(deployment:
 
 async def test_nor_does_the_agent_lose_one(deployment: Deployment) -> None:
     settings = load_settings(deployment.folder / "agent.yaml")
-    replies = await ask_and_kill(deployment, lambda seed: through_agent(settings, seed, pin="cloud"))
+    replies = await ask_and_kill(deployment, "model", lambda seed: through_agent(settings, seed, pin="cloud"))
     assert [reply for reply in replies if not isinstance(reply, Answer)] == []
     assert {reply.tier for reply in replies} == {"cloud"}
+    assert len(replies) == QUESTIONS
+
+
+async def test_the_agent_loses_none_either_if_an_ingress_is_killed(deployment: Deployment) -> None:
+    """The questions in the ingress are lost with it; the agent then asks the board, or the cloud again."""
+    settings = load_settings(deployment.folder / "agent.yaml")
+    replies = await ask_and_kill(deployment, "ingress", lambda seed: through_agent(settings, seed))
+    assert [reply for reply in replies if not isinstance(reply, Answer)] == []
     assert len(replies) == QUESTIONS
 
 
@@ -237,19 +259,19 @@ async def test_choices_are_constrained_through_the_agent(deployment: Deployment)
 
 async def test_the_agent_recovers_from_the_death_of_the_application(deployment: Deployment) -> None:
     settings = load_settings(deployment.folder / "agent.yaml")
-    deployment.kill("cloud")  # Ray's processes follow within seconds
+    processes = psutil.Process(deployment.services["cloud"].pid).children(recursive=True)
+    deployment.kill("cloud")
 
-    async def gone() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", deployment.layout.cloud_port)) != 0
+    async def all_ended() -> bool:  # Ray's processes follow
+        return all(has_ended(process) for process in processes)
 
-    await until_true(gone)
+    await until_true(all_ended)
     for seed in range(4):
         reply = await through_agent(settings, seed)
         assert isinstance(reply, Answer)
         assert reply.tier == "local"
     scaling = ("--replicas", "1", "--max-replicas", "2", "--upscale-delay-s", "1")
-    deployment.cloud_command = (*RAY, *scaling)
+    deployment.cloud_command = on_ray(deployment, *scaling)
     deployment.start("cloud")
     deployment.services["cloud"].wait_ready(START_S, lambda _status: None)
 
@@ -281,3 +303,18 @@ async def test_a_second_replica_is_added_under_load(deployment: Deployment) -> N
 
 async def test_sigterm_stops_it(deployment: Deployment) -> None:
     assert deployment.services.pop("cloud").stop() == 0
+
+
+def test_a_replica_ends_with_its_server() -> None:
+    """Its memory is over the limit as soon as it is ready."""
+    program = (
+        "import time; from cloud.ray_replica import Replica; from vlm.checkpoint import Checkpoint; "
+        "from vlm.server import ServeOptions; "
+        f"models = (Checkpoint.at('bundled:{MODEL}', 'none'),); "
+        "replica = Replica(ServeOptions(models, '', 'cpu', threads=1, max_rss_bytes=1)); time.sleep(100)"
+    )
+    ran = subprocess.run(
+        [PYTHON, "-c", program], capture_output=True, text=True, timeout=START_S, check=False
+    )
+    assert ran.returncode == 1
+    assert "over the limit" in ran.stderr
