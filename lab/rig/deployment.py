@@ -16,7 +16,7 @@ from lab.rig.service_process import ServiceProcess
 
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)
-START_S = 120.0
+START_S = 240.0
 CLOUD = "cloud"
 
 

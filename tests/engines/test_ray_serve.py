@@ -122,6 +122,13 @@ async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
             await anyio.sleep(0.5)
 
 
+async def until_the_cloud_answers(settings: Settings) -> None:
+    async def answers() -> bool:
+        return isinstance(await through_agent(settings, 0, pin="cloud"), Answer)
+
+    await until_true(answers)
+
+
 def kill_one(deployment: Deployment, name: str) -> None:
     """Kills the process of one of the replicas of `model`, or of `ingress`."""
     children = psutil.Process(deployment.services["cloud"].pid).children(recursive=True)
@@ -247,6 +254,7 @@ async def test_the_agent_loses_none_either_if_an_ingress_is_killed(deployment: D
     replies = await ask_and_kill(deployment, "ingress", lambda seed: through_agent(settings, seed))
     assert [reply for reply in replies if not isinstance(reply, Answer)] == []
     assert len(replies) == QUESTIONS
+    await until_the_cloud_answers(settings)
 
 
 async def test_choices_are_constrained_through_the_agent(deployment: Deployment) -> None:
@@ -274,12 +282,7 @@ async def test_the_agent_recovers_from_the_death_of_the_application(deployment: 
     deployment.cloud_command = on_ray(deployment, *scaling)
     deployment.start("cloud")
     deployment.services["cloud"].wait_ready(START_S, lambda _status: None)
-
-    async def answers() -> bool:
-        reply = await through_agent(settings, 0, pin="cloud")
-        return isinstance(reply, Answer) and reply.tier == "cloud"
-
-    await until_true(answers)
+    await until_the_cloud_answers(settings)
 
 
 async def test_a_second_replica_is_added_under_load(deployment: Deployment) -> None:
