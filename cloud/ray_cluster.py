@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import ray
 from ray import serve
-from ray.exceptions import RayError
 
 from cloud.ray_app import build
 from cloud.ray_settings import RayFailed, RaySettings
+from inarvl.errors import InarvlError
 from vlm.sockets import listening
 
 APP = "inarvl"
@@ -44,7 +44,9 @@ def running(settings: RaySettings, *, listen: str, cluster: str | None) -> Itera
             ray.init(address=cluster)
         serve.start(http_options={"host": host, "port": int(port)})
         serve.run(application, name=APP, route_prefix="/")
-    except (RayError, RuntimeError, ConnectionError, ValueError) as error:
+    except InarvlError:
+        raise
+    except Exception as error:  # Ray also raises Exception itself
         ray.shutdown()
         raise RayFailed(f"the application cannot be started on Ray: {error}") from error
     try:
