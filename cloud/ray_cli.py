@@ -10,7 +10,6 @@ from typing import Annotated
 import anyio
 import typer
 
-from cloud.announce import advertised_host
 from cloud.announcement import (
     HOSTNAME,
     Advertise,
@@ -21,6 +20,7 @@ from cloud.announcement import (
     PasswordFile,
     Username,
     Zeroconf,
+    advertised_address,
 )
 from cloud.peer import PeerRecord
 from cloud.ray_settings import RayFailed, RaySettings
@@ -28,6 +28,7 @@ from inarvl import __version__, logs, systemd
 from inarvl.terminal import explained
 from vlm import VlmClient
 from vlm.cli import DeviceChoice, QuantizationChoice
+from vlm.sockets import host_and_port
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +113,16 @@ def ray_command(
             raise RayFailed("Ray Serve is not installed: pip install 'inarvl[vlm,ray]' in this environment")
         from cloud.ray_cluster import running  # after the checks, because it is slow to import
 
-        host, _, port = listen.rpartition(":")
-        reached_at = advertise or advertised_host(host)
-        url = f"http://{reached_at if ':' in reached_at else f'{reached_at}:{port}'}"
+        host, port = host_and_port(listen)
+        url = f"http://{advertised_address(advertise, host, port)}"
+        listening = None if advertise else host
         with running(settings, listen=listen, cluster=cluster):
-            anyio.run(_announce_and_watch, url, peer_id, announcement)
+            anyio.run(_announce_and_watch, url, peer_id, announcement, listening)
 
 
-async def _announce_and_watch(url: str, peer_id: str, announcement: Announcement) -> None:
+async def _announce_and_watch(
+    url: str, peer_id: str, announcement: Announcement, listening: str | None
+) -> None:
     """Returns after SIGTERM or SIGINT.
 
     Raises:
@@ -129,7 +132,7 @@ async def _announce_and_watch(url: str, peer_id: str, announcement: Announcement
     try:
         models = tuple(card.id for card in await client.models())
         record = PeerRecord(id=peer_id, url=url, models=models, version=__version__)
-        async with announcement.of(record):
+        async with announcement.of(record, listening=listening):
             systemd.notify(f"READY=1\nSTATUS=serving {', '.join(models)} on Ray")
             log.info("ready: %s at %s", ", ".join(models), url)
             await _watch_until_signal(client)

@@ -12,7 +12,7 @@ from ray import serve
 from cloud.ray_app import build
 from cloud.ray_settings import RayFailed, RaySettings
 from inarvl.errors import InarvlError
-from vlm.sockets import listening
+from vlm.sockets import host_and_port, listening
 
 APP = "inarvl"
 OBJECT_STORE_BYTES = 256 * 2**20  # request bodies in transit; by default Ray reserves 30% of the memory
@@ -32,7 +32,7 @@ def running(settings: RaySettings, *, listen: str, cluster: str | None) -> Itera
         ModelLoadError: a checkpoint does not exist.
     """
     application = build(settings)
-    host, _, port = listen.rpartition(":")
+    host, port = host_and_port(listen)
     try:
         if cluster is None:
             _check_processors(settings)
@@ -42,7 +42,7 @@ def running(settings: RaySettings, *, listen: str, cluster: str | None) -> Itera
             ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
         else:
             ray.init(address=cluster)
-        serve.start(http_options={"host": host, "port": int(port)})
+        serve.start(http_options={"host": host, "port": port})
         serve.run(application, name=APP, route_prefix="/")
     except InarvlError:
         raise

@@ -31,7 +31,7 @@ def listening(address: str) -> Iterator[socket.socket]:
         inode = path.stat().st_ino
     else:
         path = None
-        listener = _listen_tcp(*_host_and_port(address))
+        listener = _listen_tcp(*host_and_port(address))
     try:
         yield listener
     finally:
@@ -42,7 +42,12 @@ def listening(address: str) -> Iterator[socket.socket]:
                     path.unlink()
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
+    """Splits `host:port`.
+
+    Raises:
+        ListenError: it has another form.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         raise ListenError(f"cannot listen on {address!r}; write unix:/path/to/socket or host:port")

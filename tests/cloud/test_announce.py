@@ -10,11 +10,10 @@ import pytest
 
 from cloud import announce
 from cloud.announce import AnnounceFailed, advertised_host, on_broker, on_lan
-from cloud.cli import _advertised
+from cloud.announcement import advertised_address
 from cloud.peer import PeerRecord
 from inarvl.network_interfaces import NetworkInterface
 from lab.rig.broker import free_port
-from vlm.server import ServerInfo
 from vlm.sockets import listening
 
 LOOPBACK = NetworkInterface("lo", (IPv4Interface("127.0.0.1/8"), IPv6Interface("::1/128")))
@@ -59,7 +58,7 @@ def test_a_name_is_never_announced_with_a_loopback_address(
     ],
 )
 def test_an_advertised_host_may_be_an_ipv6_address(advertise: str | None, host: str, expected: str) -> None:
-    assert _advertised(advertise, ServerInfo(host, 8020, ())) == expected
+    assert advertised_address(advertise, host, 8020) == expected
 
 
 def test_a_server_at_every_ipv6_address_is_reached_by_ipv4_too() -> None:
