@@ -8,6 +8,7 @@ Needs numpy alone (and Pillow for `image_signals`); reads no clock and draws no 
 """
 
 from controller.arm import Arm, Tier
+from controller.combined_signals import combined_signals
 from controller.context import Context, DeviceState, LinkState, Mode, Option
 from controller.controller import Controller
 from controller.decision import Decision, FollowUp, Prediction
@@ -64,6 +65,7 @@ __all__ = [
     "TextSignals",
     "Tier",
     "Weights",
+    "combined_signals",
     "image_signals",
     "text_signals",
 ]

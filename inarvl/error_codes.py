@@ -29,7 +29,7 @@ class ErrorCode(NamedTuple):
 ERROR_CODES: Final = (
     ErrorCode("bad_json", "The payload is neither a JSON object nor an image.", ("reply",)),
     ErrorCode("missing_question", "The query has no question.", ("reply",)),
-    ErrorCode("missing_image", "The query has no image, or two.", ("reply",)),
+    ErrorCode("missing_image", "The query has no image, or more than one field with images.", ("reply",)),
     ErrorCode("unknown_field", "The query has a field that does not exist.", ("reply",)),
     ErrorCode("unknown_pin", "`pin` is neither `local` nor `cloud`.", ("reply",)),
     ErrorCode("bad_field", "A field of the query has an invalid value.", ("reply",)),
@@ -38,6 +38,7 @@ ERROR_CODES: Final = (
     ),
     ErrorCode("bad_image", "The image cannot be read or decoded.", ("reply",)),
     ErrorCode("image_not_allowed", "`image_url` is outside `image_roots`.", ("reply",)),
+    ErrorCode("too_many_images", "The query has more images than allowed.", ("reply",)),
     ErrorCode("too_large", "The query or its image is larger than allowed.", ("reply",)),
     ErrorCode("deadline_expired", "The deadline passed before there was an answer.", ("reply", "attempt")),
     ErrorCode("id_reused", "The id was used before, and its reply cannot stand for this query.", ("reply",)),

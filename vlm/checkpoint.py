@@ -56,7 +56,9 @@ class Checkpoint:
         return Path(self.source) if Path(self.source).is_dir() else None
 
     def notes(self) -> dict[str, Any]:
-        """Returns its inarvl.json (resolutions, max_tokens, parameters, instructions); empty if it has none.
+        """Returns its inarvl.json; empty if it has none.
+
+        It may have resolutions, max_tokens, max_images, parameters and instructions.
 
         Raises:
             ModelLoadError: the file is no JSON object.

@@ -68,7 +68,7 @@ class VlmClient:
     async def complete(
         self,
         question: str,
-        image: bytes | None,
+        image: bytes | Sequence[bytes] | None,
         *,
         model: str,
         max_tokens: int,
@@ -78,12 +78,13 @@ class VlmClient:
         response_format: Mapping[str, Any] | None = None,
         alternatives: int = 2,
     ) -> Completion:
-        """Asks `question` about `image` (encoded JPEG, PNG or WebP) with greedy decoding.
+        """Asks `question` about an image, or about several in their order, with greedy decoding.
 
         Cancelling the call closes its connection, which stops the generation on the server.
 
         Args:
-            image: None for a question in text alone, which some servers refuse.
+            image: an encoded JPEG, PNG or WebP, or several; None for a question in text alone, which some
+                servers refuse.
             system: an instruction that precedes the question.
             choices: the possible answers; a server that cannot constrain its answer ignores them.
             response_format: the field of that name, such as a JSON schema; left out if the server refuses it.
@@ -91,10 +92,11 @@ class VlmClient:
         """
         started = time.monotonic()
         dialect = self._dialects.of(model)
+        images = (image,) if isinstance(image, bytes) else tuple(image or ())
         while True:
             request = dialect.request(
                 question,
-                image,
+                images,
                 model=model,
                 max_tokens=max_tokens,
                 system=system,

@@ -76,6 +76,7 @@ class ModelCard:
         max_tokens: most output tokens that a request may ask for.
         quantization: "nf4", "int8", "none", or the name of another format.
         parameters: number of weights.
+        max_images: most images that a request may have; None if there is no limit, or it is unknown.
         instructions: whether it follows instructions on the form of its answer; assumed if unknown.
     """
 
@@ -84,6 +85,7 @@ class ModelCard:
     max_tokens: int | None = None
     quantization: str | None = None
     parameters: int | None = None
+    max_images: int | None = None
     instructions: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class ModelCard:
                 "max_tokens": self.max_tokens,
                 "quantization": self.quantization,
                 "parameters": self.parameters,
+                "max_images": self.max_images,
                 "instructions": self.instructions,
             },
         }
@@ -127,6 +130,7 @@ class ModelCard:
             max_tokens=count(extension.get("max_tokens"), MAX_TOKENS),
             quantization=clean_text(quantization, 40) if isinstance(quantization, str) else None,
             parameters=count(extension.get("parameters")),
+            max_images=count(extension.get("max_images")) or None,
             instructions=extension.get("instructions") is not False,
         )
 

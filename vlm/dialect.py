@@ -25,7 +25,8 @@ to this list, with a case in tests/vlm/client/test_dialect.py.
    while all servers behind it have failed; then the message says that no deployment is available.
 8. A server may refuse the caller: status 401, 402, 403, or 429 with a message about quota or credit. With
    status 403 and a message about moderation it refuses the question.
-9. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
+9. A model may accept fewer images in one request than were sent: see `vlm.image_limit`.
+10. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlm.errors import VlmError, VlmRefused, VlmUnavailable
+from vlm.image_limit import accepted_images, sent_images
 
 UNKNOWN_PATH = {400, 401, 403, 404, 405, 410, 501}
 MAX_WITHOUT_LOGPROBS = 3
@@ -84,7 +86,7 @@ class Dialect:
     def request(
         self,
         question: str,
-        image: bytes | None,
+        images: Sequence[bytes],
         *,
         model: str,
         max_tokens: int,
@@ -93,14 +95,14 @@ class Dialect:
         response_format: Mapping[str, Any] | None = None,
         alternatives: int = 2,
     ) -> dict[str, Any]:
-        """Returns the body of a chat completion request: greedy, with one image as a data URL, or none."""
+        """Returns the body of a chat completion request: greedy, with the images, if any, as data URLs."""
         messages: list[dict[str, Any]] = []
         if system and self.system_role:
             messages.append({"role": "system", "content": system})
         elif system:
             question = f"{system}\n\n{question}"
         text = {"type": "text", "text": question}
-        content = question if image is None else [_image_part(image), text]
+        content = [*map(_image_part, images), text] if images else question
         request: dict[str, Any] = {
             "model": model,
             "messages": [*messages, {"role": "user", "content": content}],
@@ -122,6 +124,8 @@ class Dialect:
     def after_refusal(self, request: Mapping[str, Any], error: VlmRefused) -> Dialect | None:
         """Returns the dialect for the next try; None if the refusal has another cause than a field."""
         if error.status < 400:  # accepted, but the reply has no answer
+            return None
+        if accepted_images(error, sent_images(request)) is not None:
             return None
         message = str(error).partition(": ")[2]  # without the server's URL
         if "logprobs" in request and LOGPROBS.search(message):

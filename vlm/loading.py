@@ -82,6 +82,7 @@ def load(
         max_tokens=min(max_tokens, notes.get("max_tokens") or max_tokens),
         quantization=quantization,
         parameters=notes.get("parameters") or model.num_parameters(),
+        max_images=notes.get("max_images"),
         instructions=notes.get("instructions") is not False,
     )
     return VisionModel(card, family, model.eval(), processor)

@@ -13,6 +13,7 @@ import anyio
 from vlm.checkpoint import Checkpoint, Device
 from vlm.completion import ModelCard
 from vlm.errors import DeadlinePassed, GenerationFailed, InvalidRequest, OutOfMemory, ServerNotReady
+from vlm.image_limit import TOO_MANY_IMAGES
 from vlm.loading import load
 from vlm.loading_progress import Report
 from vlm.model import Answer, BatchItem, VisionModel
@@ -109,6 +110,7 @@ class Runtime:
             VlmBusy, DeadlinePassed, ServerNotReady, GenerationFailed, OutOfMemory: see `vlm.errors`.
         """
         model = self._models[self.card(request.model).id]
+        _check_images(model.card, len(request.images))
         max_tokens = min(self._max_tokens, model.card.max_tokens or self._max_tokens)
         notes: tuple[str, ...] = ()
         if request.max_tokens is not None and request.max_tokens > max_tokens:
@@ -143,6 +145,14 @@ class Runtime:
         """Stops the running request; False if it did not stop within `timeout_s`."""
         self.stop_accepting()
         return self._worker.close(timeout_s)
+
+
+def _check_images(card: ModelCard, sent: int) -> None:
+    if card.max_images is not None and sent > card.max_images:
+        accepted = "1 image" if card.max_images == 1 else f"at most {card.max_images} images"
+        raise InvalidRequest(
+            f"{card.id} accepts {accepted} in a request, and this one has {sent}; send fewer", TOO_MANY_IMAGES
+        )
 
 
 @dataclass(frozen=True)

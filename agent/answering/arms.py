@@ -17,6 +17,7 @@ from agent.forms.form import AnswerForm
 from agent.forms.value import answer_problem, unwrapped
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
+from agent.peers.image_limits import ImageLimits
 from agent.peers.network_path import is_late
 from agent.peers.peer import Peer
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
@@ -33,6 +34,7 @@ MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
 MAX_REMEMBERED = 256
 INVALID = "invalid_answer"
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
+MaxImages = Callable[[Tier, ModelCard], int | None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Arms:
 
     Args:
         resolutions: returns the resolutions to use for a model of a tier, in pixels of the longest side.
+        max_images: returns the most images of a question to a model of a tier; None for no limit.
         door: guards the replies of the servers.
     """
 
@@ -62,6 +65,7 @@ class Arms:
         servers: ServerDirectory,
         energy_meter: CallEnergyMeter,
         resolutions: Resolutions,
+        max_images: MaxImages = lambda _tier, card: card.max_images,
         *,
         door: Door | None = None,
     ) -> None:
@@ -69,6 +73,7 @@ class Arms:
         self._energy_meter = energy_meter
         self._resolutions = resolutions
         self._door = door or Door("replies of servers")
+        self._image_limits = ImageLimits(max_images)
         self._in_flight: Counter[str] = Counter()
         self._failed_on: OrderedDict[str, str] = OrderedDict()  # the first server that failed with a question
 
@@ -106,13 +111,14 @@ class Arms:
         payload_bytes: dict[int, int] = {}
         while missing := self.resolutions() - payload_bytes.keys():  # arms may appear while it resizes
             for resolution in missing:
-                payload_bytes[resolution] = len(await question.image(resolution))
+                payload_bytes[resolution] = sum(map(len, await question.images(resolution)))
         return tuple(
             Option(
                 arm,
                 payload_bytes=payload_bytes[arm.resolution],
                 queue=self._in_flight[arm.server],
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
+                blocked=self._too_many_images(arm, question),
             )
             for arm in self.available()
         )
@@ -125,7 +131,7 @@ class Arms:
         return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
 
     async def _ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
-        image = await question.image(arm.resolution)
+        sent = await question.images(arm.resolution)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy or arm.model in peer.denied_models:
@@ -138,7 +144,7 @@ class Arms:
             async with self._energy_meter.over(arm.tier) as energy:
                 completion = await peer.client.complete(
                     question.prompt if _follows_instructions(peer, arm.model) else question.query.question,
-                    image,
+                    sent,
                     model=arm.model,
                     max_tokens=max_tokens,
                     timeout_s=timeout_s,
@@ -148,6 +154,7 @@ class Arms:
                 )
         except VlmError as error:
             ended, problem = self._ended(arm, question, error), str(error)
+            self._image_limits.learn(peer.record.url, arm.model, error, len(question.query.sources))
             return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         else:
             ended = "answered"
@@ -176,6 +183,15 @@ class Arms:
         if len(self._failed_on) > MAX_REMEMBERED:
             self._failed_on.popitem(last=False)
         return "unreachable" if isinstance(error, VlmUnavailable) and error.status is None else "failed"
+
+    def _too_many_images(self, arm: Arm, question: Question) -> str | None:
+        """Returns why the model cannot answer about so many images; None if it can, as far as is known."""
+        peer, sent = self._servers.registry(arm.tier).get(arm.server), len(question.query.sources)
+        card = next((card for card in peer.cards if card.id == arm.model), None) if peer else None
+        limit = self._image_limits.of(arm.tier, peer.record.url, card) if peer and card else None
+        if limit is None or sent <= limit:
+            return None
+        return f"it accepts {limit} image{'s' if limit > 1 else ''} in a question, and this one has {sent}"
 
     def _answered(self, arm: Arm, form: AnswerForm, completion: Completion, measured: CallEnergy) -> Attempt:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)

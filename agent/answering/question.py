@@ -1,9 +1,9 @@
-"""A query with everything that is needed to answer it: its image, decoded once, and its signals."""
+"""A query with everything that is needed to answer it: its images, decoded once, and their signals."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -14,22 +14,22 @@ from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
 from agent.messages import images
 from agent.messages.query import BadQuery, Query
-from controller import Signals, SignalsError, image_signals, text_signals
+from controller import Signals, SignalsError, combined_signals, image_signals, text_signals
 
 
 class Question:
-    """A query with its signals, and its image at every resolution that an arm may need.
+    """A query with its signals, and its images at every resolution that an arm may need.
 
     Args:
-        image: the encoded image at full resolution.
+        images: the encoded images at full resolution, in the order of the query.
     """
 
-    def __init__(self, query: Query, signals: Signals, image: bytes) -> None:
+    def __init__(self, query: Query, signals: Signals, images: Sequence[bytes]) -> None:
         self.query = query
         self.signals = signals
-        self._image = image
+        self._images = tuple(images)
         self._problem: str | None = None
-        self._resized: dict[int, bytes] = {}
+        self._resized: dict[int, tuple[bytes, ...]] = {}
 
     @property
     def prompt(self) -> str:
@@ -51,17 +51,17 @@ class Question:
         question._problem = problem
         return question
 
-    async def image(self, resolution: int) -> bytes:
-        """Returns the encoded image with at most `resolution` pixels on its longest side.
+    async def images(self, resolution: int) -> tuple[bytes, ...]:
+        """Returns the encoded images, each with at most `resolution` pixels on its longest side.
 
-        It is resized in a thread, unless it has been needed at this resolution before.
+        They are resized in a thread, unless they have been needed at this resolution before.
         """
         if resolution not in self._resized:
             await to_thread.run_sync(self._resize, resolution)
         return self._resized[resolution]
 
     def _resize(self, resolution: int) -> None:
-        self._resized[resolution] = images.fit(self._image, resolution)
+        self._resized[resolution] = tuple(images.fit(image, resolution) for image in self._images)
 
 
 class QuestionReader:
@@ -80,20 +80,20 @@ class QuestionReader:
         self._settings = settings
 
     def read(self, query: Query) -> Question:
-        """Reads the image as a person sees it, computes its signals, and resizes it for every resolution.
+        """Reads the images as a person sees them, computes their signals, and resizes them.
 
         Needs tens of milliseconds for a large image: call it in a thread.
 
         Raises:
-            BadQuery: the image cannot be read.
+            BadQuery: an image cannot be read.
         """
-        file = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
-        image = images.normalise(file)
+        files = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
+        normalised = [images.normalise(file) for file in files]
         try:
-            signals = Signals(image_signals(image), text_signals(query.question))
+            seen = combined_signals([image_signals(image) for image in normalised])
         except SignalsError as error:
             raise BadQuery("bad_image", str(error)) from None
-        question = Question(query, signals, image)
+        question = Question(query, Signals(seen, text_signals(query.question)), normalised)
         for resolution in self._resolutions():
             question._resize(resolution)
         return question

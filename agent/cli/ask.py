@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from functools import partial
 from pathlib import Path
@@ -22,15 +23,16 @@ REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
 
 
 def ask(
-    image: Annotated[
-        Path,
+    images: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="IMAGE",
             exists=True,
             dir_okay=False,
-            help="An image file: JPEG, PNG, WebP, AVIF, or HEIC with pillow-heif.",
+            help="Image files: JPEG, PNG, WebP, AVIF, or HEIC with pillow-heif.",
         ),
     ],
-    question: Annotated[str, typer.Argument(help="The question about the image.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, as the last argument.")],
     pin: Annotated[str | None, typer.Option(help="local or cloud: the only tier that may answer.")] = None,
     answer: Annotated[
         str | None, typer.Option(help="The form of the answer: yes_no, number, choice, short, text or json.")
@@ -41,9 +43,12 @@ def ask(
     timeout_s: Annotated[float, typer.Option(min=0.1, help="Deadline of the answer in seconds.")] = 30.0,
     config: Config = None,
 ) -> None:
-    """Ask the running agent one question."""
+    """Ask the running agent one question about an image, or about several."""
+    if Path(question).is_file():
+        raise typer.BadParameter(f"{question} is a file: write the question as the last argument")
     with explained("inarvl"):
         fields = {
+            "images": [base64.b64encode(image.read_bytes()).decode() for image in images],
             "question": question,
             "client": f"ask-{uuid.uuid4().hex[:12]}",
             "deadline_ms": timeout_s * 1e3,
@@ -52,7 +57,7 @@ def ask(
             "choices": choices,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        query = Query.from_fields(given, image.read_bytes())
+        query = Query.from_fields(given)
         settings = site_settings(config)
         reply = anyio.run(partial(client.ask, settings, query, timeout_s=timeout_s + REPLY_MARGIN_S))
     if not isinstance(reply, Answer):

@@ -129,6 +129,7 @@ class IntakeSettings(Section):
     """Limits on received queries."""
 
     max_payload_bytes: int = Field(8 * 2**20, ge=1024)
+    max_images: int = Field(4, ge=1, le=64)
     max_waiting: int = Field(256, ge=1)
     max_spool_mb: int = Field(256, ge=1)
     default_deadline_ms: float = Field(30_000, gt=0)

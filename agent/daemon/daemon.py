@@ -96,7 +96,9 @@ class Daemon:
         )
         replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._arms = Arms(self._servers, energy_meter, profile.resolutions_of, door=replies)
+        self._arms = Arms(
+            self._servers, energy_meter, profile.resolutions_of, profile.max_images_of, door=replies
+        )
         self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
         self._controller = Controller(profile.controller_settings(), rng=rng)

@@ -11,7 +11,7 @@ from inarvl.errors import InarvlError
 log = logging.getLogger(__name__)
 
 LIVE = {"local", "peers", "prompt", "image_roots"}
-LIVE_INTAKE = {"max_payload_bytes", "default_deadline_ms", "max_tokens"}
+LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
 
 
 def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, str]:

@@ -44,6 +44,11 @@ class Intake:
         """Size of the largest query that a front door may accept."""
         return self._limits.max_payload_bytes
 
+    @property
+    def max_images(self) -> int:
+        """Number of images that a query may have."""
+        return self._limits.max_images
+
     def apply(self, settings: Settings) -> None:
         """Applies the new limits to the queries that arrive from now on."""
         self._limits = settings.intake

@@ -190,8 +190,18 @@ class MqttDoor:
             fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
             return {**address_fields(message.payload), **message.user}, fault
         with self._guard.guard("a query"):
-            return _query(message.payload, message.user)
+            return self._counted(*_query(message.payload, message.user))
         return message.user, BadQuery("internal", "the agent failed on this query: see its log")
+
+    def _counted(
+        self, fields: Mapping[str, Any], query: Query | BadQuery
+    ) -> tuple[Mapping[str, Any], Query | BadQuery]:
+        """Replaces a query with too many images by what is wrong with it."""
+        most = self._intake.max_images
+        if isinstance(query, Query) and len(query.sources) > most:
+            found = f"the query has {len(query.sources)} images, and this agent accepts {most}"
+            return fields, BadQuery("too_many_images", f"{found}: send fewer, or raise intake.max_images")
+        return fields, query
 
     def _entry(
         self, message: Message, address: Address, query: Query | BadQuery, limit: TimeLimit

@@ -1,4 +1,4 @@
-"""A query: a question about an image. Reads it from a message, checks it, and writes it as JSON."""
+"""A query: a question about images. Reads it from a message, checks it, and writes it as JSON."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ FIELDS = (
     "question",
     "image",
     "image_url",
+    "images",
     "deadline_ms",
     "asked_at",
     "pin",
@@ -38,6 +39,7 @@ FIELDS = (
     "choices",
     "schema",
 )
+IMAGE_FIELDS = {"image", "image_url", "images"}
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_QUESTION_LENGTH = 4000
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
@@ -56,12 +58,13 @@ class BadQuery(InarvlError):
 
 @dataclass(frozen=True)
 class Query:
-    """One question about one image.
+    """One question about one or several images; exactly one of `image`, `image_path` and `images` is set.
 
     Attributes:
         id: chosen by the sender, else generated.
-        image: the encoded image, as it came; None if `image_path` is set.
+        image: the encoded image, as it came.
         image_path: a file on this device with the image.
+        images: several images in their order, each encoded or a file on this device.
         deadline_ms: time from when it was asked in which the answer is useful.
         asked_at: when it was asked, in seconds since 1970; None for when it arrived.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
@@ -75,6 +78,7 @@ class Query:
     question: str
     image: bytes | None = None
     image_path: Path | None = None
+    images: tuple[bytes | Path, ...] = ()
     deadline_ms: float | None = None
     asked_at: float | None = None
     pin: Literal["local", "cloud"] | None = None
@@ -84,6 +88,12 @@ class Query:
     response_topic: str | None = None
     correlation: str | None = None
     form: AnswerForm = AUTO
+
+    @property
+    def sources(self) -> tuple[bytes | Path, ...]:
+        """The images in their order, also if there is only one: each encoded, or a file on this device."""
+        only = self.image if self.image_path is None else self.image_path
+        return self.images if only is None else (only,)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
@@ -106,8 +116,8 @@ class Query:
             )
         if image is None:
             image = _decoded(fields.get("image"))
-        elif "image" in fields or "image_url" in fields:
-            raise BadQuery("bad_field", "the payload is an image already: remove image and image_url")
+        elif IMAGE_FIELDS & fields.keys():
+            raise BadQuery("bad_field", "the payload is an image already: remove image, image_url and images")
         question = fields.get("question")
         if not isinstance(question, str) or not question.strip():
             raise BadQuery("missing_question", "question is missing or empty: add it as a string")
@@ -116,9 +126,11 @@ class Query:
                 "bad_field", f"question has more than {MAX_QUESTION_LENGTH} characters: shorten it"
             )
         path = _path(fields.get("image_url"))
-        if (image is None) == (path is None):
+        images = _several(fields.get("images"))
+        if sum(given is not None for given in (image, path, images)) != 1:
             raise BadQuery(
-                "missing_image", "the query needs exactly one of image (base64) and image_url (file:)"
+                "missing_image",
+                "the query needs exactly one of image (base64), image_url (file:) and images (a list)",
             )
         pin = fields.get("pin")
         if pin not in (None, "local", "cloud"):
@@ -137,6 +149,7 @@ class Query:
             question=question.strip(),
             image=image,
             image_path=path,
+            images=images or (),
             deadline_ms=deadline_ms,
             asked_at=_asked_at(fields),
             pin=cast(Literal["local", "cloud"] | None, pin),
@@ -149,12 +162,17 @@ class Query:
         )
 
     def to_bytes(self) -> bytes:
-        """Returns the query as JSON, with the image in base64."""
+        """Returns the query as JSON, with encoded images in base64."""
         fields: dict[str, Any] = {"id": self.id, "question": self.question, "client": self.client}
         if self.image is not None:
             fields["image"] = base64.b64encode(self.image).decode()
         if self.image_path is not None:
             fields["image_url"] = self.image_path.as_uri()
+        if self.images:
+            fields["images"] = [
+                image.as_uri() if isinstance(image, Path) else base64.b64encode(image).decode()
+                for image in self.images
+            ]
         for name in ("deadline_ms", "asked_at", "pin", "max_tokens", "response_topic", "correlation"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
@@ -220,24 +238,41 @@ def _unknown(name: str) -> str:
     return f"unknown field {name[:MAX_LENGTH]!r}: {hint}"
 
 
-def _decoded(image: object) -> bytes | None:
+def _several(images: object) -> tuple[bytes | Path, ...] | None:
+    if images is None:
+        return None
+    if not isinstance(images, list) or not images:
+        raise BadQuery("bad_image", "images must be a list of one or more images, each base64 or a file: URL")
+    return tuple(_listed(image, f"images[{place}]") for place, image in enumerate(images))
+
+
+def _listed(image: object, name: str) -> bytes | Path:
+    is_url = isinstance(image, str) and image.strip()[:5].lower() == "file:"
+    source = _path(image, name) if is_url else _decoded(image, name)
+    if source is None:
+        raise BadQuery("bad_image", f"{name} is null: remove it")
+    return source
+
+
+def _decoded(image: object, name: str = "image") -> bytes | None:
     if image is None:
         return None
     if not isinstance(image, str):
-        raise BadQuery("bad_image", "image must be a string: send a JPEG or PNG file in base64")
+        raise BadQuery("bad_image", f"{name} must be a string: send a JPEG or PNG file in base64")
     image = image.strip()
     if image[:5].lower() == "data:":
         head, comma, image = image.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise BadQuery(
-                "bad_image", "image is a data URL without base64: write data:image/jpeg;base64,... or base64"
+                "bad_image",
+                f"{name} is a data URL without base64: write data:image/jpeg;base64,... or base64",
             )
     try:
         encoded = image.encode("ascii").translate(URL_SAFE_BASE64, b" \t\r\n").rstrip(b"=")
         return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadQuery(
-            "bad_image", "image is not valid base64: encode the bytes of a JPEG or PNG file"
+            "bad_image", f"{name} is not valid base64: encode the bytes of a JPEG or PNG file"
         ) from None
 
 
@@ -256,18 +291,18 @@ def _text_of_number(value: object) -> object:
     return json.dumps(value) if abs(value) < math.inf else value
 
 
-def _path(url: object) -> Path | None:
+def _path(url: object, name: str = "image_url") -> Path | None:
     if url is None:
         return None
     try:
-        parts = urlparse(url) if isinstance(url, str) else None
+        parts = urlparse(url.strip()) if isinstance(url, str) else None
     except ValueError:  # such as an incomplete IPv6 address
         parts = None
     path = "" if parts is None else unquote(parts.path)
     local = parts is not None and parts.scheme == "file" and parts.netloc in ("", "localhost")
     if not local or not path.startswith("/") or "\0" in path:
         raise BadQuery(
-            "bad_image", "image_url must be file:///path on this device: send other images in image"
+            "bad_image", f"{name} must be file:///path on this device: send other images in base64"
         )
     return Path(path)
 

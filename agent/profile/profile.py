@@ -103,7 +103,14 @@ class Profile(Described):
 
     def resolutions_of(self, tier: Tier, card: ModelCard) -> tuple[int, ...]:
         """Returns the resolutions to try for a model: the profile's, else its server's, else the default."""
-        for known in self.models.local if tier == "local" else self.models.cloud:
-            if known.name == card.id and known.resolutions:
-                return known.resolutions
-        return card.resolutions or self.resolutions
+        known = self._known(tier, card)
+        return (known and known.resolutions) or card.resolutions or self.resolutions
+
+    def max_images_of(self, tier: Tier, card: ModelCard) -> int | None:
+        """Returns the most images of a question to a model: the profile's, else its server's, else None."""
+        known = self._known(tier, card)
+        return (known and known.max_images) or card.max_images
+
+    def _known(self, tier: Tier, card: ModelCard) -> ModelPrior | None:
+        models = self.models.local if tier == "local" else self.models.cloud
+        return next((model for model in models if model.name == card.id), None)

@@ -114,6 +114,8 @@ class ModelPrior(Described):
     """Milliseconds to compute one answer on an idle server: one value, or one for each resolution."""
     quality: Annotated[float, Field(gt=0), AfterValidator(_as_share)] | None = None
     """Share of its answers that are correct, 0 to 1."""
+    max_images: int | None = Field(None, ge=1)
+    """Most images that one question to it may have. Default: as the server reports, else no limit."""
 
     def latency_at(self, resolution: int) -> float | None:
         """Returns the milliseconds at that resolution; None if they are not given."""

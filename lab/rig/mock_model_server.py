@@ -11,7 +11,7 @@ import asyncio
 import base64
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -46,7 +46,7 @@ class MockModelServer:
         ms: Median response time.
         spread: Standard deviation of the response time's logarithm.
         slots: Requests that are answered at the same time.
-        script: Returns the answer to a question about an image; without it the answer is "yes".
+        script: Returns the answer to a question about images; without it the answer is "yes".
         clock: Seconds, for the times that it reports.
         sleep: Waits a number of seconds; a simulated one moves `clock` instead.
     """
@@ -59,7 +59,7 @@ class MockModelServer:
         slots: int,
         rng: np.random.Generator,
         *,
-        script: Callable[[bytes], MockAnswer] | None = None,
+        script: Callable[[Sequence[bytes]], MockAnswer] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -114,8 +114,8 @@ class MockModelServer:
         if self._script is None:
             return MockAnswer("yes", float(self._rng.uniform(0.55, 0.999)))
         parts = (await request.json())["messages"][-1]["content"]
-        (url,) = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
-        return self._script(base64.b64decode(url.partition(",")[2]))
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        return self._script([base64.b64decode(url.partition(",")[2]) for url in urls])
 
     def _completion(self, answer: MockAnswer) -> dict[str, object]:
         p = answer.probability

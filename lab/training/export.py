@@ -21,6 +21,7 @@ def export(trainer: Trainer, folder: Path) -> None:
         "name": trainer.recipe.name,
         "resolutions": list(trainer.recipe.resolutions),
         "max_tokens": trainer.recipe.max_tokens,
+        "max_images": 1,
         "instructions": False,  # it was trained on bare questions
     }
     (folder / "model.safetensors").chmod(0o644)  # safetensors lets only its owner read it

@@ -51,7 +51,7 @@ def pixels(data: bytes) -> np.ndarray:
 async def test_an_ordinary_image_is_sent_and_measured_as_it_came(form: str, mode: str) -> None:
     data = encoded(picture(mode), form)
     question = read(data)
-    assert await question.image(NATIVE) is data
+    assert (await question.images(NATIVE))[0] is data
     assert question.signals.image == image_signals(data)
 
 
@@ -62,7 +62,8 @@ async def test_a_turned_image_is_upright_for_every_arm_and_for_the_signals(form:
     stored = picture().transpose(Image.Transpose.ROTATE_90)
     turned, upright = read(encoded(stored, form, exif=tags, quality=95)), read(encoded(picture(), "PNG"))
     for resolution in (NATIVE, SMALL):
-        seen, expected = pixels(await turned.image(resolution)), pixels(await upright.image(resolution))
+        seen = pixels((await turned.images(resolution))[0])
+        expected = pixels((await upright.images(resolution))[0])
         assert seen.shape == expected.shape
         assert np.abs(seen - expected).mean() < 4
     assert turned.signals.image.scene == upright.signals.image.scene
@@ -109,18 +110,35 @@ async def test_a_file_is_read_as_the_image_of_a_message_is(tmp_path: Path) -> No
     settings = SETTINGS.model_copy(update={"image_roots": (tmp_path,)})
     reader = QuestionReader(lambda: (NATIVE,), settings)
     question = reader.read(Query("q", "what?", image_path=tmp_path / "a.webp"))
-    assert np.abs(pixels(await question.image(NATIVE)) - pixels(encoded(picture(), "PNG"))).mean() < 4
+    assert np.abs(pixels((await question.images(NATIVE))[0]) - pixels(encoded(picture(), "PNG"))).mean() < 4
 
 
 async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """An arm with another resolution may appear after the question was read."""
-    question, threads = read(encoded(picture())), []
+    question_data = encoded(picture())
+    question, threads = read(question_data), []
 
     def fit(data: bytes, resolution: int) -> bytes:
         threads.append(threading.current_thread())
         return data[:resolution]
 
     monkeypatch.setattr("agent.messages.images.fit", fit)
-    assert [len(await question.image(100)) for _ in range(2)] == [100, 100]
+    assert [await question.images(100) for _ in range(2)] == [(question_data[:100],)] * 2
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
+
+
+async def test_several_images_are_resized_in_their_order() -> None:
+    data = [encoded(picture()), encoded(picture().rotate(180), "PNG")]
+    question = QuestionReader(lambda: (NATIVE, SMALL), SETTINGS).read(Query("q", "same?", images=tuple(data)))
+    assert await question.images(NATIVE) == tuple(data)
+    small = await question.images(SMALL)
+    assert [pixels(image).shape for image in small] == [(40, 64)] * 2
+    assert pixels(small[0])[0, 0] > pixels(small[1])[0, 0]
+    assert question.signals.image.bytes == sum(map(len, data))
+
+
+def test_one_undecodable_image_of_several_is_rejected() -> None:
+    with pytest.raises(BadQuery) as caught:
+        QuestionReader(lambda: (), SETTINGS).read(Query("q", "same?", images=(encoded(picture()), b"hello")))
+    assert caught.value.code == "bad_image"

@@ -279,7 +279,7 @@ class Servers:
             0.15,
             4,
             np.random.default_rng(1),
-            script=lambda image: self.script[tier, image],
+            script=lambda images: self.script[tier, images[0]],
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -310,7 +310,7 @@ async def board_share(folder: Path, seed: int, *, talkative: bool) -> float:
         answering = Answering(controller, arms, DeviceState, SETTINGS, rng=rng, clock=clock)
         for asked in rounds(seed):
             texts = asked.long if talkative else asked.short
-            image = await asked.question.image(64)
+            (image,) = await asked.question.images(64)
             servers.script["local", image] = MockAnswer(texts["local"], asked.board_probability)
             servers.script["cloud", image] = MockAnswer(texts["cloud"], CLOUD_PROBABILITY)
             answered = await answering.answer(asked.question, expires_at=clock() + 60.0)

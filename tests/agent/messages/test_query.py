@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,21 @@ def test_json_round_trip() -> None:
         correlation="c-1",
     )
     assert read(query.to_bytes()) == query
+
+
+def test_several_images_are_read_in_their_order_and_written_again() -> None:
+    text, other = VALID["image"], base64.urlsafe_b64encode(JPEG + b"?>").decode()
+    images = [f"data:image/jpeg;base64,{text}", "file:///srv/a%20b.jpg", f"{other.rstrip('=')}\n"]
+    fields = {"id": "7", "question": "Same?", "images": images}
+    query = read(json.dumps(fields).encode())
+    assert query.images == (JPEG, Path("/srv/a b.jpg"), JPEG + b"?>")
+    assert query.sources == query.images
+    assert read(query.to_bytes()) == query
+
+
+def test_a_list_may_have_a_single_image() -> None:
+    query = read(json.dumps({"question": "What?", "images": [VALID["image"]]}).encode())
+    assert query.sources == (JPEG,) == read(json.dumps(VALID).encode()).sources
 
 
 def test_the_fields_of_a_raw_image_are_user_properties() -> None:
@@ -114,6 +130,14 @@ def test_a_numeric_id_is_read_as_its_text(written: str, text: str) -> None:
         ({"image": "AA==AA"}, "bad_image", "not valid base64"),
         ({"image": "AAé="}, "bad_image", "not valid base64"),
         ({"image_url": "file:///a.jpg"}, "missing_image", "exactly one"),
+        ({"images": [VALID["image"]]}, "missing_image", "exactly one"),
+        ({"image": None, "images": []}, "bad_image", "one or more"),
+        ({"image": None, "images": VALID["image"]}, "bad_image", "images must be a list"),
+        ({"image": None, "images": [VALID["image"], None]}, "bad_image", "images[1]"),
+        ({"image": None, "images": [VALID["image"], 7]}, "bad_image", "images[1] must be a string"),
+        ({"image": None, "images": ["?", VALID["image"]]}, "bad_image", "images[0] is not valid base64"),
+        ({"image": None, "images": ["data:image/png,abc"]}, "bad_image", "images[0] is a data URL"),
+        ({"image": None, "images": ["file://host/a.jpg"]}, "bad_image", "images[0] must be file:"),
         ({"image": None, "image_url": "http://host/a.jpg"}, "bad_image", "file:"),
         ({"pin": "moon"}, "unknown_pin", "local or cloud"),
         ({"pin": ["local"]}, "unknown_pin", "local or cloud"),
@@ -152,6 +176,8 @@ def test_a_payload_that_is_not_a_query_is_bad_json(payload: bytes) -> None:
 def test_a_raw_image_with_another_image_is_rejected() -> None:
     with pytest.raises(BadQuery, match="remove image"):
         read(JPEG, {"question": "What?", "image_url": "file:///a.jpg"})
+    with pytest.raises(BadQuery, match="remove image"):
+        read(JPEG, {"question": "What?", "images": "[]"})
 
 
 class TestAddress:

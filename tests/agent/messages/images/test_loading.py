@@ -20,7 +20,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def load(path: Path, root: Path, max_bytes: int = 100_000) -> bytes:
-    return images.load(Query("1", "what?", image_path=path), [root], max_bytes)
+    (image,) = images.load(Query("1", "what?", image_path=path), [root], max_bytes)
+    return image
 
 
 def test_a_file_under_a_root_is_read(root: Path) -> None:
@@ -48,3 +49,12 @@ def test_an_invalid_path_is_rejected(root: Path) -> None:
         with pytest.raises(BadQuery) as caught:
             load(path, root)
         assert caught.value.code == "bad_image"
+
+
+def test_several_images_are_loaded_in_their_order_up_to_a_total_size(root: Path) -> None:
+    data, file = b"\xff\xd8\xff encoded", (root / "a.jpg").read_bytes()
+    query = Query("1", "what?", images=(root / "a.jpg", data, root / "a.jpg"))
+    assert images.load(query, [root], 100_000) == (file, data, file)
+    with pytest.raises(BadQuery) as caught:
+        images.load(query, [root], 2 * len(file))
+    assert caught.value.code == "too_large"
