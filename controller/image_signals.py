@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from controller.errors import SignalsError
 from controller.looks import average_hash, digest
+from inarvl.picture import UNREADABLE, turn_of, turned
 
 SIDE: Final = 256  # pixels of the longer side that the signals are read from
 MAX_PIXELS: Final = 100_000_000
 EDGE: Final = 24.0  # grey levels per pixel
 # The luminance table of ITU-T T.81 Annex K sums to this; libjpeg scales it by quality.
 STANDARD_TABLE_SUM: Final = 3685.0
-UNREADABLE: Final = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    TypeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    ZeroDivisionError,
-    struct.error,
-    Image.DecompressionBombError,
-)
-TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True)
@@ -109,17 +88,6 @@ def image_signals(data: bytes) -> ImageSignals:
     )
 
 
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Returns the turn that makes an image upright, by its EXIF orientation.
-
-    Returns None if it is upright, or if the orientation is missing or invalid.
-    """
-    try:
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except UNREADABLE:  # the image may be readable although its EXIF data is not
-        return None
-
-
 def _reduced_grey(image: Image.Image) -> Image.Image:
     image.draft("L", (SIDE, SIDE))
     reduced = image.convert("L")
@@ -127,8 +95,7 @@ def _reduced_grey(image: Image.Image) -> Image.Image:
     if scale < 1:
         size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
         reduced = reduced.resize(size, Image.Resampling.BOX)
-    turn = turn_of(image)
-    return reduced if turn is None else reduced.transpose(turn)
+    return turned(reduced, turn_of(image))
 
 
 def _measure(grey: NDArray[np.float32]) -> tuple[float, float, float, float, float, float, float, float]:

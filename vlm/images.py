@@ -6,8 +6,9 @@ import base64
 import binascii
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from inarvl.picture import flat, scale_transparency, turn_of, turned
 from vlm.errors import InvalidRequest
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -51,17 +52,18 @@ def open_data_url(url: str) -> Image.Image:
             f"the image is {image.width}x{image.height} pixels, more than {MAX_PIXELS}; send a smaller one",
             "image_too_large",
         )
+    scale_transparency(image, encoded)
     return image
 
 
 def decode(image: Image.Image) -> Image.Image:
-    """Decodes an opened image to RGB, rotated as its EXIF orientation says.
+    """Decodes an opened image to RGB as a person sees it: upright, on white, 8 bits per channel.
 
     Raises:
         InvalidRequest: the rest of the file is damaged.
     """
     try:
-        return ImageOps.exif_transpose(image).convert("RGB")
+        return turned(flat(image), turn_of(image)).convert("RGB")
     except MemoryError:
         raise
     except Exception:  # as above

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
-from agent.messages.images.normalising import encoded, normalise, turned
+from agent.messages.images.normalising import encoded, normalise
 from agent.messages.images.opening import opened
-from controller.image_signals import turn_of
+from inarvl.picture import turn_of, turned
 
 
 def fit(data: bytes, resolution: int) -> bytes:
