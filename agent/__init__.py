@@ -4,8 +4,8 @@ A question passes through these packages: `messages` (MQTT and its message forma
 (receives, stores and queues queries), `answering` (asks models and learns) with `peers` (the model servers)
 and `sensing` (the board's readings), and `reporting` (publishes decisions). `daemon` runs them all. `config`
 reads the site file and `profile` the hardware profile.
-The others are `client` (talks to a running agent), `doctor`, `calibration` (`inarvl profile new`), `cli` and
-`smoothing`.
+The others are `client` (talks to a running agent), `doctor`, `calibration` (`inarvl profile new`), `cli`,
+`smoothing` and `standalone` (`inarvl up`).
 
 This module exports the messages that another Python program needs to talk to an agent.
 """

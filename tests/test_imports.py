@@ -24,6 +24,7 @@ LAYERS = {
         {"agreement", "messages"},
         {"config"},
         {"client", "intake", "profile"},
+        {"standalone"},
         {"peers", "sensing"},
         {"judging"},
         {"answering", "calibration", "doctor"},

@@ -14,7 +14,7 @@ from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
 from agent.messages import images
 from agent.messages.query import BadQuery, Query
-from controller import Signals, SignalsError, combined_signals, image_signals, text_signals
+from controller import ImageSignals, Signals, SignalsError, combined_signals, image_signals, text_signals
 
 
 class Question:
@@ -22,11 +22,15 @@ class Question:
 
     Args:
         images: the encoded images at full resolution, in the order of the query.
+        seen: the signals of each image; those in `signals` are of all together.
     """
 
-    def __init__(self, query: Query, signals: Signals, images: Sequence[bytes]) -> None:
+    def __init__(
+        self, query: Query, signals: Signals, images: Sequence[bytes], seen: Sequence[ImageSignals] = ()
+    ) -> None:
         self.query = query
         self.signals = signals
+        self.seen = tuple(seen) or (signals.image,)
         self._images = tuple(images)
         self._problem: str | None = None
         self._resized: dict[int, tuple[bytes, ...]] = {}
@@ -90,10 +94,11 @@ class QuestionReader:
         files = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
         normalised = [images.normalise(file) for file in files]
         try:
-            seen = combined_signals([image_signals(image) for image in normalised])
+            seen = [image_signals(image) for image in normalised]
         except SignalsError as error:
             raise BadQuery("bad_image", str(error)) from None
-        question = Question(query, Signals(seen, text_signals(query.question)), normalised)
+        signals = Signals(combined_signals(seen), text_signals(query.question))
+        question = Question(query, signals, normalised, seen)
         for resolution in self._resolutions():
             question._resize(resolution)
         return question

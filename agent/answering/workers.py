@@ -12,9 +12,10 @@ import anyio
 from anyio import to_thread
 
 from agent.answering.answering import Answered, Answering, Finished
+from agent.answering.drawn_scenes import drawn_scenes
 from agent.answering.feedback import Feedback
 from agent.answering.hedging import DeadlineExpired
-from agent.answering.question import QuestionReader
+from agent.answering.question import Question, QuestionReader
 from agent.forms.form import AnswerForm
 from agent.forms.value import value_of
 from agent.intake.queue import RequestQueue
@@ -23,6 +24,7 @@ from agent.messages.reply import Answer
 from controller import Confidence
 from inarvl.door import Door
 from inarvl.errors import InarvlError
+from vlm import bundled
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +46,19 @@ def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
         energy_source=answered.energy_source,
         decision_id=answered.decision.id,
         reason=answered.reason,
+        warning=warning_of(answered.question, execution.arm.model),
         resent=request.resent,
         correlation=request.correlation,
+    )
+
+
+def warning_of(question: Question, model: str) -> str | None:
+    """Returns a warning if a bundled model answered about an image that is unlike drawn scenes."""
+    if model not in bundled.names() or all(map(drawn_scenes().contain, question.seen)):
+        return None
+    return (
+        f"{model} was trained on drawn scenes, and the image is unlike them, so do not rely on the answer: "
+        "choose a pretrained model with `inarvl-vlm models`"
     )
 
 

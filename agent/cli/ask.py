@@ -19,6 +19,8 @@ from agent.messages.reply import Answer
 from inarvl.printable import LINE_BREAKS, printable
 from inarvl.terminal import explained
 
+PLACES = {"local": "on the board", "cloud": "in the cloud"}
+COLOURS = {"warning": "yellow"}
 REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
 
 
@@ -64,10 +66,19 @@ def ask(
         typer.secho(f"inarvl: {printable(reply.code)}: {printable(reply.message)}", err=True, fg="red")
         raise typer.Exit(1)
     typer.echo(printable(reply.answer, keep=LINE_BREAKS))
-    sure = "" if reply.confidence is None else f", confidence {reply.confidence:.2f}"
-    energy = "" if reply.energy_j is None else f", {reply.energy_j:.2f} J {reply.energy_source}"
-    typer.secho(
-        printable(f"{reply.tier} {reply.model}{sure}, {reply.latency_ms:.0f} ms{energy}; {reply.reason}"),
-        err=True,
-        dim=True,
+    for name, text in _details(reply).items():
+        typer.secho(f"  {name:11} {printable(text)}", err=True, dim=name != "warning", fg=COLOURS.get(name))
+
+
+def _details(answer: Answer) -> dict[str, str]:
+    """Returns what is printed below the answer, by name."""
+    details = {} if answer.confidence is None else {"confidence": f"{answer.confidence:.0%}"}
+    details["answered"] = (
+        f"{PLACES.get(answer.tier, answer.tier)} by {answer.model}, after {answer.latency_ms:.0f} ms"
     )
+    if answer.energy_j is not None:
+        details["energy"] = f"{answer.energy_j:.2f} J, {answer.energy_source}"
+    details["reason"] = answer.reason
+    if answer.warning is not None:
+        details["warning"] = answer.warning
+    return details

@@ -10,6 +10,7 @@ from agent.cli.discover import discover
 from agent.cli.doctor import doctor
 from agent.cli.run import run
 from agent.cli.status import status
+from agent.cli.up import up
 from agent.cli.validate import validate
 
 app = typer.Typer(
@@ -17,6 +18,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, ask, discover, status, doctor, validate):
+for command in (up, run, ask, discover, status, doctor, validate):
     app.command()(command)
 app.add_typer(profile.app, name="profile")

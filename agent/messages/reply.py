@@ -27,6 +27,7 @@ class Answer:
         reason: why this tier answered.
         value: the answer in the form that the query named: a bool, a number, a choice, text or JSON; None if
             the query named none, or the answer is unknown or unreadable.
+        warning: why the answer should not be relied on; None if nothing speaks against it.
         resent: the query may have been answered before a restart already.
         correlation: the query's field `correlation`.
     """
@@ -42,6 +43,7 @@ class Answer:
     decision_id: str
     reason: str
     value: Any = None
+    warning: str | None = None
     resent: bool = False
     correlation: str | None = None
 

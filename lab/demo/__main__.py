@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from agent.standalone.broker import broker, free_port
+from agent.standalone.service_process import ServiceProcess
 from inarvl.errors import InarvlError
 from lab.demo.answer_table import AnswerTable
 from lab.demo.camera import Camera
-from lab.rig.broker import broker, free_port
-from lab.rig.service_process import ServiceProcess
 from lab.rig.wan_emulator import WanConditions, WanEmulator
 
 DEVICE = "demo"

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from agent.messages.topics import Topics
-from lab.rig.broker import Mosquitto, free_port
-from lab.rig.service_process import ServiceProcess
+from agent.standalone.broker import Mosquitto, free_port
+from agent.standalone.service_process import ServiceProcess
 
 DEVICE = "rig"
 TOPICS = Topics(DEVICE)

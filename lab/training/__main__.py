@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -11,15 +12,17 @@ import torch
 import typer
 from rich.progress import track
 
+from agent.answering.drawn_scenes import FILE, DrawnScenes
 from inarvl import logs
 from lab.training.curves import draw_curves
-from lab.training.dataset import TRAIN, render_split
+from lab.training.dataset import HELD_OUT, TRAIN, render_split
 from lab.training.decoder_trainer import DecoderTrainer
 from lab.training.evaluate import grade
 from lab.training.export import export as write_checkpoint
 from lab.training.flops import count_flops
 from lab.training.model_card import TrainingSummary, write_card
 from lab.training.recipes import RECIPES
+from lab.training.signal_ranges import SIZES, fit, picture_signals, scene_signals, write
 from lab.training.vlm_trainer import VlmTrainer
 from vlm.checkpoint import Quantization
 
@@ -101,6 +104,29 @@ def export(
 def curves(into: Path = Path("docs/pictures/training.svg"), bundled: Path = BUNDLED) -> None:
     """Plot the learning curves of the bundled models."""
     draw_curves({path.parent.name: path for path in sorted(bundled.glob("*/curve.csv"))}, into)
+
+
+@app.command()
+def ranges(
+    pictures: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of pictures that are no drawn scenes, to measure only."),
+    ] = None,
+    scenes: Annotated[int, typer.Option(help="Scenes of each camera fault.")] = 600,
+    into: Path = FILE,
+) -> None:
+    """Write the signal ranges of drawn scenes, and print the shares of pictures outside of them."""
+    content = fit(TRAIN, scenes)
+    write(content, into)
+    drawn = DrawnScenes.from_json(json.loads(into.read_text()))
+    for size, signals in zip(SIZES, zip(*scene_signals(HELD_OUT, 2 * scenes), strict=True), strict=True):
+        seen = [drawn.contain(each) for each in signals]
+        typer.echo(
+            f"held-out scenes of {size} px: {1 - sum(seen) / len(seen):.2%} of {len(seen)} are outside"
+        )
+    for folder in pictures or []:
+        seen = [drawn.contain(each) for _, each in picture_signals(folder)]
+        typer.echo(f"{folder.name}: {1 - sum(seen) / len(seen):.1%} of {len(seen)} are outside")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from ipaddress import IPv4Interface, IPv6Interface
 import anyio
 import pytest
 
+from agent.standalone.broker import free_port
 from cloud import announce
 from cloud.announce import AnnounceFailed, advertised_host, on_broker, on_lan
 from cloud.announcement import advertised_address
 from cloud.peer import PeerRecord
 from inarvl.network_interfaces import NetworkInterface
-from lab.rig.broker import free_port
 from vlm.sockets import listening
 
 LOOPBACK = NetworkInterface("lo", (IPv4Interface("127.0.0.1/8"), IPv6Interface("::1/128")))

@@ -20,8 +20,8 @@ from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
-from lab.rig.broker import broker, free_port
-from lab.rig.service_process import ServiceProcess
+from agent.standalone.broker import broker, free_port
+from agent.standalone.service_process import ServiceProcess
 from lab.scenes.question import ask
 from lab.scenes.render import render
 from lab.scenes.scene import draw

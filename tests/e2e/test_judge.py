@@ -20,7 +20,7 @@ from aiohttp import web
 from anyio import to_thread
 
 from agent.judging.trial_pairs import TRIAL_PAIRS
-from lab.rig.broker import broker, free_port
+from agent.standalone.broker import broker, free_port
 from product import START_S, Client, Product, jpeg
 
 pytestmark = pytest.mark.anyio

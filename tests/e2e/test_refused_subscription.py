@@ -13,8 +13,8 @@ import yaml
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
-from lab.rig.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
-from lab.rig.service_process import ServiceProcess
+from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
+from agent.standalone.service_process import ServiceProcess
 
 pytestmark = pytest.mark.anyio
 START_S = 120.0

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lab.rig.broker import find_mosquitto
+from agent.standalone.broker import find_mosquitto
 from lab.rig.deployment import program
 
 SECONDS = float(os.environ.get("INARVL_SOAK_S", "20"))

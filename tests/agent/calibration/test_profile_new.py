@@ -22,8 +22,8 @@ from agent.cli.main import app as inarvl
 from agent.profile.identity import BoardIdentity
 from agent.profile.loading import load_profile
 from agent.sensing.sample import PolledSensor, Sample
+from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
-from lab.rig.broker import free_port
 from vlm.timing import Timing
 
 IDLE_W, WORK_W = 5.0, 8.0

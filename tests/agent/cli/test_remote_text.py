@@ -15,7 +15,7 @@ from agent.cli.main import app as inarvl
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
-from lab.rig.broker import free_port
+from agent.standalone.broker import free_port
 
 TOPICS = Topics("d")
 HOSTILE = "m[/x]\x1b[2J"

@@ -15,7 +15,7 @@ from agent.doctor import machine, network, permissions, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.profile.loading import load_profile
-from lab.rig.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
+from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
 PROFILE = load_profile("generic-x86")
 

@@ -15,7 +15,7 @@ from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reconnect_pause import STAND_BACK_S
-from lab.rig.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
+from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
 pytestmark = pytest.mark.anyio
 

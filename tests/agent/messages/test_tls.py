@@ -14,7 +14,7 @@ import pytest
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.tls import BadTlsFile, tls_context
-from lab.rig.broker import Mosquitto, find_mosquitto, free_port
+from agent.standalone.broker import Mosquitto, find_mosquitto, free_port
 
 trustme = pytest.importorskip("trustme")
 pytestmark = [

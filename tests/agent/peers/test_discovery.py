@@ -17,11 +17,11 @@ from agent.messages.mqtt_options import MqttOptions
 from agent.peers import mdns
 from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
+from agent.standalone.broker import broker
 from cloud.announce import on_broker, on_lan
 from cloud.peer import TOPIC as PEERS
 from cloud.peer import PeerRecord
 from inarvl.door import Door
-from lab.rig.broker import broker
 
 pytestmark = pytest.mark.anyio
 

@@ -18,9 +18,9 @@ from aiohttp import web
 
 from agent.peers.network_path import Paths
 from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
+from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
 from controller.context import LinkState
-from lab.rig.broker import free_port
 from lab.rig.wan_emulator import WanConditions, WanEmulator
 from vlm.client import Ping
 from vlm.timing import Timing

@@ -13,8 +13,8 @@ from aiohttp import web
 from anyio import to_thread
 
 from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
+from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
-from lab.rig.broker import free_port
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio

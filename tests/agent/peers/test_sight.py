@@ -20,8 +20,8 @@ from agent.config.settings import Settings
 from agent.peers.directory import ServerDirectory
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from agent.profile.loading import load_profile
+from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
-from lab.rig.broker import free_port
 
 pytestmark = pytest.mark.anyio
 TESTED = CheckSchedule(check_s=0.05, first_retry_s=0.02, max_retry_s=0.1, sight=True)

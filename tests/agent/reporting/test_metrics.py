@@ -15,9 +15,9 @@ from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS, Metrics
 from agent.sensing.energy_meter import EnergyMeter
 from agent.sensing.sample import PolledSensor, Sample, SensorFault
 from agent.sensing.sensing import Sensing
+from agent.standalone.broker import free_port
 from controller.controller import Controller
 from controller.settings import ControllerSettings
-from lab.rig.broker import free_port
 
 LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "server_ms": None, "slow": None}
 

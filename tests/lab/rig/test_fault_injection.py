@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from lab.rig.broker import find_mosquitto
+from agent.standalone.broker import find_mosquitto
 from lab.rig.faults.catalogue import Fault, Injection, agent_killed, outage
 from lab.rig.faults.hostile import hostile_feedback, hostile_peer, hostile_record, refusing_peer
 from lab.rig.faults.network_namespace import unsupported_reason

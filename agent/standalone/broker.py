@@ -157,8 +157,12 @@ def denying(folder: Path, *, readable: Sequence[str]) -> str:
 
 
 @contextmanager
-def broker(folder: Path) -> Iterator[tuple[str, int]]:
+def broker(folder: Path, port: int | None = None) -> Iterator[tuple[str, int]]:
     """Runs a broker on loopback: mosquitto if it is installed, otherwise the broker in the iotcore wheel.
+
+    Args:
+        folder: For its configuration and its log.
+        port: Its port, by default a free one.
 
     Yields:
         The broker's name and port.
@@ -166,7 +170,7 @@ def broker(folder: Path) -> Iterator[tuple[str, int]]:
     Raises:
         BrokerFailed: The broker did not start.
     """
-    port = free_port()
+    port = port or free_port()
     if find_mosquitto() is None:
         with _iotcore(folder, port):
             yield "iotcore", port
@@ -184,7 +188,7 @@ def _iotcore(folder: Path, port: int) -> Iterator[None]:
     try:
         from iotcore import Broker
     except ImportError:
-        raise BrokerFailed("no MQTT broker: install mosquitto, or pip install iotcore") from None
+        raise BrokerFailed("no MQTT broker: apt-get install mosquitto, or pip install iotcore") from None
     config = folder / "iotcore.toml"
     config.write_text(_IOTCORE.format(port=port))
     try:

@@ -15,6 +15,7 @@ from inarvl.errors import InarvlError
 
 POLL_S = 0.2
 STOP_S = 60.0
+LOG_END = 2000
 
 
 class ServiceFailed(InarvlError):
@@ -43,7 +44,11 @@ class ServiceProcess:
         environment = dict(os.environ, NOTIFY_SOCKET=str(address))
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT
+                command,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is for its parent alone
             )
 
     def wait_ready(self, timeout_s: float, on_status: Callable[[str], None]) -> None:
@@ -69,8 +74,18 @@ class ServiceProcess:
                     on_status(line.removeprefix("STATUS="))
             if "READY=1" in lines:
                 return
-        end = self._log.read_text(errors="replace")[-2000:]
-        raise ServiceFailed(f"{self.name} did not become ready (exit {self._process.poll()}):\n{end}")
+        status = self._process.poll()
+        problem = "was not ready in time" if status is None else f"ended with status {status}"
+        raise ServiceFailed(f"{self.name} {problem}:\n{self.log_end()}")
+
+    def log_end(self) -> str:
+        """Returns the end of its log."""
+        return self._log.read_text(errors="replace")[-LOG_END:].strip()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,1 @@
+"""`inarvl up`: a broker, a model server and the agent as child processes, without systemd."""
