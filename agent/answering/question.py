@@ -13,27 +13,34 @@ from anyio import to_thread
 from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
 from agent.messages import images
-from agent.messages.query import BadQuery, Query
-from controller import ImageSignals, Signals, SignalsError, combined_signals, image_signals, text_signals
+from agent.messages.query import Query
+from controller import Signals, combined_signals, text_signals
 
 
 class Question:
     """A query with its signals, and its images at every resolution that an arm may need.
 
     Args:
-        images: the encoded images at full resolution, in the order of the query.
+        prepared: its images in the order of the query, at the resolutions that arms needed when they were read.
+        decoder: resizes the images for arms that appear later.
+
+    Attributes:
         seen: the signals of each image; those in `signals` are of all together.
     """
 
     def __init__(
-        self, query: Query, signals: Signals, images: Sequence[bytes], seen: Sequence[ImageSignals] = ()
+        self,
+        query: Query,
+        signals: Signals,
+        prepared: Sequence[images.PreparedImage],
+        decoder: images.Decoder,
     ) -> None:
         self.query = query
         self.signals = signals
-        self.seen = tuple(seen) or (signals.image,)
-        self._images = tuple(images)
+        self.seen = tuple(image.signals for image in prepared)
+        self._images = tuple(prepared)
+        self._decoder = decoder
         self._problem: str | None = None
-        self._resized: dict[int, tuple[bytes, ...]] = {}
 
     @property
     def prompt(self) -> str:
@@ -60,12 +67,14 @@ class Question:
 
         They are resized in a thread, unless they have been needed at this resolution before.
         """
-        if resolution not in self._resized:
+        if any(resolution not in image.resized for image in self._images):
             await to_thread.run_sync(self._resize, resolution)
-        return self._resized[resolution]
+        return tuple(image.resized[resolution] for image in self._images)
 
     def _resize(self, resolution: int) -> None:
-        self._resized[resolution] = tuple(images.fit(image, resolution) for image in self._images)
+        for image in self._images:
+            later = self._decoder.prepare(image.encoded, (resolution,))
+            image.resized.update(later.resized)
 
 
 class QuestionReader:
@@ -78,6 +87,7 @@ class QuestionReader:
     def __init__(self, resolutions: Callable[[], Iterable[int]], settings: Settings) -> None:
         self._resolutions = resolutions
         self._settings = settings
+        self._decoder = images.Decoder()
 
     def apply(self, settings: Settings) -> None:
         """Applies the new `image_roots` and size limit to the queries read from now on."""
@@ -86,19 +96,12 @@ class QuestionReader:
     def read(self, query: Query) -> Question:
         """Reads the images as a person sees them, computes their signals, and resizes them.
 
-        Needs tens of milliseconds for a large image: call it in a thread.
+        Needs tens of milliseconds for a large image, and waits for memory: call it in a thread.
 
         Raises:
             BadQuery: an image cannot be read.
         """
         files = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
-        normalised = [images.normalise(file) for file in files]
-        try:
-            seen = [image_signals(image) for image in normalised]
-        except SignalsError as error:
-            raise BadQuery("bad_image", str(error)) from None
-        signals = Signals(combined_signals(seen), text_signals(query.question))
-        question = Question(query, signals, normalised, seen)
-        for resolution in self._resolutions():
-            question._resize(resolution)
-        return question
+        prepared = [self._decoder.prepare(file, self._resolutions()) for file in files]
+        seen = combined_signals([image.signals for image in prepared])
+        return Question(query, Signals(seen, text_signals(query.question)), prepared, self._decoder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +18,7 @@ def load(query: Query, roots: Sequence[Path], max_bytes: int) -> tuple[bytes, ..
         max_bytes: size limit of all images together.
 
     Raises:
-        BadQuery: a file is outside the roots, cannot be read, or the images are too large.
+        BadQuery: a file is outside the roots, not a regular one, cannot be read, or the images are too large.
     """
     loaded: list[bytes] = []
     for source in query.sources:
@@ -32,20 +34,44 @@ def _read(file: Path, roots: Sequence[Path], max_bytes: int) -> bytes:
         path = file.resolve()
     except (OSError, ValueError, RuntimeError):  # such as a NUL character, or symbolic links in a circle
         raise BadQuery("bad_image", "image_url is not a valid path: check it") from None
-    if not any(path.is_relative_to(root.resolve()) for root in roots):
-        raise BadQuery(
-            "image_not_allowed",
-            "image_url is outside image_roots: add its folder there, or send the image itself",
-        )
+    _check_root(path, roots)
     try:
-        if path.stat().st_size > max_bytes:
-            raise BadQuery(
-                "too_large",
-                f"the file at image_url has more than {max(0, max_bytes)} bytes: use a smaller one",
-            )
-        return path.read_bytes()
+        # Opening a FIFO would wait for a writer. The path may have become a link after it was resolved.
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _check_root(Path(f"/proc/self/fd/{opened}").resolve(), roots)
+            return _content(opened, max_bytes)
+        finally:
+            os.close(opened)
     except OSError as error:
         raise BadQuery(
             "bad_image",
             f"the file at image_url cannot be read ({error.strerror}): check its path and permissions",
         ) from None
+
+
+def _check_root(path: Path, roots: Sequence[Path]) -> None:
+    if not any(path.is_relative_to(root.resolve()) for root in roots):
+        raise BadQuery(
+            "image_not_allowed",
+            "image_url is outside image_roots: add its folder there, or send the image itself",
+        )
+
+
+def _content(file: int, max_bytes: int) -> bytes:
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:  # files of /proc have no size; some block
+        raise BadQuery("bad_image", "image_url is not a regular file with content: check its path")
+    if status.st_size > max_bytes:
+        raise _too_large(max_bytes)
+    with os.fdopen(file, "rb", closefd=False) as content:
+        data = content.read(max(0, max_bytes) + 1)  # it may grow
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data
+
+
+def _too_large(max_bytes: int) -> BadQuery:
+    return BadQuery(
+        "too_large", f"the file at image_url has more than {max(0, max_bytes)} bytes: use a smaller one"
+    )

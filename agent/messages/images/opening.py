@@ -11,9 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from agent.messages.image_formats import is_heif, openable
 from agent.messages.query import BadQuery
+from vlm.image_header import MAX_PIXELS
 
-MAX_PIXELS = 64_000_000
-BOMB_PIXELS = 89_478_485  # Pillow's limit, above which it warns of a decompression bomb
 # What Pillow's plugins raise on damaged files.
 UNREADABLE = (
     OSError,
@@ -26,8 +25,8 @@ UNREADABLE = (
     ArithmeticError,
     RuntimeError,
     struct.error,
-    Image.DecompressionBombError,
 )
+TOO_LARGE = f"the image has more than {MAX_PIXELS} pixels: send a smaller one"
 
 
 @contextmanager
@@ -39,14 +38,11 @@ def opened(data: bytes) -> Iterator[Image.Image]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=openable()) as image:
-            pixels = image.width * image.height
-            if pixels > BOMB_PIXELS:
-                raise ValueError(f"it has {pixels} pixels, which may be a decompression bomb")
-            if pixels > MAX_PIXELS:
-                raise BadQuery(
-                    "too_large", f"the image has more than {MAX_PIXELS} pixels: send a smaller one"
-                )
+            if image.width * image.height > MAX_PIXELS:
+                raise BadQuery("too_large", TOO_LARGE)
             yield image
+    except Image.DecompressionBombError:  # far more pixels than MAX_PIXELS
+        raise BadQuery("too_large", TOO_LARGE) from None
     except UNREADABLE as error:
         raise BadQuery(
             "bad_image", f"the image cannot be decoded ({_reason(error, data)}): send a whole JPEG or PNG"

@@ -13,6 +13,7 @@ from PIL import Image, WebPImagePlugin
 
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
+from agent.messages.images.preparing import prepare
 from agent.messages.query import BadQuery, Query
 from controller import image_signals
 
@@ -94,7 +95,7 @@ def test_another_format_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None
         return load(image)
 
     monkeypatch.setattr(WebPImagePlugin.WebPImageFile, "load", recorded)
-    read(encoded(picture(), "WEBP"))
+    prepare(encoded(picture(), "WEBP"), (NATIVE, SMALL))
     assert len(decoded) == 1
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,42 @@ def test_several_images_are_loaded_in_their_order_up_to_a_total_size(root: Path)
     with pytest.raises(BadQuery) as caught:
         images.load(query, [root], 2 * len(file))
     assert caught.value.code == "too_large"
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, bind, lambda path: path.touch()])
+def test_only_a_regular_file_with_content_is_read(make: Callable[[Path], None], root: Path) -> None:
+    make(root / "b.jpg")
+    with pytest.raises(BadQuery, match=r"regular file|cannot be read") as caught:
+        load(root / "b.jpg", root)
+    assert caught.value.code == "bad_image"
+
+
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/dev/stdin", "/proc/self/status", "/proc/kmsg", "/proc/1/root"]
+)
+def test_a_device_or_a_file_of_proc_is_not_read_even_if_a_root_allows_it(path: str) -> None:
+    with pytest.raises(BadQuery):
+        load(Path(path), Path("/"))
+
+
+def test_a_link_that_replaces_the_file_after_the_check_is_not_followed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (root / "b").mkdir()
+    (root / "b" / "secret.jpg").write_bytes(b"public")
+    open_file = os.open
+
+    def replaced(path: Path, flags: int) -> int:
+        (root / "b").rename(root / "c")
+        (root / "b").symlink_to(tmp_path)
+        return open_file(path, flags)
+
+    monkeypatch.setattr(os, "open", replaced)
+    with pytest.raises(BadQuery, match="outside image_roots"):
+        load(root / "b" / "secret.jpg", root)

@@ -68,16 +68,11 @@ def test_an_undecodable_image_is_rejected(data: bytes, resolution: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize(
-    ("pixels", "code"),
-    [((8001, 8000), "too_large"), ((9500, 9500), "bad_image"), ((20_000, 9_000), "bad_image")],
-)
-def test_an_image_with_too_many_pixels_is_rejected_before_decoding(
-    pixels: tuple[int, int], code: str
-) -> None:
+@pytest.mark.parametrize("pixels", [(5001, 5000), (9500, 9500), (20_000, 9_000)])
+def test_an_image_with_too_many_pixels_is_rejected_before_decoding(pixels: tuple[int, int]) -> None:
     file = io.BytesIO()
     Image.new("1", pixels).save(file, "PNG")
     header = file.getvalue()[:60]
     with pytest.raises(BadQuery) as caught:
         images.normalise(header)
-    assert caught.value.code == code
+    assert caught.value.code == "too_large"

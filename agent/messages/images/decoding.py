@@ -1,0 +1,105 @@
+"""Chooses where an image is decoded, so that no image can exhaust the agent's memory or time.
+
+1. An image with more than MAX_PIXELS, or a JPEG with more than MAX_SCANS, is refused by its header.
+2. A usual JPEG or PNG is decoded in the calling thread: its header shows what it costs. The threads share a
+   memory budget.
+3. Every other image is decoded in a process that is limited in memory and time, one at a time.
+4. The process may keep MAX_CALLERS waiting. More are refused, so that other images still find a free worker.
+
+A thread costs nothing extra. The process costs 1 to 3 ms per image, and 40 MB from its first image on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from agent.messages.images.decoding_process import DecodingProcess
+from agent.messages.images.opening import TOO_LARGE
+from agent.messages.images.preparing import PreparedImage, prepare
+from agent.messages.query import BadQuery
+from vlm.image_header import MAX_PIXELS, MAX_SCANS, ImageHeader, read_header
+
+MAX_CALLERS = 4  # half of the workers, by default
+USUAL_SCANS = 8  # one, or one per component, and those of thumbnails
+USUAL_BYTES = 160 * 2**20
+BUDGET_BYTES = 256 * 2**20
+# At the peak, per pixel, measured for turned images, and for PNG with transparency or 16 bits.
+JPEG_BYTES, PNG_BYTES = 13, 14
+INCOMPLETE_COST = 2  # a JPEG without its end marker is decoded again, to find out whether it has all pixels
+JPEG_END = b"\xff\xd9"
+
+
+class Decoder:
+    """Prepares images of untrusted senders; its methods may be called from several threads."""
+
+    def __init__(self) -> None:
+        self._process = DecodingProcess()
+        self._callers = threading.BoundedSemaphore(MAX_CALLERS)
+        self._budget = _Budget(BUDGET_BYTES)
+
+    def prepare(self, data: bytes, resolutions: Iterable[int]) -> PreparedImage:
+        """Returns `prepare(data, resolutions)`.
+
+        Raises:
+            BadQuery: the image cannot be decoded, or not within the limits.
+        """
+        header = read_header(data)
+        if header is not None:
+            _check(header)
+            needed = _bytes_needed(header, data)
+            if header.sequential and header.scans <= USUAL_SCANS and needed <= USUAL_BYTES:
+                with self._budget.reserved(needed):
+                    return prepare(data, resolutions)
+        if not self._callers.acquire(blocking=False):
+            raise BadQuery(
+                "busy",
+                "large or unusual images wait already: ask later, or send an ordinary JPEG of the camera",
+            )
+        try:
+            return self._process.prepare(data, tuple(resolutions))
+        finally:
+            self._callers.release()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.close()
+
+
+def _check(header: ImageHeader) -> None:
+    if header.pixels > MAX_PIXELS:
+        raise BadQuery("too_large", TOO_LARGE)
+    if header.scans > MAX_SCANS:
+        raise BadQuery(
+            "bad_image",
+            f"the image is a JPEG with more than {MAX_SCANS} scans: send a JPEG that is not progressive",
+        )
+
+
+def _bytes_needed(header: ImageHeader, data: bytes) -> int:
+    """Returns an upper limit of the memory that decoding needs."""
+    if header.format == "PNG":
+        return PNG_BYTES * header.pixels
+    return JPEG_BYTES * header.pixels * (1 if data.endswith(JPEG_END) else INCOMPLETE_COST)
+
+
+class _Budget:
+    """A semaphore of bytes."""
+
+    def __init__(self, amount: int) -> None:
+        self._free = amount
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def reserved(self, amount: int) -> Iterator[None]:
+        """Waits until `amount` is free and reserves it."""
+        with self._freed:
+            self._freed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._free += amount
+                self._freed.notify_all()
