@@ -21,6 +21,7 @@ from agent.forms.value import value_of
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.reply import Answer
+from agent.spool.under_way import UnderWay
 from controller import Confidence
 from inarvl.door import Door
 from inarvl.errors import InarvlError
@@ -90,6 +91,7 @@ class Workers:
         questions: reads the question of a request; it is slow, so it runs in a thread.
         settled: returns whether the servers that can be asked are known. Until they are, a request waits for
             them, and its time does not count as service time.
+        under_way: records which requests are in work, for the case of a crash.
         answered: called with each answer and what was learned from it.
         door: guards what follows a reply: the audit, learning and the decision record.
     """
@@ -101,6 +103,7 @@ class Workers:
         questions: QuestionReader,
         *,
         settled: Callable[[], bool],
+        under_way: UnderWay,
         answered: Callable[[Request, Answered, Finished], None],
         door: Door | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -110,6 +113,7 @@ class Workers:
         self._feedback = feedback
         self._questions = questions
         self._settled = settled
+        self._under_way = under_way
         self._answered = answered
         self._door = door or Door("steps after a reply")
         self._clock = clock
@@ -125,7 +129,8 @@ class Workers:
                 if shed is not None:
                     await request.refuse(shed)
                 else:
-                    await self._work(request)
+                    with self._under_way.work_on(request.key):
+                        await self._work(request)
             finally:
                 del self.busy_until[request.key]
                 queue.done(self._clock() - started_at, counts=settled and shed is None)

@@ -18,6 +18,7 @@ from inarvl.server_url import socket_problem, url_problem
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
 MAX_PROMPT_LENGTH = 4000
+PACKET_SLACK = 2  # a query of up to this many times the limit still reaches the agent, and is refused by it
 
 
 def _as_topic_level(name: str) -> str:
@@ -225,6 +226,7 @@ class Settings(Section):
             key_file=broker.key_file,
             protocol=broker.protocol,
             keepalive_s=broker.keepalive_s,
+            maximum_packet_bytes=PACKET_SLACK * self.intake.max_payload_bytes + 2**20,
         )
 
     def prompt_for(self, peer: str | None) -> str | None:

@@ -39,7 +39,9 @@ from agent.daemon.watchdog import Watchdog
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
+from agent.intake.quarantine import Quarantine
 from agent.intake.queue import RequestQueue
+from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.request import Request
 from agent.judging.judge import Judge
 from agent.messages.mqtt_connection import MqttConnection
@@ -51,7 +53,9 @@ from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sensing import Sensing
+from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.spool.spool import Spool, SpoolEntry
+from agent.spool.under_way import UnderWay
 from cloud.peer import TOPIC as PEERS
 from controller import Controller
 from inarvl import systemd
@@ -150,13 +154,23 @@ class Daemon:
             max_bytes=limits.max_spool_mb * 2**20,
             damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
         )
-        outbox = Outbox(spool, self._mqtt)
-        door = MqttDoor(self._topics, spool, outbox, self._intake, guard=self._doors.queries)
+        under_way = UnderWay(self._settings.state_dir / "under-way")
+        dead_letters = DeadLetters(self._settings.state_dir / FOLDER, self._events.error)
+        outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters))
+        door = MqttDoor(
+            self._topics,
+            spool,
+            outbox,
+            self._intake,
+            Quarantine(under_way, dead_letters),
+            guard=self._doors.queries,
+        )
         workers = Workers(
             self._answering,
             self._feedback,
             self._questions,
             settled=self._arms.settled,
+            under_way=under_way,
             answered=self._answered,
             door=self._doors.follow_ups,
         )
@@ -182,6 +196,7 @@ class Daemon:
                 await self._learned.save()
                 with anyio.move_on_after(2):
                     await self._mqtt.publish(self._topics.status, b"offline", qos=1, retain=True)
+        under_way.close()
         await spool.close()
 
     async def _receive_until_stopped(self, door: MqttDoor, unanswered: list[SpoolEntry]) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import machine, network, permissions, running_agent, units
+from agent.doctor import dead_letters, machine, network, permissions, running_agent, units
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
@@ -20,6 +20,7 @@ MACHINE_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], list[Finding]]], 
     ("memory", machine.memory),
     ("disk", machine.disk),
     ("clock", machine.clock),
+    ("set aside", dead_letters.dead_letters),
     ("systemd", units.units),
 )
 NETWORK_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Finding]]]], ...] = (

@@ -10,7 +10,7 @@ from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
-from agent.messages.mqtt_connection import PublishRefused
+from agent.messages.deliveries import PublishRefused
 from agent.messages.tls import BadTlsFile
 from agent.messages.topics import Topics
 from agent.peers import mdns

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from agent.forms.json_schema import schema_problem
 from inarvl.errors import InarvlError
+from inarvl.quoting import quoted
 
 Kind = Literal["yes_no", "number", "choice", "short", "text", "json", "auto"]
 KINDS: Final = get_args(Kind)
@@ -56,7 +57,7 @@ class AnswerForm:
         if kind is None:
             kind = "choice" if choices else "auto" if schema is None else "json"
         if not isinstance(kind, str) or kind not in KINDS:
-            raise BadForm(f"unknown answer {kind!r}: use one of {', '.join(KINDS)}")
+            raise BadForm(f"unknown answer {quoted(kind)}: use one of {', '.join(KINDS)}")
         if (kind == "choice") != bool(choices):
             raise BadForm("answer choice and the field choices belong together: send both or neither")
         if schema is not None and kind != "json":

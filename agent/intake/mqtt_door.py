@@ -12,6 +12,7 @@
 5. If the spool is full or failing, the query is answered with an error immediately.
 6. The time of a query counts from when it was asked, if its field `asked_at` or the expiry of its message
    says that, else from its arrival. A query that has expired when it arrives is refused and not stored.
+7. A query that was in work at two crashes in a row is answered with an error and set aside (quarantine.py).
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
+
+import anyio
 
 from agent.intake.content import content_digest
 from agent.intake.intake import Intake, TimeLimit
 from agent.intake.outbox import Outbox
+from agent.intake.quarantine import Quarantine, SetAside
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
 from agent.messages.mqtt_message import Message
 from agent.messages.oversize import address_fields
 from agent.messages.query import BadQuery, Query, read_payload
+from agent.messages.reply import Reply
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry
 from inarvl.door import Door
@@ -52,6 +56,7 @@ class MqttDoor:
         spool: Spool,
         outbox: Outbox,
         intake: Intake,
+        quarantine: Quarantine,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -62,6 +67,7 @@ class MqttDoor:
         self._spool = spool
         self._outbox = outbox
         self._intake = intake
+        self._quarantine = quarantine
         self._clock = clock
         self._wall_clock = wall_clock
         self._uptime = uptime
@@ -70,7 +76,7 @@ class MqttDoor:
     async def receive(self, message: Message) -> None:
         """Spools `message`, acknowledges it, and submits or refuses it. Its time runs from this call."""
         arrived_at = self._clock()
-        fields, query = self._read(message)
+        fields, query = await self._quarantined(message)
         address = Address.of(
             fields, self._topics, response=message.response_topic, correlation=message.correlation
         )
@@ -133,22 +139,28 @@ class MqttDoor:
 
         Empties `unanswered`, so that its images are not kept in memory for the whole run.
         """
-        while unanswered:
-            entry, spooled_at = unanswered.pop(0), None
-            try:
-                attributes = json.loads(entry.attributes)
-                spooled_at = Uptime.from_json(attributes.get("uptime"))
-                address = Address(
-                    entry.reply_topic, attributes["query_id"], entry.correlation, attributes["mirror"]
-                )
-                fault = attributes["fault"]
-                query = BadQuery(*fault) if fault else _query(entry.payload, attributes["user"])[1]
-            except (ValueError, TypeError, KeyError, AttributeError):
-                address = Address(entry.reply_topic, correlation=entry.correlation)
-                query = BadQuery("spool_failed", "the disk damaged this query: send it again")
-            allowed_ms = entry.expires_ms - entry.received_ms
-            limit = TimeLimit(allowed_ms, allowed_ms - self._waited_ms(entry, spooled_at))
-            await self._submit(entry.key, address, query, self._clock(), limit, resent=True)
+        async for entry, problem, alone in self._quarantine.in_order(unanswered):
+            replied = await self._resume(entry, problem)
+            if alone:
+                await replied.wait()
+
+    async def _resume(self, entry: SpoolEntry, problem: BadQuery | None) -> anyio.Event:
+        """Submits an entry, or refuses it because of `problem`; returns an event that its reply sets."""
+        spooled_at = None
+        try:
+            attributes = json.loads(entry.attributes)
+            spooled_at = Uptime.from_json(attributes.get("uptime"))
+            address = Address(
+                entry.reply_topic, attributes["query_id"], entry.correlation, attributes["mirror"]
+            )
+            fault = attributes["fault"]
+            query = BadQuery(*fault) if fault else problem or _query(entry.payload, attributes["user"])[1]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            address = Address(entry.reply_topic, correlation=entry.correlation)
+            query = BadQuery("spool_failed", "the disk damaged this query: send it again")
+        allowed_ms = entry.expires_ms - entry.received_ms
+        limit = TimeLimit(allowed_ms, allowed_ms - self._waited_ms(entry, spooled_at))
+        return await self._submit(entry.key, address, query, self._clock(), limit, resent=True)
 
     def _waited_ms(self, entry: SpoolEntry, spooled_at: Uptime | None) -> float:
         now = self._uptime()
@@ -164,16 +176,22 @@ class MqttDoor:
         limit: TimeLimit,
         *,
         resent: bool,
-    ) -> None:
+    ) -> anyio.Event:
+        replied = anyio.Event()
+
+        async def reply(content: Reply) -> None:
+            await self._outbox.send(key, address, content)
+            replied.set()
+
         if isinstance(query, BadQuery):
-            await self._outbox.send(key, address, address.refusal(query, resent=resent))
-            return
+            await reply(address.refusal(query, resent=resent))
+            return replied
         left_s = limit.left_ms / 1e3
         await self._intake.submit(
             Request(
                 key,
                 query,
-                partial(self._outbox.send, key, address),
+                reply,
                 arrived_at,
                 arrived_at + left_s,
                 reserve_s=self._outbox.reply_time.reserve_s(left_s),
@@ -183,11 +201,20 @@ class MqttDoor:
                 resent=resent,
             )
         )
+        return replied
+
+    async def _quarantined(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
+        try:
+            return await self._quarantine.read(message, self._read)
+        except SetAside as error:
+            return {}, error
 
     def _read(self, message: Message) -> tuple[Mapping[str, Any], Query | BadQuery]:
-        limit = self._intake.max_payload_bytes
-        if len(message.payload) > limit:
-            fault = BadQuery("too_large", f"the query has over {limit} bytes: send a smaller image")
+        most = self._intake.max_payload_bytes
+        if message.oversized:
+            return message.user, BadQuery("too_large", "the query has too many user properties: send fewer")
+        if len(message.payload) > most:
+            fault = BadQuery("too_large", f"the query has over {most} bytes: send a smaller image")
             return {**address_fields(message.payload), **message.user}, fault
         with self._guard.guard("a query"):
             return self._counted(*_query(message.payload, message.user))

@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import anyio
 
+from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.reply_time import ReplyTime
 from agent.messages.address import Address
-from agent.messages.mqtt_connection import MqttConnection, PublishRefused
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 from inarvl.errors import InarvlError
@@ -40,11 +40,11 @@ class Outbox:
     """
 
     def __init__(
-        self, spool: Spool, mqtt: MqttConnection, *, clock: Callable[[], float] = time.monotonic
+        self, spool: Spool, publisher: ReplyPublisher, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.reply_time = ReplyTime()
         self._spool = spool
-        self._mqtt = mqtt
+        self._publisher = publisher
         self._clock = clock
         # Each with the time at which it became ready; None for a refusal: many at once measure a backlog.
         self._ready: list[tuple[SpooledReply, float | None]] = []
@@ -136,11 +136,8 @@ class Outbox:
         self._wake()
 
     async def _publish(self, entry: SpooledReply) -> None:
-        try:
-            await self._mqtt.publish(entry.reply_topic, entry.reply, qos=1, correlation=entry.correlation)
-            log.debug("the reply to %s is published", entry.key)
-        except PublishRefused as error:
-            log.error("the broker rejected the reply to %s: %s", entry.key, error)
+        await self._publisher.publish(entry)
+        log.debug("the reply to %s is published", entry.key)
         if (published := self._unrecorded.get(entry.key)) is not None:
             published.set()
 

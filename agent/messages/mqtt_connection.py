@@ -1,6 +1,6 @@
 """An asyncio interface to paho's threaded MQTT client.
 
-1. paho's thread connects, reconnects with backoff and sends unacknowledged messages again; it never gives up.
+1. paho's thread connects and reconnects with backoff; it never gives up.
 2. paho's callbacks are passed to the event loop, except for what has to be read in paho's thread
    (`thread_callbacks`).
 3. Received QoS 1 messages are acknowledged explicitly. If the connection was lost since a message arrived,
@@ -8,7 +8,10 @@
 4. A connection is used once the broker has answered the subscriptions. Those that it refuses are reported.
 5. A retained message is ignored on topics for live messages: it would arrive again at every connect.
 6. The receive maximum limits how many QoS 1 messages wait here; the broker queues the rest. QoS 0 messages
-   have no such limit: while MAX_QUEUED messages wait, they are dropped and logged.
+   have no such limit: while MAX_QUEUED messages or MAX_QUEUED_BYTES wait, they are dropped and logged.
+7. When the connection ends, unacknowledged messages are published again at the next one. If the broker closes
+   the connection at one of them twice, this one fails (`turns`).
+8. A message that is larger than the broker accepts is never sent, because the broker would disconnect.
 """
 
 from __future__ import annotations
@@ -16,26 +19,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.messages.bounded_client import Oversized
+from agent.messages.deliveries import Deliveries
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions, Will
-from agent.messages.mqtt_transport import connect, new_client, subscribe
+from agent.messages.mqtt_transport import connect, new_client, publish_properties, subscribe
+from agent.messages.packet_limit import PacketLimit, PacketTooLarge
 from agent.messages.reconnect_pause import STAND_BACK_S
 from agent.messages.thread_callbacks import Loss, ThreadCallbacks
-from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-MAX_QUEUED = 256
+MAX_QUEUED, MAX_QUEUED_BYTES = 256, 32 * 2**20
 UNSUPPORTED_PROTOCOL = "Unsupported protocol version"
 REMEDIES = {
     "Not authorized": "check broker.username and broker.password_file, and the broker's access list",
@@ -46,12 +49,6 @@ TAKEN_OVER = (
     "another client seems to connect to the broker as {!r}, so two agents have the same name: give one of "
     "them another `device` in its site file. This one stays disconnected for {} minutes"
 )
-
-
-class PublishRefused(InarvlError):
-    """The broker rejected the message; the error has the broker's reason."""
-
-    code = "publish_refused"
 
 
 class MqttConnection:
@@ -87,7 +84,9 @@ class MqttConnection:
         self._subscribing: int | None = None
         self._connections = 0
         self._received: asyncio.Queue[Message] = asyncio.Queue()
-        self._unacknowledged: dict[int, asyncio.Future[None]] = {}
+        self._received_bytes = 0
+        self._limit = PacketLimit()
+        self._deliveries = Deliveries()
         self._on_connect: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> MqttConnection:
@@ -110,7 +109,9 @@ class MqttConnection:
     async def messages(self) -> AsyncIterator[Message]:
         """Yields the messages received on the subscriptions, in order."""
         while True:
-            yield await self._received.get()
+            message = await self._received.get()
+            self._received_bytes -= len(message.payload)
+            yield message
 
     async def publish(
         self,
@@ -130,32 +131,34 @@ class MqttConnection:
             response_topic, correlation, user, expiry_s: MQTT 5 properties; without effect with MQTT 3.1.1.
 
         Raises:
+            PacketTooLarge: the broker does not accept messages of this size.
             PublishRefused: the broker rejected the message.
+            DisconnectedTwice: the broker closed the connection instead, twice.
         """
-        if not self._connections:  # a fallback to MQTT 3.1.1 would drop messages that wait
+
+        async def publish_once() -> int:
             await self.connected.wait()
-        properties = None
-        if self._mqtt5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            if response_topic is not None:
-                properties.ResponseTopic = response_topic
-            if correlation is not None:
-                properties.CorrelationData = correlation
-            if expiry_s is not None:
-                properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
-            if user:
-                properties.UserProperty = list(user.items())
-        info = self._client.publish(topic, payload, qos, retain, properties)
-        if qos == 1:
-            done = self._loop.create_future()
-            self._unacknowledged[info.mid] = done
-            await done
+            properties = None
+            if self._mqtt5:
+                properties = publish_properties(response_topic, correlation, user, expiry_s)
+            self._limit.check(topic, payload, properties)
+            return self._client.publish(topic, payload, qos, retain, properties).mid
+
+        await (self._deliveries.deliver(publish_once) if qos else publish_once())
 
     def post(self, topic: str, content: Mapping[str, Any] | str, *, retain: bool = False) -> None:
-        """Publishes text or JSON with QoS 0 without waiting; it is dropped while there is no connection."""
+        """Publishes text or JSON with QoS 0 without waiting.
+
+        It is dropped while there is no connection, and if the broker does not accept messages of its size.
+        """
         if self.connected.is_set():
-            text = content if isinstance(content, str) else json.dumps(content)
-            self._client.publish(topic, text.encode(), 0, retain)
+            payload = (content if isinstance(content, str) else json.dumps(content)).encode()
+            try:
+                self._limit.check(topic, payload, None)
+            except PacketTooLarge as error:
+                log.warning("%s", error)
+                return
+            self._client.publish(topic, payload, 0, retain)
 
     @property
     def alive(self) -> bool:
@@ -176,10 +179,10 @@ class MqttConnection:
         observed = ThreadCallbacks(client)
 
         def accepted(
-            _client: object, _data: object, _flags: object, reason: ReasonCode, _more: object
+            _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Properties | None
         ) -> None:
             observed.accepted(reason)
-            self._call(self._accepted, client, reason)
+            self._call(self._accepted, client, reason, properties)
 
         def failed(_client: object, _data: object) -> None:
             self._call(self._failed, client, observed.error())
@@ -205,12 +208,13 @@ class MqttConnection:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(handle, *arguments)
 
-    def _accepted(self, client: paho.Client, reason: ReasonCode) -> None:
+    def _accepted(self, client: paho.Client, reason: ReasonCode, properties: Properties | None) -> None:
         if client is not self._client:
             return
         if reason.is_failure:
             self._rejected(reason)
             return
+        self._limit.learn(properties)
         self._connections += 1
         if self._subscriptions or self._live:
             self._subscribing = subscribe(client, self._subscriptions, self._live)
@@ -255,6 +259,7 @@ class MqttConnection:
 
     def _failed(self, client: paho.Client, problem: str) -> None:
         if client is self._client:
+            self._deliveries.broker_down()
             self._report(f"{self._broker}: {problem}", log.warning)
 
     def _disconnected(self, client: paho.Client, loss: Loss) -> None:
@@ -268,6 +273,8 @@ class MqttConnection:
         elif loss.failed and self.problem is None:  # a rejected connection is closed too
             hint = "" if self._options.tls else "; if this port expects TLS, write mqtts:// in its URL"
             self._report(f"{self._broker}: {loss.problem}{hint}", log.warning)
+        client.drop_out_messages()  # they are published again, in a different order
+        self._deliveries.connection_ended(by_broker=self.connected.is_set() and loss.by_broker)
         self.connected.clear()
 
     def _report(self, problem: str | None, logged: Callable[[str], None]) -> None:
@@ -278,11 +285,12 @@ class MqttConnection:
         self.tried.set()
 
     def _message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
-        if not message.qos and self._received.qsize() >= MAX_QUEUED:
+        waiting_bytes = self._received_bytes + len(message.payload)
+        if not message.qos and (self._received.qsize() >= MAX_QUEUED or waiting_bytes > MAX_QUEUED_BYTES):
             log.warning(
                 "dropped a message on %s: %d wait already; send with QoS 1, which the broker queues",
                 message.topic,
-                MAX_QUEUED,
+                self._received.qsize(),
             )
             return
         if message.retain and message.topic in self._live:
@@ -290,6 +298,7 @@ class MqttConnection:
             if message.qos:
                 client.ack(message.mid, message.qos)
             return
+        self._received_bytes = waiting_bytes
         properties = getattr(message, "properties", None)
         connection = self._connections
 
@@ -301,6 +310,7 @@ class MqttConnection:
             Message(
                 topic=message.topic,
                 payload=bytes(message.payload),
+                oversized=isinstance(message.payload, Oversized),
                 retain=bool(message.retain),
                 dup=bool(message.dup),
                 response_topic=getattr(properties, "ResponseTopic", None),
@@ -313,10 +323,4 @@ class MqttConnection:
         )
 
     def _acknowledged(self, _client: paho.Client, mid: int, reason: ReasonCode, _properties: object) -> None:
-        done = self._unacknowledged.pop(mid, None)
-        if done is None or done.done():
-            return
-        if reason.is_failure:
-            done.set_exception(PublishRefused(f"the broker rejected the message: {reason.getName()}"))
-        else:
-            done.set_result(None)
+        self._deliveries.acknowledged(mid, reason)

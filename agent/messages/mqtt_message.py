@@ -15,6 +15,7 @@ class Message:
         user: MQTT 5 user properties.
         expiry_s: seconds until the message expires; None without a limit.
         ack: acknowledges the message, so that the broker does not deliver it again.
+        oversized: it has more properties than are read; the payload is empty.
         packet: packet identifier, the same in each delivery; 0 with QoS 0.
     """
 
@@ -28,3 +29,4 @@ class Message:
     expiry_s: int | None
     ack: Callable[[], None]
     packet: int = 0
+    oversized: bool = False

@@ -18,6 +18,7 @@ class MqttOptions:
         protocol: `auto` is MQTT 5, with a fallback to 3.1.1.
         keeps_session: whether the broker keeps the session, with its messages, after a disconnect.
         receive_maximum: how many unacknowledged QoS 1 messages the broker may send (MQTT 5).
+        maximum_packet_bytes: size of the largest message that the broker may send (MQTT 5).
     """
 
     host: str
@@ -32,7 +33,8 @@ class MqttOptions:
     protocol: Protocol = "auto"
     keepalive_s: int = 30
     keeps_session: bool = True
-    receive_maximum: int = 32
+    receive_maximum: int = 16
+    maximum_packet_bytes: int = 17 * 2**20
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ pass it to `paho.Client(transport=...)`, and let `Broker.url` in agent/config/se
 
 from __future__ import annotations
 
+import math
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
@@ -17,6 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.messages.bounded_client import BoundedClient
 from agent.messages.mqtt_options import MqttOptions, Will
 from agent.messages.reconnect_pause import MAX_S, MIN_S
 from agent.messages.tls import tls_context
@@ -31,7 +33,7 @@ def new_client(options: MqttOptions, will: Will | None, protocol: Literal["5", "
     Raises:
         BadTlsFile: a certificate or key file cannot be used.
     """
-    client = paho.Client(
+    client = BoundedClient(
         CallbackAPIVersion.VERSION2,
         client_id=options.client_id,
         protocol=paho.MQTTv5 if protocol == "5" else paho.MQTTv311,
@@ -58,6 +60,7 @@ def connect(client: paho.Client, options: MqttOptions) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY_S if options.keeps_session else 0
         properties.ReceiveMaximum = options.receive_maximum
+        properties.MaximumPacketSize = options.maximum_packet_bytes
     client.connect_async(
         options.host,
         options.port,
@@ -83,6 +86,25 @@ def subscribe(client: paho.Client, topics: Sequence[str], live: Sequence[str]) -
     else:
         _, packet = client.subscribe([(topic, 1) for topic in (*topics, *live)])
     return packet
+
+
+def publish_properties(
+    response_topic: str | None,
+    correlation: bytes | None,
+    user: Mapping[str, str] | None,
+    expiry_s: float | None,
+) -> Properties:
+    """Returns the properties of a PUBLISH packet."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if response_topic is not None:
+        properties.ResponseTopic = response_topic
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+    if user:
+        properties.UserProperty = list(user.items())
+    return properties
 
 
 def _disable_nagle(_client: paho.Client, _data: object, connection: Any) -> None:

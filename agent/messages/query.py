@@ -20,6 +20,7 @@ from agent.messages.image_formats import is_image
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
+from inarvl.quoting import quoted
 
 FIELDS = (
     "id",
@@ -42,6 +43,8 @@ FIELDS = (
 IMAGE_FIELDS = {"image", "image_url", "images"}
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_QUESTION_LENGTH = 4000
+MAX_TOPIC_LEVELS, MAX_TOPIC_BYTES = 20, 512  # some brokers close the connection at more
+MAX_JSON_VALUES, LONG_PAYLOAD = 10_000, 65_536  # values, and bytes from which they are counted
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
 
 
@@ -134,7 +137,7 @@ class Query:
             )
         pin = fields.get("pin")
         if pin not in (None, "local", "cloud"):
-            raise BadQuery("unknown_pin", f"unknown pin {pin!r}: use local or cloud, or remove pin")
+            raise BadQuery("unknown_pin", f"unknown pin {quoted(pin)}: use local or cloud, or remove pin")
         deadline_ms = _number(fields, "deadline_ms")
         if deadline_ms is not None and deadline_ms <= 0:
             raise BadQuery("deadline_expired", "deadline_ms must be above 0: send the time that remains")
@@ -197,6 +200,9 @@ def read_payload(
     """
     if is_image(payload):
         return {name: value for name, value in (user or {}).items() if name in FIELDS}, payload
+    # Every value but the first needs a comma. A million values would cost seconds and 100 MB.
+    if len(payload) > LONG_PAYLOAD and payload.count(b",") > MAX_JSON_VALUES:
+        raise BadQuery("bad_json", f"the payload has over {MAX_JSON_VALUES} JSON values: send fewer")
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:
@@ -214,28 +220,33 @@ def response_topic(topic: str | None) -> str | None:
     """Returns `topic` if replies may be published to it.
 
     Raises:
-        BadQuery: the topic has wildcards, is reserved for the broker, or is a topic of inarvl that is not for
-            results.
+        BadQuery: the topic is long, has many levels or wildcards, is reserved for the broker, or is a topic
+            of inarvl that is not for results.
     """
     if topic is None:
         return None
+    if len(topic) > MAX_TOPIC_BYTES or len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise BadQuery("bad_response_topic", f"the topic has over {MAX_TOPIC_BYTES} bytes: use a shorter one")
     levels = topic.split("/")
+    if len(levels) > MAX_TOPIC_LEVELS:
+        raise BadQuery("bad_response_topic", f"the topic has over {MAX_TOPIC_LEVELS} levels: use fewer")
     if not topic or "#" in topic or "+" in topic or topic.startswith("$") or "\0" in topic:
         raise BadQuery(
-            "bad_response_topic", f"cannot publish to {topic!r}: use a topic without wildcards or a leading $"
+            "bad_response_topic",
+            f"cannot publish to {quoted(topic)}: use a topic without wildcards or a leading $",
         )
     if levels[0] == "inarvl" and "result" not in levels[2:3]:
         raise BadQuery(
             "bad_response_topic",
-            f"{topic!r} is reserved: use inarvl/<device>/result/..., or a topic outside inarvl/",
+            f"{quoted(topic)} is reserved: use inarvl/<device>/result/..., or a topic outside inarvl/",
         )
     return topic
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, FIELDS, n=1)
+    near = difflib.get_close_matches(name[:MAX_LENGTH], FIELDS, n=1)
     hint = f"did you mean {near[0]}?" if near else "known fields: " + ", ".join(FIELDS)
-    return f"unknown field {name[:MAX_LENGTH]!r}: {hint}"
+    return f"unknown field {quoted(name)}: {hint}"
 
 
 def _several(images: object) -> tuple[bytes | Path, ...] | None:

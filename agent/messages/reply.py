@@ -8,6 +8,8 @@ from typing import Any
 
 from inarvl.errors import InarvlError
 
+MAX_MESSAGE = 1000
+
 
 class BadReply(InarvlError):
     """The bytes are not a valid reply."""
@@ -66,8 +68,8 @@ class Refusal:
     def of(
         cls, error: InarvlError, *, query_id: str | None, resent: bool = False, correlation: str | None = None
     ) -> Refusal:
-        """Returns the refusal with the code and the message of `error`."""
-        return cls(query_id, error.code, str(error), resent, correlation)
+        """Returns the refusal with the code and the message of `error`, of at most MAX_MESSAGE characters."""
+        return cls(query_id, error.code, str(error)[:MAX_MESSAGE], resent, correlation)
 
     def to_bytes(self) -> bytes:
         """Returns JSON `{id, error: {code, message}}`."""

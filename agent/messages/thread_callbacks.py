@@ -12,6 +12,7 @@ from agent.messages.reconnect_pause import MAX_S, MIN_S, STAND_BACK_S, Reconnect
 from inarvl.connection_problem import connection_problem
 
 SOCKET_ERROR = "failed to "  # paho logs an error of the socket and does not pass it on
+NO_MESSAGE = {"Keep alive timeout", "Session taken over", "Server shutting down", "Server busy"}
 UNSPECIFIED = "Unspecified error"  # paho's name for the end of the stream
 CLOSED = "it closed the connection without a reason: see its log, and whether another client has this name"
 
@@ -23,11 +24,13 @@ class Loss:
     Attributes:
         failed: neither side had asked for it.
         taken_over: another client has taken the session over.
+        by_broker: the broker closed it, perhaps because of a message.
         problem: why, and what to do.
     """
 
     failed: bool
     taken_over: bool
+    by_broker: bool
     problem: str
 
 
@@ -63,7 +66,8 @@ class ThreadCallbacks:
             problem = connection_problem(self._logged)
         else:
             problem = CLOSED if unexplained else reason.getName()
-        return Loss(reason.is_failure, taken_over, problem)
+        by_broker = reason.is_failure and not taken_over and reason.getName() not in NO_MESSAGE
+        return Loss(reason.is_failure, taken_over, by_broker, problem)
 
     def _connecting(self, _client: paho.Client, _data: object) -> None:
         self._logged = None

@@ -29,6 +29,11 @@ class Broker:
         )
         self.start()
 
+    def configure(self, line: str) -> None:
+        """Adds a line to the configuration that the next start reads."""
+        with self._config.open("a") as file:
+            file.write(f"{line}\n")
+
     def start(self) -> None:
         """Starts the broker and waits until it listens."""
         self._process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,15 @@ from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.intake.outbox import Outbox
 from agent.intake.queue import RequestQueue
+from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.request import Request
 from agent.messages.address import Address
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Refusal, Reply, reply_from_bytes
+from agent.messages.topics import Topics
+from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import Spool
+from agent.spool.under_way import UnderWay
 from controller.arm import Arm
 from controller.context import Context, Option
 from controller.controller import Controller
@@ -113,13 +118,16 @@ async def answer_queries(
     clock = Clock()
     connection, answering = SlowConnection(clock, publish_s), SlowAnswering(clock, answer_s)
     answering.fault = fault
-    outbox = Outbox(spool, connection, clock=clock)  # type: ignore[arg-type]
+    folder = Path(tempfile.mkdtemp())
+    publisher = ReplyPublisher(connection, Topics("d"), DeadLetters(folder, print))  # type: ignore[arg-type]
+    outbox = Outbox(spool, publisher, clock=clock)
     feedback = Feedback(answering.feedback)
     workers = Workers(
         answering,  # type: ignore[arg-type]
         feedback,
         reader(),
         settled=lambda: True,
+        under_way=UnderWay(folder / "under-way"),
         answered=lambda *_: None,
         clock=clock,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,13 +14,17 @@ from agent.config.settings import Settings
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
+from agent.intake.quarantine import Quarantine
 from agent.intake.queue import RequestQueue
+from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.mqtt_message import Message
 from agent.messages.reply import Refusal, reply_from_bytes
 from agent.messages.topics import Topics
+from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import Spool
+from agent.spool.under_way import UnderWay
 
 TOPICS = Topics("d")
 JPEG = b"\xff\xd8\xff\xe0 not decoded here"
@@ -40,11 +46,22 @@ class RecordingConnection:
 class DoorRig:
     """An MQTT door with a real spool; records acknowledgements, requests and replies."""
 
-    def __init__(self, spool: Spool, now_s: float = 1000.0, uptime: Uptime | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        now_s: float = 1000.0,
+        uptime: Uptime | None = None,
+        under_way: Path | None = None,
+    ) -> None:
         self.spool = spool
         self.acknowledged: list[int] = []
         self.connection = RecordingConnection()
-        self.outbox = Outbox(spool, self.connection)  # type: ignore[arg-type]
+        self.events: list[str] = []
+        folder = Path(tempfile.mkdtemp())
+        dead_letters = DeadLetters(folder / "set-aside", lambda code, _: self.events.append(code))
+        self.under_way = UnderWay(under_way or folder / "under-way")
+        publisher = ReplyPublisher(self.connection, TOPICS, dead_letters)  # type: ignore[arg-type]
+        self.outbox = Outbox(spool, publisher)
         self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
         limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
         intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
@@ -53,6 +70,7 @@ class DoorRig:
             spool,
             self.outbox,
             intake,
+            Quarantine(self.under_way, dead_letters),
             clock=lambda: 5.0,
             wall_clock=lambda: now_s,
             uptime=lambda: uptime,

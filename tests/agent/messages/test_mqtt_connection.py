@@ -11,9 +11,12 @@ from typing import Any
 import anyio
 import pytest
 
+from agent.messages.bounded_client import MAX_PROPERTIES
+from agent.messages.deliveries import DisconnectedTwice
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
+from agent.messages.packet_limit import PacketTooLarge
 from agent.messages.reconnect_pause import STAND_BACK_S
 from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
@@ -184,3 +187,68 @@ async def test_an_expiry_interval_arrives_as_the_time_that_is_left(broker: Any) 
         message.ack()
     assert message.expiry_s is not None
     assert 0 < message.expiry_s <= 30
+
+
+TOO_DEEP = "/".join("a" * 202)  # mosquitto closes the connection above 200 slashes
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_message_at_which_the_broker_disconnects_fails_and_the_others_arrive(
+    broker: Any, protocol: str
+) -> None:
+    failed: list[str] = []
+
+    async def publish(connection: MqttConnection, topic: str) -> None:
+        try:
+            await connection.publish(topic, b"x", qos=1)
+        except DisconnectedTwice:
+            failed.append(topic)
+
+    async with connect(broker, "a", protocol=protocol) as connection:
+        with anyio.fail_after(TIMEOUT_S):
+            async with anyio.create_task_group() as tasks:
+                for topic in ("t1", TOO_DEEP, "t2"):
+                    tasks.start_soon(publish, connection, topic)
+    assert failed == [TOO_DEEP]
+
+
+async def test_a_message_larger_than_the_broker_accepts_is_not_sent(broker: Any) -> None:
+    broker.kill()
+    broker.configure("max_packet_size 2000")
+    broker.start()
+    async with connect(broker, "a", "t") as connection:
+        with pytest.raises(PacketTooLarge):
+            await connection.publish("t", bytes(2000), qos=1)
+        connection.post("t", "x" * 2000)
+        await connection.publish("t", bytes(1900), qos=1)
+        assert len((await first(connection)).payload) == 1900
+
+
+async def test_a_message_larger_than_this_client_accepts_does_not_arrive(broker: Any) -> None:
+    async with connect(broker, "a", "t", maximum_packet_bytes=10_000) as connection:
+        await connection.publish("t", bytes(20_000), qos=1)
+        await connection.publish("t", bytes(9_000), qos=1)
+        assert len((await first(connection)).payload) == 9_000
+
+
+async def test_a_message_with_very_many_properties_arrives_without_its_payload(broker: Any) -> None:
+    async with connect(broker, "a", "t") as connection, connect(broker, "b") as sender:
+        await asyncio.wait_for(connection.connected.wait(), TIMEOUT_S)
+        user = {f"{number}": "" for number in range(10_000)}
+        await sender.publish("t", b"x", qos=1, response_topic="r", user=user)
+        message = await first(connection)
+        message.ack()
+    assert message.oversized
+    assert (message.payload, message.response_topic) == (b"", "r")
+    assert len(message.user) <= MAX_PROPERTIES
+
+
+async def test_unread_qos_0_messages_have_a_limit_in_bytes(
+    broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.messages.mqtt_connection.MAX_QUEUED_BYTES", 3_000)
+    async with connect(broker, "a", "t") as connection, connect(broker, "b") as sender:
+        await asyncio.wait_for(connection.connected.wait(), TIMEOUT_S)
+        await sender.publish("t", bytes(4_000))
+        await sender.publish("t", bytes(5_000), qos=1)
+        assert len((await first(connection)).payload) == 5_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.messages.address import Address
-from agent.messages.query import BadQuery, Query, read_payload
+from agent.messages.query import BadQuery, Query, read_payload, response_topic
 from agent.messages.topics import Topics
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -253,3 +253,33 @@ def test_the_file_of_an_image_has_an_absolute_path(url: object) -> None:
     with pytest.raises(BadQuery, match="file:///path") as raised:
         read(json.dumps({"question": "what?", "image_url": url}).encode())
     assert raised.value.code == "bad_image"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"pin": "x" * 100_000}, "unknown_pin"),
+        ({"pin": ["x" * 100_000]}, "unknown_pin"),
+        ({"x" * 100_000: 1}, "unknown_field"),
+        ({"answer": "x" * 100_000}, "bad_field"),
+        ({"response_topic": "#" * 100}, "bad_response_topic"),
+    ],
+)
+def test_an_error_quotes_at_most_200_characters(fields: dict[str, Any], code: str) -> None:
+    with pytest.raises(BadQuery) as caught:
+        Query.from_fields({"question": "What?", "image": "aGVsbG8=", **fields})
+    assert caught.value.code == code
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("topic", ["/".join("a" * 21), "a" * 513, "\u20ac" * 171])
+def test_a_response_topic_that_a_broker_may_not_accept_is_rejected(topic: str) -> None:
+    with pytest.raises(BadQuery) as caught:
+        response_topic(topic)
+    assert caught.value.code == "bad_response_topic"
+    assert response_topic("/".join("a" * 20)) is not None
+
+
+def test_a_payload_of_very_many_values_is_rejected_before_it_is_read() -> None:
+    with pytest.raises(BadQuery, match="JSON values"):
+        read_payload(b'{"schema":[' + b"[]," * 100_000 + b"1]}")

@@ -1,0 +1,90 @@
+"""Publishes one reply, also if the broker does not accept it.
+
+1. A reply that is larger than the broker accepts is replaced by an error.
+2. A reply at which the broker closed the connection twice is set aside. Because its topic may be the reason,
+   an error is sent to the default topic instead, if the reply had another one.
+3. A reply that the broker rejects is logged and dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+
+from agent.messages.deliveries import DisconnectedTwice, PublishRefused
+from agent.messages.mqtt_connection import MqttConnection
+from agent.messages.packet_limit import PacketTooLarge
+from agent.messages.reply import Refusal
+from agent.messages.topics import Topics
+from agent.spool.dead_letters import DeadLetters
+from agent.spool.spool import SpooledReply
+from inarvl.errors import InarvlError
+
+log = logging.getLogger(__name__)
+
+
+class ReplyTooLarge(InarvlError):
+    """The answer is larger than the broker accepts."""
+
+    code = "reply_too_large"
+
+
+class ReplySetAside(InarvlError):
+    """The broker closed the connection at a reply."""
+
+    code = "internal"
+
+
+class ReplyPublisher:
+    """Publishes replies with QoS 1."""
+
+    def __init__(self, mqtt: MqttConnection, topics: Topics, dead_letters: DeadLetters) -> None:
+        self._mqtt = mqtt
+        self._topics = topics
+        self._dead_letters = dead_letters
+
+    async def publish(self, reply: SpooledReply) -> None:
+        """Publishes `reply`, or an error in its place; returns when that is done or impossible."""
+        try:
+            await self._send(reply)
+        except PacketTooLarge as error:
+            log.error("the reply to %s: %s", reply.key, error)
+            problem = ReplyTooLarge(
+                "the broker does not accept an answer of this size: ask for a shorter one"
+            )
+            await self._send_error(_with_error(reply, problem))
+        except DisconnectedTwice as error:
+            reason = f"at the reply to it on {reply.reply_topic[:200]}, {error}"
+            await self._dead_letters.set_aside("reply_set_aside", reply.key, reason, reply.reply)
+            refused = ReplySetAside(f"{error}: choose another response topic, or ask for a shorter answer")
+            topic = reply.reply_topic
+            if not topic.startswith(self._topics.result("")):
+                topic = self._topics.result()
+            await self._send_error(replace(_with_error(reply, refused), reply_topic=topic))
+        except PublishRefused as error:
+            log.error("the reply to %s: %s", reply.key, error)
+
+    async def _send_error(self, reply: SpooledReply) -> None:
+        try:
+            await self._send(reply)
+        except (PacketTooLarge, DisconnectedTwice, PublishRefused) as error:
+            log.error("the error for %s cannot be sent: %s", reply.key, error)
+
+    async def _send(self, reply: SpooledReply) -> None:
+        await self._mqtt.publish(reply.reply_topic, reply.reply, qos=1, correlation=reply.correlation)
+
+
+def _with_error(reply: SpooledReply, error: InarvlError) -> SpooledReply:
+    """Returns the error as a reply to the same query."""
+    try:
+        body = dict(json.loads(reply.reply))
+    except (ValueError, TypeError):  # damaged on the disk
+        body = {}
+    refusal = Refusal.of(
+        error,
+        query_id=body.get("id"),
+        resent=bool(body.get("resent")),
+        correlation=body.get("correlation"),
+    )
+    return replace(reply, reply=refusal.to_bytes())
