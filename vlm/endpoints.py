@@ -10,13 +10,16 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
+import anyio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from vlm import server_responses
+from vlm.connections import Connections
 from vlm.errors import GenerationFailed, InvalidRequest, ServerNotReady, VlmBusy, VlmError
 from vlm.metrics import Metrics
 from vlm.model import Answer
+from vlm.request_body import TIME_S, BodyReader
 from vlm.runtime import Runtime
 from vlm.schema import ChatRequest
 from vlm.timing import DEADLINE_HEADER, Timing
@@ -24,20 +27,25 @@ from vlm.worker import TimedResult
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES = 32 * 2**20
 MAX_PROBE_BYTES = 8 * 2**20
 
 
 class Endpoints:
-    """Handlers of all routes, for one runtime."""
+    """Handlers of all routes, for one runtime.
+
+    Attributes:
+        connections: limits the server's connections, if it listens with `BoundedSite`.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.connections = Connections()
+        self._bodies = BodyReader()
         self._runtime = runtime
         self._metrics = Metrics(lambda: runtime.queue_length)
 
     def app(self) -> web.Application:
         """Returns the application; needs handler_cancellation, so that a disconnect stops the request."""
-        app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_openai_errors])
+        app = web.Application(middlewares=[self.connections.middleware, _openai_errors])
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self.chat),
@@ -57,7 +65,7 @@ class Endpoints:
         outcome = "internal"
         try:
             deadline_ms = _deadline_ms(request)
-            chat_request = ChatRequest.from_bytes(await request.read())
+            chat_request = ChatRequest.from_bytes(await self._bodies.read(request))
             model = self._runtime.card(chat_request.model).id
             respond = self._respond_in_stream if chat_request.stream else self._respond
             response = await respond(request, chat_request, model, deadline_ms)
@@ -103,10 +111,11 @@ class Endpoints:
     async def probe(self, request: web.Request) -> web.Response:
         """POST /probe: receives and discards the body, to measure the uplink."""
         received = 0
-        async for chunk in request.content.iter_any():
-            received += len(chunk)
-            if received > MAX_PROBE_BYTES:
-                raise web.HTTPRequestEntityTooLarge(MAX_PROBE_BYTES, received)
+        with anyio.move_on_after(TIME_S):
+            async for chunk in request.content.iter_any():
+                received += len(chunk)
+                if received > MAX_PROBE_BYTES:
+                    raise web.HTTPRequestEntityTooLarge(MAX_PROBE_BYTES, received)
         return web.json_response(
             {"received_bytes": received}, headers={"Server-Timing": Timing(0, 0).to_header()}
         )

@@ -135,7 +135,9 @@ class Generation:
         self.text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
         if self._logprobs is not None:
             self._scores.append((start, self._score_of(token)))
-        stops = [index for index in (self.text.find(stop) for stop in self._stop) if index >= 0]
+        # The text before `start` has no stop text; decoding a token may change the last character before it.
+        found = (self.text.find(stop, max(0, start - len(stop) - 1)) for stop in self._stop)
+        stops = [index for index in found if index >= 0]
         if stops:
             self.text = self.text[: min(stops)]
             self.finished = True

@@ -27,6 +27,10 @@ MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 PNG_END = b"IEND"
 
 
+class TooManyParts(Exception):
+    """The file has so many segments or chunks that reading them is expensive; no camera writes such files."""
+
+
 @dataclass(frozen=True)
 class ImageHeader:
     """What the header of an image file says.
@@ -49,7 +53,11 @@ class ImageHeader:
 
 
 def read_header(data: bytes) -> ImageHeader | None:
-    """Returns the header of a JPEG or PNG; None for other, damaged and excessively divided files."""
+    """Returns the header of a JPEG or PNG; None for other and for damaged files.
+
+    Raises:
+        TooManyParts: do not open the file.
+    """
     if data.startswith(JPEG_START):
         return _jpeg(data)
     return _png(data) if data.startswith(PNG_START) else None
@@ -73,7 +81,7 @@ def _jpeg(data: bytes) -> ImageHeader | None:
             if marker in FRAMES:
                 frame = data[position + 1 : end]
             position = end
-    return None
+    raise TooManyParts
 
 
 def _header_of(frame: bytes, data: bytes, first: int) -> ImageHeader | None:
@@ -111,4 +119,4 @@ def _png(data: bytes) -> ImageHeader | None:
         if data[position + 4 : position + 8] == PNG_END:
             return ImageHeader("PNG", width, height, sequential=True, scans=1)
         position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return None
+    raise TooManyParts

@@ -10,9 +10,9 @@ from PIL import Image
 
 from inarvl.picture import flat, scale_transparency, turn_of, turned
 from vlm.errors import InvalidRequest
+from vlm.image_header import MAX_PIXELS, MAX_SCANS, TooManyParts, read_header
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 64_000_000
 
 
 def open_data_url(url: str) -> Image.Image:
@@ -38,6 +38,7 @@ def open_data_url(url: str) -> Image.Image:
             "the data URL contains invalid base64; encode the whole file, without line breaks",
             "image_not_base64",
         ) from None
+    _check_header(encoded)
     try:
         image = Image.open(io.BytesIO(encoded), formats=FORMATS)
     except MemoryError:
@@ -47,13 +48,35 @@ def open_data_url(url: str) -> Image.Image:
             f"the image cannot be read; send it as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
             "image_undecodable",
         ) from None
-    if image.width * image.height > MAX_PIXELS:
-        raise InvalidRequest(
-            f"the image is {image.width}x{image.height} pixels, more than {MAX_PIXELS}; send a smaller one",
-            "image_too_large",
-        )
+    _check_size(image.width, image.height)
     scale_transparency(image, encoded)
     return image
+
+
+def _check_header(encoded: bytes) -> None:
+    """Refuses a file that is expensive to open or to decode, by its header."""
+    try:
+        header = read_header(encoded)
+    except TooManyParts:
+        raise InvalidRequest(
+            "the image file has too many parts; save it again", "image_undecodable"
+        ) from None
+    if header is None:
+        return
+    _check_size(header.width, header.height)
+    if header.scans > MAX_SCANS:
+        raise InvalidRequest(
+            f"the image is a JPEG with more than {MAX_SCANS} scans; save it as one that is not progressive",
+            "image_too_large",
+        )
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise InvalidRequest(
+            f"the image is {width}x{height} pixels, more than {MAX_PIXELS}; send a smaller one",
+            "image_too_large",
+        )
 
 
 def decode(image: Image.Image) -> Image.Image:

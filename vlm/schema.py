@@ -18,6 +18,8 @@ MAX_STOPS = 4
 MAX_STOP_LENGTH = 256
 MAX_TOP_LOGPROBS = 20
 MAX_TEXT_LENGTH = 100_000
+MAX_IMAGES = 16
+MAX_PIXELS_TOGETHER = 50_000_000
 MIN_TEMPERATURE = 1e-3
 MAX_SEED = 2**63 - 1
 UNSUPPORTED: Mapping[str, tuple[object, ...]] = {
@@ -123,13 +125,26 @@ class ChatRequest:
 def _messages(value: object) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
         raise _invalid('messages must be a list such as [{"role": "user", "content": [...]}]')
+    if _image_parts(value) > MAX_IMAGES:  # before they are opened
+        raise _invalid(f"the request has more than {MAX_IMAGES} images; send fewer", "too_many_images")
     messages = tuple(_message(entry, index) for index, entry in enumerate(value))
     parts = [part for message in messages for part in message.parts]
+    if sum(part.width * part.height for part in parts if isinstance(part, Image.Image)) > MAX_PIXELS_TOGETHER:
+        raise _invalid(
+            f"the images have more than {MAX_PIXELS_TOGETHER} pixels together; send smaller ones",
+            "image_too_large",
+        )
     if not any(isinstance(part, str) and part.strip() for part in parts):
         raise _invalid("no question: add a part of type text to the user's content", "missing_question")
     if sum(len(part) for part in parts if isinstance(part, str)) > MAX_TEXT_LENGTH:
         raise _invalid(f"the text is longer than {MAX_TEXT_LENGTH} characters; shorten it", "prompt_too_long")
     return messages
+
+
+def _image_parts(messages: list[Any]) -> int:
+    contents = [entry.get("content") for entry in messages if isinstance(entry, Mapping)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return sum(isinstance(part, Mapping) and part.get("type") == "image_url" for part in parts)
 
 
 def _message(entry: object, index: int) -> Message:

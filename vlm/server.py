@@ -22,6 +22,7 @@ from aiohttp import web
 from inarvl import systemd
 from vlm.checkpoint import Checkpoint, Device
 from vlm.completion import ModelCard
+from vlm.connections import BoundedSite
 from vlm.endpoints import Endpoints
 from vlm.errors import ModelLoadError, OutOfMemory, VlmUnavailable
 from vlm.loading_progress import loading_display
@@ -99,8 +100,9 @@ async def serve(
     stop = stop or _stop_on_signals()
     _check_watchdog(options.drain_s)
     runtime = Runtime(Worker(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s))
+    endpoints = Endpoints(runtime)
     runner = web.AppRunner(
-        Endpoints(runtime).app(),
+        endpoints.app(),
         handler_cancellation=True,
         shutdown_timeout=max(options.drain_s, 0.001),  # aiohttp reads 0 as "no limit"
         access_log=None,
@@ -108,7 +110,7 @@ async def serve(
     with listening(options.listen) as listener:
         try:
             await runner.setup()
-            await web.SockSite(runner, listener).start()
+            await BoundedSite(runner, listener, endpoints.connections).start()
             address = listener.getsockname()
             log.info(
                 "listening on %s", options.listen if isinstance(address, str) else _format_address(address)

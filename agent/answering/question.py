@@ -21,7 +21,7 @@ class Question:
     """A query with its signals, and its images at every resolution that an arm may need.
 
     Args:
-        prepared: its images in the order of the query, at the resolutions that arms needed when they were read.
+        prepared: its images, in the order of the query, at the resolutions that arms need now.
         decoder: resizes the images for arms that appear later.
 
     Attributes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, TypeVar
+from zlib import crc32
 
 from agent.messages.mqtt_message import Message
 from agent.messages.query import BadQuery
@@ -88,5 +89,5 @@ class Quarantine:
 def _fingerprint(message: Message) -> str:
     """Returns a name that a redelivery shares. It does not depend on all of a large payload."""
     payload = message.payload
-    parts = (message.response_topic, message.correlation, len(payload), payload[:FINGERPRINT_BYTES])
-    return f"{message.topic} {parts} {payload[-FINGERPRINT_BYTES:]!r}"
+    checksums = crc32(payload[:FINGERPRINT_BYTES]), crc32(payload[-FINGERPRINT_BYTES:])
+    return f"{message.topic} {message.response_topic} {message.correlation!r} {len(payload)} {checksums}"

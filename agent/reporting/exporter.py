@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 
 import anyio
 from aiohttp import web
 
 from inarvl.errors import InarvlError
+from vlm.connections import BoundedSite, Connections
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,13 +34,16 @@ async def export(host: str, port: int, render: Callable[[], bytes]) -> None:
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=render(), headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application()
+    connections = Connections()
+    app = web.Application(middlewares=[connections.middleware])
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        await anyio.sleep_forever()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family) as listener:
+            await BoundedSite(runner, listener, connections).start()
+            await anyio.sleep_forever()
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ExporterFailed(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lab.rig.image_bombs import chunks_bomb, scans_bomb, segments_bomb
 from vlm.errors import InvalidRequest
 from vlm.images import decode, open_data_url
-from vlm.schema import ChatRequest
+from vlm.schema import MAX_IMAGES, ChatRequest
 
 Fields = dict[str, Any]
 
@@ -219,9 +220,27 @@ def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
 
 def test_too_many_pixels_are_refused_before_decoding() -> None:
     bomb = io.BytesIO()
-    Image.new("1", (9000, 9000)).save(bomb, "PNG")
-    with pytest.raises(InvalidRequest, match="9000x9000 pixels"):
+    Image.new("1", (5001, 5000)).save(bomb, "PNG")
+    with pytest.raises(InvalidRequest, match="5001x5000 pixels"):
         open_data_url(data_url(bomb.getvalue()))
+
+
+@pytest.mark.parametrize("bomb", [scans_bomb(64, 100), segments_bomb(1000), chunks_bomb(1000)])
+def test_a_file_that_is_expensive_to_decode_is_refused(bomb: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"scans|parts"):
+        open_data_url(data_url(bomb))
+
+
+def test_the_images_of_a_request_have_limits_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = {"type": "text", "text": "what?"}
+    small, large = image_part(), image_part(data_url(encoded("PNG", (400, 250))))
+    parse(ask(*[small] * MAX_IMAGES, question))
+    with pytest.raises(InvalidRequest, match="more than 16 images"):
+        parse(ask(*[small] * (MAX_IMAGES + 1), question))
+    monkeypatch.setattr("vlm.schema.MAX_PIXELS_TOGETHER", 250_000)
+    parse(ask(large, large, question))
+    with pytest.raises(InvalidRequest, match="250000 pixels together"):
+        parse(ask(large, large, large, question))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

@@ -1,6 +1,7 @@
 """Chooses where an image is decoded, so that no image can exhaust the agent's memory or time.
 
-1. An image with more than MAX_PIXELS, or a JPEG with more than MAX_SCANS, is refused by its header.
+1. An image with more than MAX_PIXELS, a JPEG with more than MAX_SCANS, and a file of very many parts are
+   refused by their header.
 2. A usual JPEG or PNG is decoded in the calling thread: its header shows what it costs. The threads share a
    memory budget.
 3. Every other image is decoded in a process that is limited in memory and time, one at a time.
@@ -19,7 +20,7 @@ from agent.messages.images.decoding_process import DecodingProcess
 from agent.messages.images.opening import TOO_LARGE
 from agent.messages.images.preparing import PreparedImage, prepare
 from agent.messages.query import BadQuery
-from vlm.image_header import MAX_PIXELS, MAX_SCANS, ImageHeader, read_header
+from vlm.image_header import MAX_PIXELS, MAX_SCANS, ImageHeader, TooManyParts, read_header
 
 MAX_CALLERS = 4  # half of the workers, by default
 USUAL_SCANS = 8  # one, or one per component, and those of thumbnails
@@ -45,9 +46,8 @@ class Decoder:
         Raises:
             BadQuery: the image cannot be decoded, or not within the limits.
         """
-        header = read_header(data)
+        header = _header(data)
         if header is not None:
-            _check(header)
             needed = _bytes_needed(header, data)
             if header.sequential and header.scans <= USUAL_SCANS and needed <= USUAL_BYTES:
                 with self._budget.reserved(needed):
@@ -67,14 +67,20 @@ class Decoder:
         self._process.close()
 
 
-def _check(header: ImageHeader) -> None:
-    if header.pixels > MAX_PIXELS:
+def _header(data: bytes) -> ImageHeader | None:
+    """Returns the header of a JPEG or PNG, if it is within the limits."""
+    try:
+        header = read_header(data)
+    except TooManyParts:
+        raise BadQuery("bad_image", "the image file has too many parts: save it again") from None
+    if header is not None and header.pixels > MAX_PIXELS:
         raise BadQuery("too_large", TOO_LARGE)
-    if header.scans > MAX_SCANS:
+    if header is not None and header.scans > MAX_SCANS:
         raise BadQuery(
             "bad_image",
-            f"the image is a JPEG with more than {MAX_SCANS} scans: send a JPEG that is not progressive",
+            f"the image is a JPEG with more than {MAX_SCANS} scans: save it as one that is not progressive",
         )
+    return header
 
 
 def _bytes_needed(header: ImageHeader, data: bytes) -> int:
