@@ -26,8 +26,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from cloud.ray_replica import Head, ServerEnded
 from cloud.replica_metrics import merged
-from vlm.endpoints import MAX_REQUEST_BYTES
 from vlm.errors import DeadlinePassed, InvalidRequest, ServerNotReady, VlmError
+from vlm.request_body import MAX_BYTES
 from vlm.server_responses import error_response
 from vlm.timing import DEADLINE_HEADER, Timing
 
@@ -126,7 +126,7 @@ async def _read(request: Request) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_REQUEST_BYTES:
+        if len(body) > MAX_BYTES:
             raise InvalidRequest(
                 "the body is too large; send a smaller image", "request_entity_too_large", 413
             )

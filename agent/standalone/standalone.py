@@ -24,7 +24,7 @@ import yaml
 from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
-from agent.messages.mqtt_connection import PublishRefused
+from agent.messages.deliveries import PublishRefused
 from agent.messages.topics import Topics
 from agent.standalone.broker import BrokerFailed, broker
 from agent.standalone.interrupts import Interrupts

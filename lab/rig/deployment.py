@@ -18,6 +18,7 @@ DEVICE = "rig"
 TOPICS = Topics(DEVICE)
 START_S = 240.0
 CLOUD = "cloud"
+AGENT = "agent.cli.main"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Deployment:
     settings: Mapping[str, Any] = field(default_factory=dict)
     edge_command: tuple[str, ...] | None = None
     cloud_command: tuple[str, ...] | None = None
+    agent_module: str = AGENT
     durable: bool = False
     announced: bool = False
     services: dict[str, ServiceProcess] = field(default_factory=dict)
@@ -147,7 +149,7 @@ class Deployment:
         (self.folder / "agent.yaml").write_text(yaml.safe_dump({**settings, **self.settings}))
 
     def _agent(self) -> list[str]:
-        run = [*program("agent.cli.main"), "run", "--config", str(self.folder / "agent.yaml")]
+        run = [*program(self.agent_module), "run", "--config", str(self.folder / "agent.yaml")]
         return [*self.layout.board_prefix, *run]
 
     def _edge(self) -> list[str]:

@@ -9,6 +9,7 @@ import anyio
 
 from lab.errors import BenchError
 from lab.rig.faults import hostile
+from lab.rig.faults.attacks import idle_connections, image_bombs, poison_query, poison_reply
 from lab.rig.faults.injector import FaultInjector
 
 MULTICAST_OUTAGE_S = 150.0  # longer than the TTL of an announced address, which is two minutes
@@ -27,6 +28,7 @@ class Fault:
         real_edge: The board has the bundled model instead of a mock; the cloud is a slow mock then.
         announced: The agent finds the cloud peer by zeroconf.
         dated: The queries say when they were asked.
+        poisoned: The agent is killed by one question.
         kills_broker: The broker must write every change to the disk immediately, which makes it slow.
     """
 
@@ -37,6 +39,7 @@ class Fault:
     announced: bool = False
     dated: bool = False
     kills_broker: bool = False
+    poisoned: bool = False
 
 
 async def no_fault(injector: FaultInjector) -> None:
@@ -301,4 +304,8 @@ def catalogue(kills: int, longest_s: float) -> tuple[Fault, ...]:
         Fault("hostile peer", hostile.hostile_peer),
         Fault("refusing peer", hostile.refusing_peer),
         Fault(f"agent killed {kills} times", agent_killed(kills)),
+        Fault("image bombs, 64", image_bombs),
+        Fault("query that kills the agent", poison_query, poisoned=True),
+        Fault("reply at which the broker disconnects", poison_reply),
+        Fault("1000 idle connections to the model server", idle_connections, real_edge=True),
     )

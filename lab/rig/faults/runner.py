@@ -13,7 +13,7 @@ import anyio
 import numpy as np
 
 from inarvl.errors import InarvlError
-from lab.rig.deployment import Deployment, MockTimes, NetworkLayout, program
+from lab.rig.deployment import AGENT, Deployment, MockTimes, NetworkLayout, program
 from lab.rig.faults.catalogue import Fault
 from lab.rig.faults.dns_server import DnsServer
 from lab.rig.faults.injector import FaultInjector, fake_clock_prefix, small_disk
@@ -26,6 +26,7 @@ DEADLINE_MS = 30_000.0
 SILENCE_S = 90.0
 SECOND_REPLY_S = 2.0
 BROKER_NAME, BROKER_PORT, CLOUD_PORT = "broker.inarvl.test", 18_830, 18_020
+POISONED_AGENT = "lab.rig.faults.poisoned_agent"
 REAL_EDGE = ("serve", "--threads", "1", "--model", "bundled:inarvl-edge-swift", "--quantization", "none")
 
 
@@ -150,6 +151,7 @@ def _injector(fault: Fault, rng: np.random.Generator, keep: Path | None) -> Iter
                 "intake": {"max_spool_mb": 8},
             },
             edge_command=(*program("vlm.cli"), *REAL_EDGE) if fault.real_edge else None,
+            agent_module=POISONED_AGENT if fault.poisoned else AGENT,
             durable=fault.kills_broker,
             announced=fault.announced,
         )

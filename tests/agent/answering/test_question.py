@@ -123,7 +123,7 @@ async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: 
         threads.append(threading.current_thread())
         return data[:resolution]
 
-    monkeypatch.setattr("agent.messages.images.fit", fit)
+    monkeypatch.setattr("agent.messages.images.preparing.fit", fit)
     assert [await question.images(100) for _ in range(2)] == [(question_data[:100],)] * 2
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app as inarvl
 from agent.config.settings import Settings
-from agent.doctor import machine, network, permissions, units
+from agent.doctor import dead_letters, machine, network, permissions, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.profile.loading import load_profile
+from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
 
 PROFILE = load_profile("generic-x86")
@@ -214,3 +215,15 @@ def test_the_exit_status_is_1_if_a_check_fails(
     assert run.exit_code == 1
     assert "nothing listens at this address" in run.output
     assert "-> " in run.output
+
+
+@pytest.mark.anyio
+async def test_what_was_set_aside_is_named(tmp_path: Path) -> None:
+    site = settings(tmp_path)
+    assert [finding.verdict for finding in dead_letters.dead_letters(site, PROFILE)] == ["ok"]
+    await DeadLetters(tmp_path / FOLDER, lambda *_: None).set_aside("query_set_aside", "t\nq", "why", b"")
+    (finding,) = dead_letters.dead_letters(site, PROFILE)
+    assert finding.verdict == "warning"
+    assert "t q" in finding.fact
+    assert "why" in finding.fact
+    assert str(tmp_path / FOLDER) in finding.remedy

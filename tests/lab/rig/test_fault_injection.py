@@ -1,4 +1,4 @@
-"""No query is lost or answered twice when the agent is killed or its link fails: a short fault injection.
+"""No query is lost or answered twice when the agent is killed, its link fails, or an input attacks it.
 
 INARVL_KILLS sets the number of kills; with the default it takes about half a minute.
 """
@@ -10,6 +10,7 @@ import os
 import pytest
 
 from agent.standalone.broker import find_mosquitto
+from lab.rig.faults.attacks import image_bombs, poison_query, poison_reply
 from lab.rig.faults.catalogue import Fault, Injection, agent_killed, outage
 from lab.rig.faults.hostile import hostile_feedback, hostile_peer, hostile_record, refusing_peer
 from lab.rig.faults.network_namespace import unsupported_reason
@@ -25,7 +26,15 @@ needs_link = pytest.mark.skipif(unsupported_reason() is not None, reason=str(uns
 @needs_broker
 @needs_link
 @pytest.mark.parametrize(
-    "fault", [Fault("kills", agent_killed(KILLS)), Fault("outage", outage(1.0))], ids=lambda fault: fault.name
+    "fault",
+    [
+        Fault("kills", agent_killed(KILLS)),
+        Fault("outage", outage(1.0)),
+        Fault("bombs", image_bombs),
+        Fault("query", poison_query, poisoned=True),
+        Fault("reply", poison_reply),
+    ],
+    ids=lambda fault: fault.name,
 )
 async def test_every_acknowledged_query_is_answered_once(fault: Fault) -> None:
     result = await run_fault(fault, rate=4.0, seed=1)

@@ -181,7 +181,7 @@ async def test_after_a_real_out_of_memory_the_server_can_start_again(
 ) -> None:
     """The memory limit fits a small image only. The second start is what systemd would do."""
     huge = io.BytesIO()
-    Image.new("RGB", (7900, 7900)).save(huge, "PNG")
+    Image.new("RGB", (4999, 4999)).save(huge, "PNG")
     settings = options()
     client = VlmClient(settings.listen)
     ask = partial(client.complete, "?", model="llava", max_tokens=2, timeout_s=60)
