@@ -38,16 +38,18 @@ async def export(host: str, port: int, render: Callable[[], bytes]) -> None:
     app = web.Application(middlewares=[connections.middleware])
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family) as listener:
-            await BoundedSite(runner, listener, connections).start()
-            await anyio.sleep_forever()
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ExporterFailed(
             f"cannot listen on {host}:{port} ({reason}): write another address as metrics in the site file"
         ) from None
-    finally:
-        await runner.cleanup()
+    with listener:
+        await runner.setup()
+        try:
+            await BoundedSite(runner, listener, connections).start()
+            await anyio.sleep_forever()
+        finally:
+            await runner.cleanup()
