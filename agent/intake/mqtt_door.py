@@ -37,7 +37,8 @@ from agent.intake.uptime import Uptime
 from agent.messages.address import Address
 from agent.messages.mqtt_message import Message
 from agent.messages.oversize import address_fields
-from agent.messages.query import BadQuery, Query, read_payload
+from agent.messages.payload import read_payload
+from agent.messages.query import BadQuery, Query
 from agent.messages.reply import Reply
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry

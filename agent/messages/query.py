@@ -1,4 +1,4 @@
-"""A query: a question about images. Reads it from a message, checks it, and writes it as JSON."""
+"""A query: a question about images. Checks its fields, and writes it as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import binascii
 import difflib
 import json
-import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from urllib.parse import unquote, urlparse
 
 from agent.forms.form import AnswerForm, BadForm
 from agent.messages.asked_at import seconds_since_1970
-from agent.messages.image_formats import is_image
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
@@ -44,7 +42,6 @@ IMAGE_FIELDS = {"image", "image_url", "images"}
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_QUESTION_LENGTH = 4000
 MAX_TOPIC_LEVELS, MAX_TOPIC_BYTES = 20, 512  # some brokers close the connection at more
-MAX_JSON_VALUES, LONG_PAYLOAD = 10_000, 65_536  # values, and bytes from which they are counted
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
 
 
@@ -100,7 +97,7 @@ class Query:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
-        """Checks the result of `read_payload`.
+        """Checks the result of `payload.read_payload`.
 
         Fields whose name starts with `_`, such as `_msgid` of Node-RED, are ignored.
 
@@ -185,37 +182,6 @@ class Query:
         return json.dumps(fields).encode()
 
 
-def read_payload(
-    payload: bytes, user: Mapping[str, str] | None = None
-) -> tuple[dict[str, Any], bytes | None]:
-    """Reads a payload: a JSON object, or an image with user properties.
-
-    User properties with other names than a query's fields are ignored, because bridges add their own.
-
-    Returns:
-        The query's fields, a numeric id as its text, and the encoded image if the payload is an image.
-
-    Raises:
-        BadQuery: the payload is neither.
-    """
-    if is_image(payload):
-        return {name: value for name, value in (user or {}).items() if name in FIELDS}, payload
-    # Every value but the first needs a comma. A million values would cost seconds and 100 MB.
-    if len(payload) > LONG_PAYLOAD and payload.count(b",") > MAX_JSON_VALUES:
-        raise BadQuery("bad_json", f"the payload has over {MAX_JSON_VALUES} JSON values: send fewer")
-    try:
-        fields = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise BadQuery(
-            "bad_json", f"the payload is not a JPEG, a PNG or JSON ({error}): send one of these"
-        ) from None
-    if not isinstance(fields, dict):
-        raise BadQuery("bad_json", "the payload must be a JSON object with question and image")
-    if "id" in fields:
-        fields["id"] = _text_of_number(fields["id"])
-    return fields, None
-
-
 def response_topic(topic: str | None) -> str | None:
     """Returns `topic` if replies may be published to it.
 
@@ -293,13 +259,6 @@ def _is_unicode(fields: Mapping[str, Any]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _text_of_number(value: object) -> object:
-    """Returns a finite number as its text in JSON, and any other value as it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value
-    return json.dumps(value) if abs(value) < math.inf else value
 
 
 def _path(url: object, name: str = "image_url") -> Path | None:

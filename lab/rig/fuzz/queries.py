@@ -16,7 +16,8 @@ from agent.forms.infer import infer
 from agent.forms.prompt import max_tokens, prompt_suffix
 from agent.forms.value import answer_problem, value_of
 from agent.messages.address import Address
-from agent.messages.query import BadQuery, Query, read_payload
+from agent.messages.payload import read_payload
+from agent.messages.query import BadQuery, Query
 from agent.messages.topics import Topics
 from controller import text_signals
 from lab.rig.fuzz.fuzz_door import FuzzDoor, Use

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agent.messages.address import Address
-from agent.messages.query import BadQuery, Query, read_payload, response_topic
+from agent.messages.payload import read_payload
+from agent.messages.query import BadQuery, Query, response_topic
 from agent.messages.topics import Topics
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
