@@ -19,6 +19,7 @@ from vlm.completion import Completion, Confidence, ModelCard
 from vlm.connection import Connection, Reply
 from vlm.dialect import Dialect, ServerDialects, is_specific, lacks_endpoint
 from vlm.errors import VlmError, VlmRefused
+from vlm.server_load import read_load
 from vlm.timing import DEADLINE_HEADER
 
 __all__ = ["Completion", "Confidence", "ModelCard", "Ping", "VlmClient"]
@@ -64,6 +65,7 @@ class VlmClient:
         self._configured_models = tuple(models)
         self._dialects = ServerDialects()
         self._supports_probes = True
+        self._reports_load = True
 
     async def complete(
         self,
@@ -76,6 +78,7 @@ class VlmClient:
         system: str | None = None,
         choices: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         alternatives: int = 2,
     ) -> Completion:
         """Asks `question` about an image, or about several in their order, with greedy decoding.
@@ -88,6 +91,7 @@ class VlmClient:
             system: an instruction that precedes the question.
             choices: the possible answers; a server that cannot constrain its answer ignores them.
             response_format: the field of that name, such as a JSON schema; left out if the server refuses it.
+            grammar: the possible answers in GBNF, which llama.cpp's server receives instead of these two.
             alternatives: of how many tokens at each place the log-probabilities are requested, at most 20.
         """
         started = time.monotonic()
@@ -102,6 +106,7 @@ class VlmClient:
                 system=system,
                 choices=choices,
                 response_format=response_format,
+                grammar=grammar,
                 alternatives=alternatives,
             )
             try:
@@ -118,6 +123,7 @@ class VlmClient:
         try:
             reply = await self._api("GET", "/models", timeout_s)
             listed = replies.read_models(self._url, reply.content)
+            self._dialects.listed(listed)
         except VlmError as error:
             if not self._has_no_list(error):
                 raise
@@ -146,6 +152,23 @@ class VlmClient:
         self._supports_probes = False
         return ping
 
+    async def load(self, *, timeout_s: float = 1) -> int | None:
+        """Returns how many requests of all its clients the server has; None if it does not report them.
+
+        inarvl's own server is not asked, because it reports the time in its queue with each answer.
+        """
+        if self._supports_probes or not self._reports_load:
+            return None
+        try:
+            metrics = await self._connection.text("GET", f"{self._probe_base}/metrics", timeout_s)
+            found = read_load(metrics)
+        except VlmError as error:
+            if not lacks_endpoint(error):
+                raise
+            found = None
+        self._reports_load = found is not None
+        return found
+
     async def ready(self) -> bool:
         """Whether the server can answer now; raises no VlmError."""
         try:
@@ -156,6 +179,7 @@ class VlmClient:
 
     async def check_ready(self) -> None:
         """Raises a VlmError with the reason if the server cannot answer now."""
+        self._reports_load = True  # it may have been started again with other options
         try:
             await self._probe("GET", "/readyz", 5)
         except VlmError as error:

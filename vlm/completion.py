@@ -78,6 +78,7 @@ class ModelCard:
         parameters: number of weights.
         max_images: most images that a request may have; None if there is no limit, or it is unknown.
         instructions: whether it follows instructions on the form of its answer; assumed if unknown.
+        grammar: whether its server is llama.cpp's, which constrains an answer by the field `grammar`.
     """
 
     id: str
@@ -87,6 +88,7 @@ class ModelCard:
     parameters: int | None = None
     max_images: int | None = None
     instructions: bool = True
+    grammar: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns an entry of /v1/models; what OpenAI's schema does not have is under "inarvl"."""
@@ -132,6 +134,7 @@ class ModelCard:
             parameters=count(extension.get("parameters")),
             max_images=count(extension.get("max_images")) or None,
             instructions=extension.get("instructions") is not False,
+            grammar=entry.get("owned_by") == "llamacpp",
         )
 
 

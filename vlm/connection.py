@@ -92,6 +92,15 @@ class Connection:
             raise replies.error_in_reply(self._url, parsed)
         return Reply(parsed, timing, latency_ms)
 
+    async def text(self, method: str, url: str, timeout_s: float) -> str:
+        """Calls `url` and returns its reply.
+
+        Raises:
+            VlmError: see VlmClient.
+        """
+        async with self._call(method, url, timeout_s) as response:
+            return (await _read(response)).decode(errors="replace")
+
     @asynccontextmanager
     async def _call(
         self,

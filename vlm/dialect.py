@@ -26,17 +26,20 @@ to this list, with a case in tests/vlm/client/test_dialect.py.
 8. A server may refuse the caller: status 401, 402, 403, or 429 with a message about quota or credit. With
    status 403 and a message about moderation it refuses the question.
 9. A model may accept fewer images in one request than were sent: see `vlm.image_limit`.
-10. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
+10. llama.cpp's server ignores `structured_outputs`, and may indent the JSON of a `response_format` until no
+   tokens are left. A model that its list calls `owned_by: "llamacpp"` is sent a `grammar` instead.
+11. A model list may be {"data": [...]} or a list, contain only ids, duplicates and hundreds of models.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlm.completion import ModelCard
 from vlm.errors import VlmError, VlmRefused, VlmUnavailable
 from vlm.image_limit import accepted_images, sent_images
 
@@ -54,6 +57,7 @@ LOGPROBS = re.compile(r"log.?prob", re.IGNORECASE)
 ONLY_TOP_LOGPROBS = re.compile(r"(?!.*\blogprobs).*top_logprobs", re.IGNORECASE | re.DOTALL)
 TOKEN_LIMIT = re.compile(r"\bmax_(completion_|new_)?tokens\b", re.IGNORECASE)
 TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
+GRAMMAR = re.compile(r"\bgrammar\b", re.IGNORECASE)
 CHOICES = re.compile(r"structured.?output|guided", re.IGNORECASE)
 RESPONSE_FORMAT = re.compile(
     r"response.?(format|schema)|json.?(schema|object|mode)|structured.?output|grammar", re.IGNORECASE
@@ -69,6 +73,7 @@ class Dialect:
         token_limit: name of the field that limits the answer's tokens; None if it accepts neither name.
         top_logprobs: whether alternatives may be requested, if `logprobs` may.
         system_role: whether a message may have the role "system".
+        grammar: whether a `grammar` is sent in place of `structured_outputs` and `response_format`.
         choices: whether `structured_outputs` may be sent.
         response_format: whether `response_format` may be sent.
         proven: whether a request has been accepted.
@@ -79,6 +84,7 @@ class Dialect:
     logprobs: bool = True
     top_logprobs: bool = True
     system_role: bool = True
+    grammar: bool = False
     choices: bool = True
     response_format: bool = True
     proven: bool = False
@@ -93,6 +99,7 @@ class Dialect:
         system: str | None = None,
         choices: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         alternatives: int = 2,
     ) -> dict[str, Any]:
         """Returns the body of a chat completion request: greedy, with the images, if any, as data URLs."""
@@ -115,6 +122,8 @@ class Dialect:
             request["logprobs"] = True
         if self.logprobs and self.top_logprobs:
             request["top_logprobs"] = alternatives
+        if grammar is not None and self.grammar:
+            return {**request, "grammar": grammar}
         if choices and self.choices:
             request["structured_outputs"] = {"choice": list(choices)}
         if response_format is not None and self.response_format:
@@ -132,6 +141,8 @@ class Dialect:
             if "top_logprobs" in request and ONLY_TOP_LOGPROBS.match(message):
                 return replace(self, top_logprobs=False)
             return replace(self, logprobs=False)
+        if "grammar" in request and GRAMMAR.search(message):
+            return replace(self, grammar=False)
         if "structured_outputs" in request and CHOICES.search(message):
             return replace(self, choices=False)
         if "response_format" in request and RESPONSE_FORMAT.search(message):
@@ -166,10 +177,15 @@ class ServerDialects:
     def __init__(self) -> None:
         self._dialects: dict[str, Dialect] = {}
         self._without_logprobs: dict[str, int] = {}
+        self._with_grammar: set[str] = set()
 
     def of(self, model: str) -> Dialect:
         """Returns the dialect of `model`; as long as it is unknown, every field is sent."""
-        return self._dialects.get(model, Dialect())
+        return self._dialects.get(model, Dialect(grammar=model in self._with_grammar))
+
+    def listed(self, cards: Iterable[ModelCard]) -> None:
+        """Records what the model list shows; it does not change the dialect of a model that has answered."""
+        self._with_grammar = {card.id for card in cards if card.grammar}
 
     def accepted(self, model: str, dialect: Dialect) -> None:
         """Records that a request in `dialect` was accepted."""

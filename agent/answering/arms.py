@@ -12,7 +12,7 @@ from typing import Any, get_args
 from agent.answering.arm_limits import within_limits
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
-from agent.forms.constraint import allowed, response_format
+from agent.forms.constraint import allowed, grammar, response_format
 from agent.forms.form import AnswerForm
 from agent.forms.value import answer_problem, unwrapped
 from agent.peers.breaker import Ended
@@ -116,7 +116,7 @@ class Arms:
             Option(
                 arm,
                 payload_bytes=payload_bytes[arm.resolution],
-                queue=self._in_flight[arm.server],
+                queue=self._waiting(arm),
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
                 blocked=self._too_many_images(arm, question),
             )
@@ -151,6 +151,7 @@ class Arms:
                     system=self._servers.prompt(arm.tier, arm.server),
                     choices=allowed(question.query.form),
                     response_format=_response_format(arm, question.query.form, max_tokens),
+                    grammar=grammar(question.query.form),
                 )
         except VlmError as error:
             ended, problem = self._ended(arm, question, error), str(error)
@@ -192,6 +193,11 @@ class Arms:
         if limit is None or sent <= limit:
             return None
         return f"it accepts {limit} image{'s' if limit > 1 else ''} in a question, and this one has {sent}"
+
+    def _waiting(self, arm: Arm) -> int:
+        """Returns the requests at the server of `arm`: this agent's, and those of other clients if known."""
+        peer = self._servers.registry(arm.tier).get(arm.server)
+        return self._in_flight[arm.server] + (peer.other_requests if peer else 0)
 
     def _answered(self, arm: Arm, form: AnswerForm, completion: Completion, measured: CallEnergy) -> Attempt:
         server_ms = (completion.queue_ms or 0.0) + (completion.compute_ms or 0.0)

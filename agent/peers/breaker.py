@@ -28,6 +28,7 @@ class Breaker:
         state: closed, open or half open.
         opened: number of times that it opened since the last answered call.
         refusals: how many of these times the server refused the caller.
+        open_calls: number of calls in flight.
 
     Args:
         trials: maximum number of calls in flight while it is half open.
@@ -40,16 +41,16 @@ class Breaker:
         self.refusals = 0
         self._late = 0
         self._failed: set[str] = set()
-        self._open_calls = 0
+        self.open_calls = 0
 
     def allows(self) -> bool:
         """Returns whether a call may be made now."""
         trials = 1 if self.refusals else self._trials
-        return self.state == "closed" or (self.state == "half open" and self._open_calls < trials)
+        return self.state == "closed" or (self.state == "half open" and self.open_calls < trials)
 
     def began(self) -> None:
         """Records that a call has begun."""
-        self._open_calls += 1
+        self.open_calls += 1
 
     def ended(self, how: Ended, question: str = "") -> bool:
         """Records how a call ended; returns whether that opened the breaker.
@@ -57,7 +58,7 @@ class Breaker:
         Args:
             question: identifies the question of the call.
         """
-        self._open_calls -= 1
+        self.open_calls -= 1
         if how == "dropped":  # by the agent, or because of the question; says nothing about the server
             return False
         if how == "answered":

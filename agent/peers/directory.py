@@ -114,6 +114,7 @@ class ServerDirectory:
                 "healthy": peer.healthy,
                 "problem": peer.problem,
                 "models": [card.id for card in peer.usable_cards()],
+                "other_requests": peer.other_requests,
                 "link": self._link_report(peer.record.id) if tier == "cloud" else None,
             }
             for tier, peers in self._registries.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +16,7 @@ from agent.peers.breaker import TRIALS, Breaker
 from cloud.peer import PeerRecord
 from inarvl.rate_limit import RateLimit
 from vlm.client import ModelCard, VlmClient
+from vlm.errors import VlmError
 
 PROBE_BYTES = 32_768
 FIRST_REST_S, MAX_REST_S, REST_GROWTH = 60.0, 3600.0, 4.0  # of a server that refuses the caller
@@ -74,6 +76,7 @@ class Peer:
         denied_models: models that the server refuses to the caller, and until when they are not asked, in
             seconds on the monotonic clock.
         failures: failed checks in a row, or openings of its breaker if more; each doubles the delay.
+        other_requests: requests of other clients at its last check; 0 if it does not report them.
         confirmations: probes since the last ordinary check that were made early.
         wake: set to check it before the next check is due.
         log_limit: limits how often a changed problem is logged.
@@ -91,11 +94,18 @@ class Peer:
     next_check_at: float | None = None
     denied_models: dict[str, float] = field(default_factory=dict)
     failures: int = 0
+    other_requests: int = 0
     confirmations: int = 0
     breaker: Breaker = field(default_factory=Breaker)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wake: anyio.Event = field(default_factory=anyio.Event)
     log_limit: RateLimit = field(default_factory=partial(RateLimit, 3, 60.0))
+
+    async def read_load(self) -> None:
+        """Reads how many requests of other clients the server has; a busy one may answer too late."""
+        with suppress(VlmError):
+            load = await self.client.load()
+            self.other_requests = max(0, (load or 0) - self.breaker.open_calls)
 
     def usable_cards(self, clock: Callable[[], float] = time.monotonic) -> tuple[ModelCard, ...]:
         """Returns the models that can be asked now."""

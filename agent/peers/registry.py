@@ -17,7 +17,9 @@
 7. After a passed check, models that were not tested yet are tested for sight in the background, and removed
    if they do not see: see `agent.peers.sight`.
 8. Announcements do not change a peer that the site file names. Only such a peer gets an API key.
-9. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+9. Unless the link is metered, a check also reads how many requests the server has, if it reports that: see
+   `vlm.server_load`. Those of other clients count as waiting before the agent's next call.
+10. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
    since the start, in which the sources name their peers.
 """
 
@@ -329,6 +331,7 @@ class PeerRegistry:
         if self._schedule.upload_bytes and (upload or unsure):
             ping = await peer.client.ping(payload_bytes=self._schedule.upload_bytes)
             unsure = self._observe(peer.record.id, ping)
+        await peer.read_load()
         return unsure
 
     def _mark(self, peer: Peer, problem: str | None) -> None:

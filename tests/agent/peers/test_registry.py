@@ -22,14 +22,18 @@ QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, max_retry_s=0.1, checks_
 
 
 @asynccontextmanager
-async def endpoint(port: int, model: str = "m") -> AsyncIterator[None]:
+async def endpoint(port: int, model: str = "m", metrics: str = "") -> AsyncIterator[None]:
     """Lists one model, as any OpenAI-compatible server does; it has no endpoints for probes."""
+
+    async def get_metrics(_request: web.Request) -> web.Response:
+        return web.Response(text=metrics)
 
     async def models(_request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": model, "object": "model"}]})
 
     app = web.Application()
     app.router.add_get("/v1/models", models)
+    app.router.add_get("/metrics", get_metrics)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -89,6 +93,15 @@ async def test_a_peer_is_unhealthy_after_a_failed_call_until_it_passes_a_check()
         peers.ended("p", "unreachable")
         assert not peers.healthy()
         await until(lambda: bool(peers.healthy()))
+
+
+async def test_requests_of_other_clients_are_read_from_the_servers_metrics() -> None:
+    port, peers = free_port(), registry()
+    async with endpoint(port, metrics="llamacpp:requests_deferred 3\n"), running(peers):
+        peers.offer(record(port), source="site")
+        await until(lambda: bool(peers.healthy()) and peers.healthy()[0].other_requests == 3)
+        peers.began("p")
+        await until(lambda: peers.healthy()[0].other_requests == 2)
 
 
 async def test_a_peer_stays_while_any_source_names_it() -> None:

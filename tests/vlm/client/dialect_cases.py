@@ -10,6 +10,7 @@ Fields = dict[str, Any]
 Response = tuple[int, object]
 
 TOKEN = {"token": "red", "logprob": -0.1, "top_logprobs": [{"logprob": -0.1}, {"logprob": -3}]}
+GRAMMAR = 'root ::= "red" | "blue"'
 HTML = (200, "<!doctype html><html>Welcome</html>")
 NOT_FOUND = (404, "404 page not found")
 
@@ -202,6 +203,17 @@ CASES = {
         refusals=(refuses("response_format", 500, {"error": "unknown response_format"}),),
         calls=3,
         sent={"response_format": None, "logprobs": True},
+    ),
+    "a grammar for llama.cpp": Case(
+        models={"data": [{"id": "m", "owned_by": "llamacpp"}]},
+        sent={"grammar": GRAMMAR, "structured_outputs": None, "response_format": None, "logprobs": True},
+    ),
+    "a grammar only for llama.cpp": Case(sent={"grammar": None, "structured_outputs.choice.0": "red"}),
+    "no grammar, of something in front of llama.cpp": Case(
+        models={"data": [{"id": "m", "owned_by": "llamacpp"}]},
+        refusals=(refuses("grammar", 400, openai("Unrecognized argument: grammar")),),
+        calls=3,
+        sent={"grammar": None, "structured_outputs.choice.0": "red"},
     ),
     "an unknown field without its name": Case(
         refusals=(refuses("temperature", 422, [{"error": {"message": "Unknown field in the request"}}]),),

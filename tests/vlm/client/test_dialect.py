@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dialect_cases import CASES, Case, Fields, always, openai, refuses, reply
+from dialect_cases import CASES, GRAMMAR, Case, Fields, always, openai, refuses, reply
 from vlm import VlmClient, VlmError, VlmRefused
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,7 @@ async def test_a_difference_is_handled_and_remembered(serving: Any, case: Case) 
             system="be brief",
             choices=("red", "blue"),
             response_format={"type": "json_object"},
+            grammar=GRAMMAR,
         )
         return completion.text
 
