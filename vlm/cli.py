@@ -16,6 +16,9 @@ from inarvl import logs
 from inarvl.terminal import explained
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
+from vlm.errors import ModelLoadError
+from vlm.gguf.export import export
+from vlm.gguf.precision import Precision
 from vlm.hub import catalogue
 from vlm.hub import checkpoint_files as hub
 from vlm.hub.download_progress import download_display
@@ -174,6 +177,21 @@ def try_command(
             pulled = _pull(checkpoint, None)
             checkpoint = Checkpoint(str(pulled), checkpoint.name, quantization.value)
         _try(checkpoint, device)
+
+
+@app.command("gguf")
+def gguf_command(
+    name: Annotated[str, typer.Argument(help="bundled:NAME, or the folder of a checkpoint like these.")],
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path(),
+    precision: Annotated[Precision, typer.Option(help="Format of the decoder's weights.")] = Precision.q8_0,
+) -> None:
+    """Write a checkpoint as two GGUF files, for llama.cpp."""
+    with explained("inarvl-vlm"):
+        checkpoint = Checkpoint.at(name, "none")
+        if checkpoint.folder is None:
+            raise ModelLoadError(f"{name} is not on this machine; give bundled:NAME or a folder")
+        decoder, tower = export(checkpoint.folder, checkpoint.name, out, precision)
+        typer.echo(f"--model {decoder} --mmproj {tower} --alias {checkpoint.name}")
 
 
 def _pull(checkpoint: Checkpoint, folder: Path | None) -> Path:

@@ -1,0 +1,1 @@
+"""Writes checkpoints in the format of llama.cpp."""
