@@ -24,6 +24,7 @@ from lab.training.model_card import TrainingSummary, write_card
 from lab.training.recipes import RECIPES
 from lab.training.signal_ranges import SIZES, fit, picture_signals, scene_signals, write
 from lab.training.vlm_trainer import VlmTrainer
+from lab.training.wide_heads import widen_heads
 from vlm.checkpoint import Quantization
 
 CHUNK = 500
@@ -98,6 +99,12 @@ def export(
     )
     write_card(into / name, training, graded)
     typer.echo((into / name / "README.md").read_text())
+
+
+@app.command()
+def widen(name: str, into: Path, width: int = 64) -> None:
+    """Copy a bundled model with wider attention heads and the same answers, for vLLM on a CPU."""
+    widen_heads(BUNDLED / name, into, width)
 
 
 @app.command()
