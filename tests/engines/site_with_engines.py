@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -34,11 +34,14 @@ def scene(seed: int, side: int) -> tuple[bytes, Question]:
 
 
 @contextmanager
-def running_site(folder: Path, local: str, peer: str, sides: Mapping[str, int]) -> Iterator[Product]:
+def running_site(
+    folder: Path, local: str, peer: str, sides: Mapping[str, int], servers: Sequence[str] = ()
+) -> Iterator[Product]:
     """Runs a broker and the agent, whose board is at the URL `local`, and whose only peer is at `peer`.
 
     Args:
         sides: the resolution of each model.
+        servers: inarvl's own services to run as well, such as "vlm".
     """
     models = [{"name": name, "resolutions": [side]} for name, side in sides.items()]
     profile = {
@@ -62,6 +65,8 @@ def running_site(folder: Path, local: str, peer: str, sides: Mapping[str, int]) 
         }
         product.config.write_text(yaml.safe_dump(settings))
         try:
+            for server in servers:
+                product.start(server).wait_ready(START_S, lambda _status: None)
             product.start("agent").wait_ready(START_S, lambda _status: None)
             anyio.run(product.online)
             yield product
