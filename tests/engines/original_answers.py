@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from functools import cache
 
+import torch
 from PIL import Image
 
 from lab.scenes.render import render
@@ -33,6 +34,7 @@ def questions(side: int) -> Sequence[tuple[bytes, str]]:
 @cache
 def original_answers(model: str, side: int) -> Sequence[str]:
     """The answers of a bundled model in 32-bit floats."""
+    torch.set_num_threads(1)  # so small a model is slower on several
     original = load(Checkpoint.at(f"bundled:{model}", "none"), "cpu", MAX_TOKENS, lambda _share: None)
     answers = []
     for image, question in questions(side):
