@@ -11,15 +11,13 @@
    a minute, and four times later with each further refusal, up to an hour. Reading the site file again ends
    the rest. If it refuses one of its models only, that model is not asked.
 5. The number of known peers is limited: announcements from the network must not fill the memory.
-6. A check also pings the peer, and at intervals uploads some bytes, to measure the path. If the estimate is
-   unsure, the peer is probed again after CONFIRM_S, at most CONFIRMATIONS times per ordinary check. On a
-   metered link there are no pings or uploads, and a healthy peer is not checked.
+6. A check also pings the peer, reads the requests of its other clients (`vlm.server_load`), and at intervals
+   uploads some bytes. An unsure estimate of the path is probed again after CONFIRM_S, at most CONFIRMATIONS
+   times per ordinary check. On a metered link there is none of this, and a healthy peer is not checked.
 7. After a passed check, models that were not tested yet are tested for sight in the background, and removed
    if they do not see: see `agent.peers.sight`.
 8. Announcements do not change a peer that the site file names. Only such a peer gets an API key.
-9. Unless the link is metered, a check also reads how many requests the server has, if it reports that: see
-   `vlm.server_load`. Those of other clients count as waiting before the agent's next call.
-10. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
+9. The registry is settled when every known peer has been checked once, and `naming_s` seconds have passed
    since the start, in which the sources name their peers.
 """
 
