@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from agent.messages.reply import Answer, Refusal, Reply
-from lab.rig.broker import broker
+from agent.standalone.broker import broker
 from lab.scenes.question import Question, ask
 from lab.scenes.render import render
 from lab.scenes.scene import draw

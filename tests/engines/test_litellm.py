@@ -22,7 +22,7 @@ from agent.config.settings import load_settings
 from agent.forms.form import AnswerForm
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Reply
-from lab.rig.broker import find_mosquitto, free_port
+from agent.standalone.broker import find_mosquitto, free_port
 from lab.rig.deployment import Deployment, program
 from product import jpeg
 from vlm import VlmClient, VlmRefused, VlmUnavailable

@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from agent.messages.reply import Refusal
+from agent.standalone.broker import free_port
 from engine_process import ROOT, EngineProcess, python_of
-from lab.rig.broker import free_port
 from original_answers import share_equal
 from product import Product
 from site_with_engines import (

@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from agent.messages.reply import Refusal
+from agent.standalone.broker import free_port
 from engine_process import EngineProcess, python_of
-from lab.rig.broker import free_port
 from lab.training.wide_heads import widen_heads
 from original_answers import share_equal
 from product import Product
