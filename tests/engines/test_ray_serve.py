@@ -26,8 +26,8 @@ from agent.forms.form import AnswerForm
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Reply
 from agent.standalone.broker import find_mosquitto, free_port
+from agent.standalone.service_process import ServiceProcess
 from lab.rig.deployment import Deployment, program
-from lab.rig.service_process import ServiceProcess
 from product import jpeg
 from vlm import VlmClient
 from vlm.completion import Completion

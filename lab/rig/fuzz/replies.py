@@ -25,6 +25,8 @@ from agent.forms.form import AnswerForm
 from agent.judging.prompt import p_yes
 from agent.messages.query import Query
 from agent.peers.network_path import Paths
+from agent.peers.peer import Peer
+from cloud.peer import PeerRecord
 from controller import Arm, Context, Controller, ControllerSettings, Option, Outcome
 from lab.rig.fuzz.fuzz_door import FuzzDoor, RaisingDoor, Use
 from lab.rig.fuzz.mutation import Mutator
@@ -123,7 +125,7 @@ async def opened() -> AsyncIterator[Use]:
     connection, client = ScriptedConnection(URL, None), VlmClient(URL)
     client._connection = connection
     card = ModelCard("m", (64,))
-    peer = SimpleNamespace(client=client, healthy=True, cards=(card,), denied_models={})
+    peer = Peer(PeerRecord(SERVER, URL), client, {"fuzz"}, cards=(card,), healthy=True)
     registry = SimpleNamespace(
         get=lambda _id: peer,
         began=lambda _id: None,
