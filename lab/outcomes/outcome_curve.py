@@ -14,7 +14,7 @@ from lab.outcomes.read_outcomes import read_outcomes
 from lab.replay.runner import ReplayTask, dataset_of, run_tasks, summary_of
 from lab.replay.summary import Summary
 from lab.sim.cost_profile import CALLS_ONLY
-from lab.sim.workload import Feedback
+from lab.sim.feedback import Feedback
 from lab.trace.trace import write_trace
 
 WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from controller import Arm, Context
-from controller.rule import weighted
 from lab.policies.rival import Choice, Rival
 from lab.sim.workload import Workload
 
@@ -18,6 +17,10 @@ class Oracle(Rival):
         super().__init__()
         self._workload = workload
         self._columns = {arm: column for column, arm in enumerate(workload.dataset.arms)}
+
+    def knows(self, arm: Arm) -> bool:
+        """Every arm."""
+        return True
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
         """Chooses the cheapest right arm."""
@@ -35,6 +38,6 @@ class Oracle(Rival):
             energy_j = profile.power.computing_w * latency_ms / 1e3
         else:
             payload = workload.payload_bytes[number][column]
-            latency_ms = compute_ms + sum(workload.true_path(now, payload))
+            latency_ms = compute_ms * conditions.cloud_slow + sum(workload.true_path(now, payload))
             energy_j = profile.power.waiting_w * latency_ms / 1e3
-        return weighted(profile.weights, latency_ms=latency_ms, energy_j=energy_j, calls=arm.tier == "cloud")
+        return profile.cost(latency_ms=latency_ms, energy_j=energy_j, calls=arm.tier == "cloud")

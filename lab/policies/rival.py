@@ -46,12 +46,16 @@ class Rival:
         """Chooses among the arms that are not blocked. Raises NoArm if all are."""
         if not isinstance(context, NumberedContext):
             raise TypeError("a rival decides only on questions of a workload: pass a NumberedContext")
-        available = [option.arm for option in context.options if option.blocked is None]
+        available = [o.arm for o in context.options if o.blocked is None and self.knows(o.arm)]
         if not available:
-            raise NoArm("every arm is blocked")
+            raise NoArm("every arm is blocked or unknown")
         choice = self.choose(context.number, context, available)
         self._remaining[choice.number] = [arm for arm in available if arm != choice.arm]
         return choice
+
+    def knows(self, arm: Arm) -> bool:
+        """Returns whether the arm was in the data that the rival was made from."""
+        return not self.ranking or arm in self.ranking
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
         """Returns the arm of `available` to ask first."""

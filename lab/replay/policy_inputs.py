@@ -62,11 +62,11 @@ class PolicyInputs:
     @property
     def prices(self) -> Prices:
         """New prices that start at the idle prices and follow the observed costs."""
-        return Prices(self.idle_prices, self.profile.weights)
+        return Prices(self.idle_prices, self.profile)
 
     def truth(self, number: int, column: int) -> bool:
-        """Returns whether an arm's answer to a question is right: the feedback of online rivals."""
-        return self.workload.answer(number, column, self.workload.arrivals[number])[1]
+        """Returns the feedback of online rivals: whether an arm's answer is right, as it is reported."""
+        return self.workload.reported(number, column)
 
     def fit_once(self, name: str, fit: Callable[[], T]) -> T:
         """Returns the cached result of `fit`, which is called only the first time."""

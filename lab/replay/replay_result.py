@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from controller import Tier
 from lab.sim.dataset import Dataset, Matrix
 from lab.sim.replay_record import ReplayRecord
 from lab.sim.workload import Workload
@@ -36,7 +37,7 @@ class ReplayResult:
         numbers: the values of `lab.sim.replay_record.QuestionRecord`, by name.
         on_board: whether the answer that was sent was the board's.
         board_first: whether the board was asked first.
-        reference: whether the reference, the cloud's best arm, would have been right.
+        reference: whether the reference, the cloud's best arm that exists, would have been right.
         board_right: whether the board's best arm would have been right.
         cost: weighted latency, device energy and calls; audits and failures included.
         groups: the questions' groups, as numbers.
@@ -71,26 +72,38 @@ class ReplayResult:
         )
 
 
-def result_of(record: ReplayRecord, workload: Workload, reference: int, board: int) -> ReplayResult:
-    """Converts a record; `reference` and `board` are the columns of the best cloud and local arm."""
+def result_of(record: ReplayRecord, workload: Workload, tuning: Dataset) -> ReplayResult:
+    """Converts a record; the best arms are those of `tuning`, as far as they exist at the time."""
     dataset, weights = workload.dataset, workload.profile.weights
     numbers = {name: record.values(name) for name in NUMBERS}
     cost = weights.latency_per_s * numbers["latency_ms"] / 1e3 + weights.energy_per_j * numbers["device_j"]
     cost = cost + weights.money_per_call * numbers["cloud_calls"]
     right = workload.correct() > 0
     local = dataset.columns_of("local")
-    phase = np.searchsorted(np.array(workload.starts[1:]), np.arange(workload.count), side="right")
     return ReplayResult(
         policy=record.policy,
         numbers=numbers,
         on_board=np.isin(record.columns("sent"), local),
         board_first=np.isin(record.columns("first"), local),
-        reference=right[:, reference],
-        board_right=right[:, board],
+        reference=_best(right, workload, tuning, "cloud"),
+        board_right=_best(right, workload, tuning, "local"),
         cost=cost,
         groups=group_numbers(dataset)[workload.rows],
-        phase=phase,
+        phase=workload.phase,
     )
+
+
+def _best(right: NDArray[np.bool_], workload: Workload, tuning: Dataset, tier: Tier) -> NDArray[np.bool_]:
+    """Returns whether a tier's most accurate arm is right, of those that exist and are known in advance."""
+    dataset, accuracy = workload.dataset, tuning.correct.mean(axis=0)
+    ranked = sorted(tuning.columns_of(tier), key=lambda column: (-accuracy[column], -column))
+    columns = [dataset.arms.index(tuning.arms[column]) for column in ranked]
+    by_phase = []
+    for phase in workload.script.phases:
+        exists = workload.exists(phase.conditions)
+        by_phase.append(next(column for column in columns if exists[column]))
+    best: NDArray[np.bool_] = right[np.arange(workload.count), np.array(by_phase)[workload.phase]]
+    return best
 
 
 def group_numbers(dataset: Dataset) -> NDArray[np.int64]:

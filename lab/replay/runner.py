@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from lab.errors import BenchError
 from lab.policies.rival import Rival
@@ -19,9 +19,10 @@ from lab.replay.summary import Summary, summarise
 from lab.sim.cost_profile import profile_named
 from lab.sim.dataset import Dataset, Half, prepare
 from lab.sim.drift_scripts import script_named
+from lab.sim.feedback import Feedback
 from lab.sim.replay_record import ReplayRecord
 from lab.sim.simulator import replay
-from lab.sim.workload import Feedback, Workload
+from lab.sim.workload import Workload
 from lab.trace.trace import Trace, read_trace
 
 T = TypeVar("T")
@@ -29,7 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ReplayTask:
-    """One replay to run, described by texts and numbers only, so that any process can run it."""
+    """One replay to run, described by texts and numbers only, so that any process can run it.
+
+    Attributes:
+        half: that is replayed. Policies are fitted to the tuning half; if that is replayed, they are fitted
+            to a part of it and replayed on the other.
+        feedback: None for the script's.
+    """
 
     trace: Path
     policy: str
@@ -39,7 +46,15 @@ class ReplayTask:
     script: str = "steady"
     count: int = 3000
     half: Half = "report"
-    feedback: Feedback = field(default_factory=Feedback)
+    feedback: Feedback | None = None
+
+
+class Split(NamedTuple):
+    """What policies are fitted to, what is replayed, and the cache of what was fitted."""
+
+    tuning: Dataset
+    replayed: Dataset
+    fit_cache: dict[str, object]
 
 
 def run_tasks(
@@ -57,9 +72,7 @@ def run_tasks(
 def run_replay(task: ReplayTask) -> ReplayResult:
     """Replays one policy. Raises TraceError or BenchError."""
     inputs = inputs_of(task)
-    tuning = inputs.tuning
-    record = _record(task, inputs)
-    return result_of(record, inputs.workload, tuning.best_column("cloud"), tuning.best_column("local"))
+    return result_of(_record(task, inputs), inputs.workload, inputs.tuning)
 
 
 def summary_of(task: ReplayTask) -> Summary:
@@ -74,23 +87,17 @@ def digest_of(task: ReplayTask) -> str:
 
 def dataset_of(trace: Path, profile: str, half: Half) -> Dataset:
     """Returns a half of a trace on a profile's machines. Raises TraceError or BenchError."""
-    return _halves(trace, profile)[half]
+    return _whole(trace, profile).half(half)
 
 
 def inputs_of(task: ReplayTask) -> PolicyInputs:
     """Returns the inputs of a task's policy. Raises TraceError or BenchError."""
-    profile = profile_named(task.profile)
-    halves = _halves(task.trace, task.profile)
+    profile, script = profile_named(task.profile), script_named(task.script)
+    split = _split(task.trace, task.profile, task.half, script.newcomer)
     workload = Workload(
-        halves[task.half],
-        profile,
-        script_named(task.script),
-        count=task.count,
-        seed=task.seed,
-        feedback=task.feedback,
+        split.replayed, profile, script, count=task.count, seed=task.seed, feedback=task.feedback
     )
-    fit_cache = _fit_cache(task.trace, task.profile)
-    return PolicyInputs(halves["tune"], profile, workload, task.seed, task.knob, fit_cache)
+    return PolicyInputs(split.tuning, profile, workload, task.seed, task.knob, split.fit_cache)
 
 
 def _record(task: ReplayTask, inputs: PolicyInputs) -> ReplayRecord:
@@ -109,15 +116,33 @@ def _use_one_thread() -> None:
     threadpool_limits(1)
 
 
-@lru_cache(maxsize=8)
-def _halves(path: Path, profile: str) -> dict[Half, Dataset]:
-    whole = prepare(_trace(path), profile_named(profile))
-    return {"tune": whole.half("tune"), "report": whole.half("report")}
+@lru_cache(maxsize=16)
+def _split(path: Path, profile: str, half: Half, newcomer: float | None) -> Split:
+    whole = _whole(path, profile)
+    known = list(range(len(whole.arms)))
+    if newcomer is not None:
+        whole, known = _with_newcomer(whole, newcomer)
+    tuning = whole.half("tune").select_arms(known)
+    if half == "report":
+        return Split(tuning, whole.half("report"), {})
+    return Split(tuning.part("fit"), whole.half("tune").part("check"), {})
+
+
+def _with_newcomer(dataset: Dataset, compute_factor: float) -> tuple[Dataset, list[int]]:
+    """Moves the cloud's most accurate model to the last columns; returns the columns of the other arms."""
+    model = dataset.arms[dataset.best_column("cloud")].model
+    new = [c for c, arm in enumerate(dataset.arms) if (arm.tier, arm.model) == ("cloud", model)]
+    others = [column for column in range(len(dataset.arms)) if column not in new]
+    if not any(dataset.arms[column].tier == "cloud" for column in others):
+        raise BenchError("the trace has only one cloud model: none can appear or leave")
+    moved = dataset.select_arms([*others, *new])
+    moved.compute_ms[:, len(others) :] *= compute_factor
+    return moved, list(range(len(others)))
 
 
 @lru_cache(maxsize=8)
-def _fit_cache(path: Path, profile: str) -> dict[str, object]:
-    return {}
+def _whole(path: Path, profile: str) -> Dataset:
+    return prepare(_trace(path), profile_named(profile))
 
 
 @lru_cache(maxsize=2)

@@ -78,6 +78,15 @@ class CostProfile:
     offline: bool = False
     weights: Weights = field(default_factory=Weights)
 
+    def cost(self, *, latency_ms: float, energy_j: float, calls: float) -> float:
+        """Returns the weighted cost of an answer."""
+        weights = self.weights
+        return (
+            weights.latency_per_s / 1e3 * latency_ms
+            + weights.energy_per_j * energy_j
+            + weights.money_per_call * calls
+        )
+
     def power_model(self) -> PowerModel:
         """Returns the power settings of a controller on this board."""
         power = self.power
@@ -114,7 +123,23 @@ CALLS_ONLY: Final = replace(  # only calls to the cloud have a cost
     name="calls-only",
     weights=Weights(latency_per_s=0.0, energy_per_j=0.0, money_per_call=1.0),
 )
-PROFILES: Final = {profile.name: profile for profile in (JETSON_WAN, FAST_LAN, SLOW_WAN, OFFLINE, CALLS_ONLY)}
+SLOW_BOARD: Final = replace(  # each answer takes 20% longer than one of the cloud's over the link
+    JETSON_WAN,
+    name="slow-board",
+    local=(ModelSpeed((570.0, 920.0), 8.0), ModelSpeed((710.0, 1120.0), 14.0)),
+)
+POWER_HUNGRY_BOARD: Final = replace(  # an answer of the board needs more energy than waiting for the cloud's
+    JETSON_WAN,
+    name="power-hungry-board",
+    power=replace(JETSON_WAN.power, computing_w=25.0),
+)
+PROFILES: Final = {
+    profile.name: profile
+    for profile in (
+        *(JETSON_WAN, FAST_LAN, SLOW_WAN, OFFLINE, CALLS_ONLY),
+        *(SLOW_BOARD, POWER_HUNGRY_BOARD),
+    )
+}
 
 
 def profile_named(name: str) -> CostProfile:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from lab.sim.signals import RecordedSignals
 from lab.trace.trace import Run, Trace
 
 Half = Literal["tune", "report"]
+Part = Literal["fit", "check"]
 Matrix = NDArray[np.float64]
 UNKNOWN_TOKENS = 3.0  # assumed for an answer whose tokens were not counted
 
@@ -50,7 +52,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.types)
 
-    @property
+    @cached_property
     def matrix(self) -> Matrix:
         """The signals of all questions, shape (questions, features)."""
         return np.array([signals.vector() for signals in self.signals])
@@ -81,17 +83,42 @@ class Dataset:
             payload_bytes=self.payload_bytes[rows],
         )
 
+    def select_arms(self, columns: Sequence[int]) -> Dataset:
+        """Returns some of the arms, in the given order."""
+        chosen = list(columns)
+        return replace(
+            self,
+            arms=tuple(self.arms[column] for column in chosen),
+            answers=tuple(tuple(answers[column] for column in chosen) for answers in self.answers),
+            correct=self.correct[:, chosen],
+            confidences=tuple(tuple(row[column] for column in chosen) for row in self.confidences),
+            compute_ms=self.compute_ms[:, chosen],
+            payload_bytes=self.payload_bytes[:, chosen],
+        )
+
     def half(self, half: Half) -> Dataset:
         """Returns the questions of one half; a group is never split."""
-        rows = [row for row, group in enumerate(self.groups) if half_of(group) == half]
+        return self._of_groups(half, half_of)
+
+    def part(self, part: Part) -> Dataset:
+        """Returns the questions of one part of the tuning half: to fit on, or to check on."""
+        return self._of_groups(part, part_of)
+
+    def _of_groups(self, wanted: str, name_of: Callable[[str], str]) -> Dataset:
+        rows = [row for row, group in enumerate(self.groups) if name_of(group) == wanted]
         if not rows:
-            raise BenchError(f"the {half} half contains no question: the trace needs more groups")
+            raise BenchError(f"the {wanted} part contains no question: the trace needs more groups")
         return self.select(rows)
 
 
 def half_of(group: str) -> Half:
     """Returns the half that a group belongs to, which depends only on its name."""
     return "tune" if hashlib.sha256(group.encode()).digest()[0] % 2 else "report"
+
+
+def part_of(group: str) -> Part:
+    """Returns the part of its half that a group belongs to, which depends only on its name."""
+    return "fit" if hashlib.sha256(group.encode()).digest()[1] % 2 else "check"
 
 
 def prepare(trace: Trace, profile: CostProfile) -> Dataset:

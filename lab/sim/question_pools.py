@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from controller import FEATURES
 from lab.errors import BenchError
+from lab.sim.conditions import Pool
 from lab.sim.dataset import Dataset
-from lab.sim.drift_scripts import Pool
 
 FAULTS: Final = ("blur", "darkness", "flatness", "clipped", "noise", "compression")
 CLEAN, DEGRADED = 0.5, 0.65  # quantiles of the fault score: images below the first, or above the second

@@ -70,12 +70,13 @@ class Simulation(Generic[D]):
         workload = self._workload
         link = workload.link(now)
         blocked = None if link is not None else "its server does not answer"
-        payloads = workload.payload_bytes[number]
+        payloads, available = workload.payload_bytes[number], workload.available(now)
         options = tuple(
             Option(arm, queue=self._board.queue)
             if arm.tier == "local"
             else Option(arm, payloads[column], self._cloud.queue, link, blocked=blocked)
             for arm, column in self._column.items()
+            if available[column]
         )
         signals = workload.dataset.signals[workload.rows[number]]
         return NumberedContext(signals, options, self._board.state(now), number=number)
@@ -104,7 +105,7 @@ class Simulation(Generic[D]):
         self, now: float, number: int, stage: Stage, arm: Arm, asked: float, sent: Transmission
     ) -> None:
         workload, column = self._workload, self._column[arm]
-        compute_ms = workload.compute_ms[number][column]
+        compute_ms = workload.compute_ms[number][column] * workload.conditions(now).cloud_slow
         served, queue_ms = self._cloud.serve(now, compute_ms)
         power, ends = workload.profile.power, served + sent.return_s
         energy_j = power.waiting_w * (ends - asked) + sent.energy_j
@@ -194,13 +195,13 @@ class Simulation(Generic[D]):
         self._answered[number] = chosen
 
     def _finish(self, now: float, number: int) -> None:
-        entry = self.record.questions[number]
+        entry, workload = self.record.questions[number], self._workload
         outcome = Outcome(tuple(self._executions[number]), self._answered[number], entry.audited)
         decision = self._decisions.pop(number)
         entry.alarms += len(self._policy.learn(decision, outcome, now=now))
-        if self._answered[number] is not None and self._workload.has_feedback[number]:
-            reported = now + self._workload.feedback_delay_s[number]
-            self._schedule(reported, self._report, decision.id, entry.correct)
+        if self._answered[number] is not None and workload.has_feedback[number]:
+            reported = now + workload.feedback_delay_s[number]
+            self._schedule(reported, self._report, decision.id, workload.reported(number, entry.sent))
 
     def _report(self, now: float, decision_id: str, correct: bool) -> None:
         self._policy.feedback(decision_id, correct, now=now)

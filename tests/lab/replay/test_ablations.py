@@ -30,9 +30,7 @@ def play(dataset: Dataset, name: str, *, count: int = 150) -> ReplayResult:
     tuning, reported = dataset.half("tune"), dataset.half("report")
     workload = Workload(reported, JETSON_WAN, DRIFTS["power-mode"], count=count, seed=1)
     policy = maker_named(name)(PolicyInputs(tuning, JETSON_WAN, workload, 1, 0.8))
-    return result_of(
-        replay(workload, policy, name), workload, tuning.best_column("cloud"), tuning.best_column("local")
-    )
+    return result_of(replay(workload, policy, name), workload, tuning)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -37,9 +37,7 @@ def play(
     tuning, reported = halves
     workload = Workload(reported, JETSON_WAN, script, count=COUNT, seed=2)
     policy = entry_named(name).make(PolicyInputs(tuning, JETSON_WAN, workload, 2, knob))
-    return result_of(
-        replay(workload, policy, name), workload, tuning.best_column("cloud"), tuning.best_column("local")
-    )
+    return result_of(replay(workload, policy, name), workload, tuning)
 
 
 @pytest.mark.parametrize("name", LINEUP)

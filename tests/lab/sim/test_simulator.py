@@ -7,18 +7,28 @@ import numpy as np
 import pytest
 
 from constructed import constructed_trace
-from controller import Policy
+from controller import Arm, Context, Execution, FollowUp, Policy
 from lab.errors import BenchError
 from lab.policies.baselines import Always, ShareMatchedRandom
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.oracle import Oracle
+from lab.policies.prices import idle_prices
+from lab.policies.rival import Choice
 from lab.replay.replay_result import ReplayResult, result_of
 from lab.replay.summary import summarise
-from lab.sim.cost_profile import JETSON_WAN, OFFLINE, CostProfile, profile_named
+from lab.sim.cost_profile import (
+    JETSON_WAN,
+    OFFLINE,
+    POWER_HUNGRY_BOARD,
+    SLOW_BOARD,
+    CostProfile,
+    profile_named,
+)
 from lab.sim.dataset import Dataset, half_of, prepare
 from lab.sim.drift_scripts import DRIFTS, SCRIPTS, STEADY, DriftScript, script_named
+from lab.sim.feedback import Feedback
 from lab.sim.simulator import replay
-from lab.sim.workload import Feedback, Workload
+from lab.sim.workload import Workload
 
 COUNT = 240
 
@@ -53,12 +63,7 @@ def workload_of(
 
 def play(workload: Workload, policy: Policy[Any]) -> ReplayResult:
     dataset = workload.dataset
-    return result_of(
-        replay(workload, policy, "policy"),
-        workload,
-        dataset.best_column("cloud"),
-        dataset.best_column("local"),
-    )
+    return result_of(replay(workload, policy, "policy"), workload, dataset)
 
 
 def always(dataset: Dataset, tier: str) -> Always:
@@ -201,3 +206,143 @@ def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
         with pytest.raises(BenchError, match="use one of"):
             find("nonsense")
     assert set(DRIFTS) < set(SCRIPTS)
+
+
+def test_a_board_fault_spoils_a_quarter_of_its_answers_and_leaves_their_confidence(dataset: Dataset) -> None:
+    workload, undisturbed = workload_of(dataset, script=DRIFTS["board-fault"]), workload_of(dataset)
+    assert workload.rows == undisturbed.rows
+    column, after = dataset.best_column("local"), workload.starts[1]
+    changed = [
+        workload.answer(number, column, workload.arrivals[number])
+        != undisturbed.answer(number, column, undisturbed.arrivals[number])
+        for number in range(COUNT)
+    ]
+    assert not any(changed[:after])
+    assert 0.15 < np.mean(changed[after:]) < 0.35
+    kept = {(-1.0 if c is None else c) for c in confidences_seen(workload, column)}
+    assert kept == {(-1.0 if c is None else c) for c in confidences_seen(undisturbed, column)}
+
+
+def confidences_seen(workload: Workload, column: int) -> list[float | None]:
+    seen = []
+
+    class ConfidenceRecorder(Always):
+        def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
+            assert execution.confidence is not None
+            seen.append(execution.confidence.first_token_margin)
+            return super().escalate(decision, execution, now=now)
+
+    play(workload, ConfidenceRecorder(workload.dataset.arms[column]))
+    return seen
+
+
+def test_a_quarter_of_the_right_answers_of_a_worse_cloud_are_wrong_twice(dataset: Dataset) -> None:
+    workload = workload_of(dataset, script=DRIFTS["worse-cloud-twice"])
+    right = workload.correct()[:, dataset.best_column("cloud")]
+    undisturbed = workload_of(dataset).correct()[:, dataset.best_column("cloud")]
+    lost = [float((undisturbed - right)[workload.phase == phase].mean()) for phase in range(5)]
+    assert [loss > 0.1 for loss in lost] == [False, True, False, True, False]
+
+
+def test_all_right_answers_are_the_same_one_by_one_and_together(dataset: Dataset) -> None:
+    for name in ("board-fault", "worse-cloud-twice"):
+        workload = workload_of(dataset, script=DRIFTS[name])
+        one_by_one = [
+            [workload.answer(i, column, workload.arrivals[i])[1] for column in range(len(dataset.arms))]
+            for i in range(COUNT)
+        ]
+        assert np.array_equal(workload.correct(), np.array(one_by_one, dtype=float))
+
+
+@pytest.mark.parametrize("tier", ["cloud", "local"])
+def test_a_model_that_left_is_not_offered(dataset: Dataset, tier: str) -> None:
+    offered: list[set[str]] = []
+
+    class OfferRecorder(Always):
+        def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
+            offered.append({arm.model for arm in available})
+            return super().choose(number, context, available)
+
+    script = DRIFTS["cloud-model-leaves" if tier == "cloud" else "board-model-leaves"]
+    workload = workload_of(dataset, script=script)
+    best = dataset.arms[dataset.best_column(tier)].model
+    result = play(workload, OfferRecorder(dataset.arms[dataset.best_column("local")]))
+    with_best = np.array([best in models for models in offered])
+    assert np.array_equal(with_best, result.phase != 1)
+    assert all(len(models) >= 3 for models in offered)
+
+
+def test_the_reference_is_the_best_cloud_arm_that_exists(dataset: Dataset) -> None:
+    workload = workload_of(dataset, script=DRIFTS["cloud-model-leaves"])
+    half = workload.dataset
+    best = half.best_column("cloud")
+    others = [c for c in half.columns_of("cloud") if half.arms[c].model != half.arms[best].model]
+    second = max(others, key=lambda column: half.correct[:, column].mean())
+    result = play(workload, always(dataset, "local"))
+    for column, phase in ((best, 0), (second, 1), (best, 2)):
+        right = half.correct[workload.rows, column]
+        assert np.array_equal(result.reference[result.phase == phase], right[result.phase == phase])
+
+
+def test_a_script_that_removes_the_only_model_of_a_tier_is_refused(dataset: Dataset) -> None:
+    best = dataset.arms[dataset.best_column("cloud")].model
+    columns = [c for c, arm in enumerate(dataset.arms) if arm.tier == "local" or arm.model == best]
+    with pytest.raises(BenchError, match="only one cloud model"):
+        workload_of(dataset.select_arms(columns), script=DRIFTS["cloud-model-leaves"])
+
+
+def test_a_slow_cloud_is_slower_at_the_same_link(dataset: Dataset) -> None:
+    workload = workload_of(dataset, script=DRIFTS["slow-cloud"])
+    result = play(workload, always(dataset, "cloud"))
+    before, during = result.part(result.phase == 0), result.part(result.phase == 1)
+    assert during["latency_ms"].mean() > 2 * before["latency_ms"].mean()
+    rtts = [link.rtt_ms for time in workload.arrivals if (link := workload.link(time)) is not None]
+    assert max(rtts) < 1.5 * min(rtts)
+
+
+def test_phases_alternate_until_the_end(dataset: Dataset) -> None:
+    workload = workload_of(dataset, script=DRIFTS["link-flaps"])
+    assert workload.phase.tolist() == [number // 30 % 2 for number in range(COUNT)]
+    down = [workload.conditions(time).down for time in workload.arrivals]
+    assert down == [phase == 1 for phase in workload.phase]
+
+
+def test_questions_arrive_faster_in_bursts(dataset: Dataset) -> None:
+    workload = workload_of(dataset, script=DRIFTS["bursts"])
+    gaps = np.diff(workload.arrivals, prepend=0.0)
+    assert gaps[workload.phase == 1].mean() < 0.3 * gaps[workload.phase == 0].mean()
+
+
+def test_a_fifth_of_the_reports_is_false(dataset: Dataset) -> None:
+    reports: dict[int, bool] = {}
+
+    class ReportRecorder(Always):
+        def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+            reports[int(decision_id)] = correct
+            return True
+
+    workload = workload_of(dataset, script=DRIFTS["wrong-feedback"])
+    result = play(workload, ReportRecorder(dataset.arms[dataset.best_column("cloud")]))
+    assert len(reports) == COUNT
+    false = np.mean([correct != bool(result["correct"][number]) for number, correct in reports.items()])
+    assert 0.1 < false < 0.3
+
+
+def test_scripts_set_the_share_of_feedback(dataset: Dataset) -> None:
+    assert not any(workload_of(dataset, script=DRIFTS["board-fault-no-feedback"]).has_feedback)
+    assert all(workload_of(dataset, script=DRIFTS["board-fault-full-feedback"]).has_feedback)
+
+
+def test_the_profiles_with_a_poor_board_have_one(dataset: Dataset) -> None:
+    def idle(profile: CostProfile) -> tuple[float, float]:
+        prepared = prepare(constructed_trace(300), profile)
+        prices = idle_prices(prepared, profile)
+        return float(prices[prepared.columns_of("local")].min()), float(
+            prices[prepared.columns_of("cloud")].min()
+        )
+
+    slow, cloud = idle(SLOW_BOARD)
+    assert slow > 1.2 * cloud
+    hungry, cloud = idle(POWER_HUNGRY_BOARD)
+    normal, same_cloud = idle(JETSON_WAN)
+    assert (hungry > 1.5 * normal, cloud) == (True, same_cloud)
