@@ -9,12 +9,14 @@ from typing import Any, Final, Literal
 from controller import Controller, ControllerSettings, Policy
 from lab.errors import BenchError
 from lab.policies.accuracy_predictors import PredictedAccuracy, Predictor, fit_factorisation, fit_knn
+from lab.policies.answer_forecasts import AnswerForecaster, Forecasting, Forecasts, cross_fitted
 from lab.policies.baselines import Always, ShareMatchedRandom
 from lab.policies.cascade import Cascade, Kind, fit_pair
 from lab.policies.complexity import Complexity, QualityTable, StaticPareto, Thresholds
 from lab.policies.inarvl import seeded_controller, settings_for
 from lab.policies.linucb import LinUCB
 from lab.policies.oracle import Oracle
+from lab.policies.two_stage import TwoStage, fit_plan
 from lab.policies.virtual_queue import VirtualQueue
 from lab.replay.policy_inputs import PolicyInputs
 from lab.replay.warm_start import knowledge_of
@@ -24,6 +26,7 @@ PolicyMaker = Callable[[PolicyInputs], Policy[Any]]
 Change = Callable[[ControllerSettings], ControllerSettings]
 Learns = Literal["online", "offline", "hindsight", "nothing"]
 FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
+TWO_STAGE_FLOORS: Final = (0.99, 0.9, 0.95, 0.97, 0.98, 0.985, 0.993, 0.995, 1.0)
 OURS: Final = ("inarvl", "inarvl-cold")
 COLD_AUDITS: Final = (
     ControllerSettings().audit_budget
@@ -100,9 +103,23 @@ def _predicted(name: str, fit: Callable[[Dataset], Predictor]) -> PolicyMaker:
     def make(inputs: PolicyInputs) -> Policy[Any]:
         predictor = inputs.fit_once(name, lambda: fit(inputs.tuning))
         dataset = inputs.workload.dataset
-        predicted = inputs.fit_once(f"{name} {id(dataset)}", lambda: predictor(dataset.matrix))
+        predicted = inputs.fit_once(f"{name} replayed", lambda: predictor(dataset.matrix))
         rows = inputs.workload.rows
         return PredictedAccuracy(predicted[rows], inputs.idle_prices, inputs.tuning, inputs.knob)
+
+    return make
+
+
+def _two_stage(kind: Forecasting) -> PolicyMaker:
+    def make(inputs: PolicyInputs) -> Policy[Any]:
+        tuning, replayed, name = inputs.tuning, inputs.workload.dataset, f"two-stage {kind}"
+        own = inputs.fit_once(f"{name} cross-fitted", lambda: cross_fitted(tuning, kind))
+        idle, floor = inputs.idle_prices, inputs.knob
+        plan = inputs.fit_once(f"{name} plan {floor}", lambda: fit_plan(tuning, own, idle, floor))
+        fitted = inputs.fit_once(name, lambda: AnswerForecaster(tuning, kind)(replayed))
+        rows = inputs.workload.rows
+        forecasts = Forecasts(fitted.before[rows], fitted.kept[rows], fitted.asked[rows])
+        return TwoStage(plan, forecasts, idle, tuning, inputs.profile)
 
     return make
 
@@ -208,6 +225,20 @@ LINEUP: Final = {
             PRICE_KNOBS,
             "offline",
             "accuracy by matrix factorisation; knob: price",
+        ),
+        LineupEntry(
+            "two-stage",
+            _two_stage("logistic"),
+            TWO_STAGE_FLOORS,
+            "offline",
+            "minimum expected cost under an expected accuracy, before and after the answer; knob: its floor",
+        ),
+        LineupEntry(
+            "two-stage-boosted",
+            _two_stage("boosted"),
+            TWO_STAGE_FLOORS,
+            "offline",
+            "the same with boosted trees; knob: its floor",
         ),
         LineupEntry("linucb", _linucb(1.0), PRICE_KNOBS, "online", "forgets nothing; knob: price"),
         LineupEntry(
