@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,13 +34,20 @@ class Rival:
 
     When an arm fails, the remaining ones are asked: the board's first, the most accurate of a tier first.
 
-    Attributes:
-        ranking: arms from the most to the least accurate.
     """
 
     def __init__(self) -> None:
-        self.ranking: tuple[Arm, ...] = ()
+        self._ranking: dict[Arm, int] = {}
         self._remaining: dict[int, list[Arm]] = {}
+
+    @property
+    def ranking(self) -> tuple[Arm, ...]:
+        """The arms that the rival knows, from the most to the least accurate."""
+        return tuple(self._ranking)
+
+    @ranking.setter
+    def ranking(self, ranked: Sequence[Arm]) -> None:
+        self._ranking = {arm: rank for rank, arm in enumerate(ranked)}
 
     def decide(self, context: Context, *, now: float) -> Choice:
         """Chooses among the arms that are not blocked. Raises NoArm if all are."""
@@ -50,12 +57,12 @@ class Rival:
         if not available:
             raise NoArm("every arm is blocked or unknown")
         choice = self.choose(context.number, context, available)
-        self._remaining[choice.number] = [arm for arm in available if arm != choice.arm]
+        self._remaining[choice.number] = available
         return choice
 
     def knows(self, arm: Arm) -> bool:
         """Returns whether the arm was in the data that the rival was made from."""
-        return not self.ranking or arm in self.ranking
+        return not self._ranking or arm in self._ranking
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
         """Returns the arm of `available` to ask first."""
@@ -63,7 +70,8 @@ class Rival:
 
     def fallback(self, decision: Choice, failed: Execution, *, now: float) -> Choice | None:
         """Returns the next of the remaining arms; None when there is none."""
-        remaining = [arm for arm in self._remaining[decision.number] if arm != failed.arm]
+        asked = (decision.arm, failed.arm)
+        remaining = [arm for arm in self._remaining[decision.number] if arm not in asked]
         remaining.sort(key=lambda arm: (arm.tier != "local", self._rank(arm)))
         self._remaining[decision.number] = remaining[1:]
         return replace(decision, arm=remaining[0]) if remaining else None
@@ -88,4 +96,4 @@ class Rival:
         return min(available, key=lambda arm: (arm.tier != wanted.tier, self._rank(arm)))
 
     def _rank(self, arm: Arm) -> int:
-        return self.ranking.index(arm) if arm in self.ranking else len(self.ranking)
+        return self._ranking.get(arm, len(self._ranking))

@@ -126,25 +126,28 @@ class TwoStage(Rival):
             for place, column in enumerate(tuning.columns_of(tier))
         }
         features = _features(forecasts.before)
-        self._escalated, self._lost = (features @ plan.escalated).tolist(), (features @ plan.lost).tolist()
-        self._wrong_before, self._wrong_kept, self._wrong_asked = (
-            (1.0 - probabilities).tolist()
-            for probabilities in (forecasts.before, forecasts.kept, forecasts.asked)
-        )
+        self._escalated: list[list[float]] = (features @ plan.escalated).tolist()
+        self._lost: list[list[float]] = (features @ plan.lost).tolist()
+        self._wrong_before: list[list[float]] = (1.0 - forecasts.before).tolist()
+        self._wrong_kept: list[list[float]] = (1.0 - forecasts.kept).tolist()
+        self._wrong_asked: list[list[list[float]]] = (1.0 - forecasts.asked).tolist()
         self._compute_ms: list[float] = tuning.compute_ms.mean(axis=0).tolist()
         self._idle: list[float] = idle.tolist()
+        self._unmeasured = LinkState()
         self._correction = [1.0] * len(tuning.arms)
         self._costs: dict[int, dict[Arm, float]] = {}
 
     def choose(self, number: int, context: Context, available: list[Arm]) -> Choice:
         """Chooses by rule 3."""
-        costs = {option.arm: self._cost(option) for option in context.options if option.arm in available}
+        usable = frozenset(available)
+        costs = {option.arm: self._cost(option) for option in context.options if option.arm in usable}
         self._costs[number] = costs
-        cloud = [cost / self._idle[self._columns[a]] for a, cost in costs.items() if a.tier == "cloud"]
-        dearer = sum(cloud) / len(cloud) if cloud else 0.0
-        arm = min(available, key=lambda arm: costs[arm] + self._afterwards(number, arm, dearer))
-        local = [self._wrong_before[number][self._columns[a]] for a in available if a.tier == "local"]
-        return Choice(number, arm, min(local, default=None))
+        dearer = [cost / self._idle[self._columns[arm]] for arm, cost in costs.items() if arm.tier == "cloud"]
+        cloud = sum(dearer) / len(dearer) if dearer else None
+        values = [cost + self._afterwards(number, arm, cloud) for arm, cost in costs.items()]
+        local = [self._wrong_before[number][self._columns[arm]] for arm in costs if arm.tier == "local"]
+        best = list(costs)[values.index(min(values))]
+        return Choice(number, best, min(local, default=None))
 
     def escalate(self, decision: Choice, execution: Execution, *, now: float) -> FollowUp:
         """Keeps an answer of the board or asks the cloud, by rule 2."""
@@ -173,16 +176,16 @@ class TwoStage(Rival):
                 self._correction[column] *= 1.0 + RATE * (ratio - 1.0)
         return ()
 
-    def _afterwards(self, number: int, arm: Arm, dearer: float) -> float:
+    def _afterwards(self, number: int, arm: Arm, cloud: float | None) -> float:
         """Returns what follows after an arm: the cost of the cloud, and what lost answers cost.
 
         Args:
-            dearer: what the cloud costs now relative to an idle one; 0 if it cannot be asked.
+            cloud: what the cloud costs now relative to an idle one; None if it cannot be asked.
         """
-        if arm.tier == "cloud" or not dearer:
-            return self._price * float(self._wrong_before[number][self._columns[arm]])
+        if arm.tier == "cloud" or cloud is None:
+            return self._price * self._wrong_before[number][self._columns[arm]]
         place = self._places[arm]
-        return float(dearer * self._escalated[number][place] + self._price * self._lost[number][place])
+        return cloud * self._escalated[number][place] + self._price * self._lost[number][place]
 
     def _cost(self, option: Option) -> float:
         column = self._columns[option.arm]
@@ -192,8 +195,8 @@ class TwoStage(Rival):
             self._profile,
             compute_ms=compute_ms,
             payload_bytes=option.payload_bytes,
-            link=option.link or LinkState(),
+            link=option.link or self._unmeasured,
         )
-        waiting_ms = option.queue * compute_ms if option.arm.tier == "local" else 0.0
-        waiting = self._profile.cost(latency_ms=waiting_ms, energy_j=0.0, calls=0)
-        return (cost + waiting) * self._correction[column]
+        if option.arm.tier == "local" and option.queue:
+            cost += self._profile.cost(latency_ms=option.queue * compute_ms, energy_j=0.0, calls=0)
+        return cost * self._correction[column]

@@ -107,3 +107,8 @@ ABLATIONS: Final[dict[str, PolicyMaker]] = {
 def maker_named(name: str) -> PolicyMaker:
     """Returns the maker of a policy of the lineup or of an ablation. Raises BenchError for other names."""
     return ABLATIONS[name] if name in ABLATIONS else entry_named(name).make
+
+
+def default_knob(name: str) -> float:
+    """Returns the default knob of a policy of the lineup or of an ablation. Raises BenchError."""
+    return entry_named("inarvl" if name in ABLATIONS else name).knobs[0]

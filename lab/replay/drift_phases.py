@@ -32,7 +32,7 @@ Z95: Final = 1.96
 
 @dataclass(frozen=True)
 class DriftReplay:
-    """The values of one replay with drift; arrays of shape (questions,)."""
+    """The values of one replay; arrays of shape (questions,), `estimates` of shape (checks, 5)."""
 
     cost: Matrix
     correct: Matrix
@@ -40,6 +40,9 @@ class DriftReplay:
     on_board: NDArray[np.bool_]
     alarms: Matrix
     phase: NDArray[np.int64]
+    quality_alarms: NDArray[np.bool_]
+    newcomer: NDArray[np.bool_]
+    estimates: Matrix
 
     @classmethod
     def of(cls, result: ReplayResult) -> DriftReplay:
@@ -51,12 +54,19 @@ class DriftReplay:
             on_board=result.on_board,
             alarms=result["alarms"],
             phase=result.phase,
+            quality_alarms=result.quality_alarms,
+            newcomer=result.newcomer,
+            estimates=result.estimates,
         )
 
 
 @dataclass(frozen=True)
 class DriftReplays:
-    """One policy on one script with all seeds; arrays of shape (seeds, questions)."""
+    """One policy on one script with all seeds; arrays of shape (seeds, questions).
+
+    Attributes:
+        estimates: for each seed, shape (checks, 5).
+    """
 
     cost: Matrix
     correct: Matrix
@@ -64,6 +74,9 @@ class DriftReplays:
     on_board: Matrix
     alarms: Matrix
     phase: NDArray[np.int64]
+    quality_alarms: Matrix
+    newcomer: Matrix
+    estimates: tuple[Matrix, ...]
 
     @classmethod
     def of(cls, replays: Sequence[DriftReplay]) -> DriftReplays:
@@ -75,6 +88,9 @@ class DriftReplays:
             on_board=np.stack([replay.on_board for replay in replays]).astype(np.float64),
             alarms=np.stack([replay.alarms for replay in replays]),
             phase=replays[0].phase,
+            quality_alarms=np.stack([replay.quality_alarms for replay in replays]).astype(np.float64),
+            newcomer=np.stack([replay.newcomer for replay in replays]).astype(np.float64),
+            estimates=tuple(replay.estimates for replay in replays),
         )
 
 

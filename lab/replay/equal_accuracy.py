@@ -70,14 +70,28 @@ def cost_at(wanted: float, accuracy: NDArray[np.float64], cost: NDArray[np.float
     >>> round(cost_at(0.8, np.array([0.7, 0.9, 0.8]), np.array([1.0, 2.0, 1.9])), 3)
     1.5
     """
+    hull = lower_hull(accuracy, cost)
+    return float(np.interp(wanted, [a for a, _ in hull], [c for _, c in hull]))
+
+
+def lower_hull(accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Returns the corners of the lower convex hull, cheapest first: both accuracy and cost rise.
+
+    A point that is both less accurate and more expensive than another is never used.
+
+    >>> lower_hull(np.array([0.7, 0.6, 0.9, 0.8]), np.array([1.0, 1.1, 2.0, 1.9]))
+    [(0.7, 1.0), (0.9, 2.0)]
+    """
     hull: list[tuple[float, float]] = []
     for point in sorted(zip(accuracy.tolist(), cost.tolist(), strict=True)):
+        if hull and point[0] == hull[-1][0]:
+            continue
+        while hull and hull[-1][1] >= point[1]:
+            hull.pop()
         while len(hull) >= 2 and _turns_up(hull[-2], hull[-1], point):
             hull.pop()
         hull.append(point)
-    # A point that is both less accurate and more expensive than another is never used.
-    least = [min(c for a, c in hull if a >= own) for own, _ in hull]
-    return float(np.interp(wanted, [a for a, _ in hull], least))
+    return hull
 
 
 def _turns_up(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:

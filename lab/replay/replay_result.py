@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from controller import Tier
 from lab.sim.dataset import Dataset, Matrix
-from lab.sim.replay_record import ReplayRecord
+from lab.sim.replay_record import Estimate, ReplayRecord
 from lab.sim.workload import Workload
 
 NUMBERS: Final = (
@@ -42,6 +42,9 @@ class ReplayResult:
         cost: weighted latency, device energy and calls; audits and failures included.
         groups: the questions' groups, as numbers.
         phase: of the drift script, as numbers.
+        quality_alarms: whether the question's outcome raised an alarm about answers.
+        newcomer: whether the answer that was sent was that of a model that no policy knew in advance.
+        estimates: shape (checks, 5), as `lab.sim.replay_record.Estimate`; not per question.
     """
 
     policy: str
@@ -53,6 +56,9 @@ class ReplayResult:
     cost: Matrix
     groups: NDArray[np.int64]
     phase: NDArray[np.int64]
+    quality_alarms: NDArray[np.bool_]
+    newcomer: NDArray[np.bool_]
+    estimates: Matrix
 
     def __getitem__(self, name: str) -> Matrix:
         return self.numbers[name]
@@ -69,6 +75,9 @@ class ReplayResult:
             self.cost[where],
             self.groups[where],
             self.phase[where],
+            self.quality_alarms[where],
+            self.newcomer[where],
+            self.estimates,
         )
 
 
@@ -90,6 +99,9 @@ def result_of(record: ReplayRecord, workload: Workload, tuning: Dataset) -> Repl
         cost=cost,
         groups=group_numbers(dataset)[workload.rows],
         phase=workload.phase,
+        quality_alarms=np.isin(np.arange(workload.count), record.quality_alarms),
+        newcomer=record.columns("sent") >= len(tuning.arms),
+        estimates=np.array(record.estimates, dtype=np.float64).reshape(-1, len(Estimate._fields)),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from controller import Policy
 from lab.errors import BenchError
 from lab.policies.rival import Rival
 from lab.replay.ablations import maker_named
@@ -65,8 +67,29 @@ def run_tasks(
     if processes == 1:
         yield from map(work, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, _use_one_thread) as pool:
+    # A forked process has the data and the fitted models of this one; elsewhere each process makes its own.
+    start = "fork" if sys.platform == "linux" else "spawn"
+    with multiprocessing.get_context(start).Pool(processes, _use_one_thread) as pool:
         yield from pool.imap(work, tasks)
+
+
+def prepare_tasks(tasks: Sequence[ReplayTask], *, processes: int | None = None) -> None:
+    """Reads the traces and fits the policies of tasks that will run in several processes.
+
+    Raises:
+        TraceError, BenchError: a trace cannot be read or used.
+    """
+    if processes == 1 or sys.platform != "linux":
+        return
+    _use_one_thread()  # threads of this process would not exist in its forked children
+    for task in dict.fromkeys(_shortest(task) for task in tasks):
+        _policy(task, inputs_of(task))
+
+
+def _shortest(task: ReplayTask) -> ReplayTask:
+    """Returns a task that needs the same data and fitted models."""
+    newcomer = script_named(task.script).newcomer is not None
+    return replace(task, seed=0, count=10, script=task.script if newcomer else "steady", feedback=None)
 
 
 def run_replay(task: ReplayTask) -> ReplayResult:
@@ -101,13 +124,17 @@ def inputs_of(task: ReplayTask) -> PolicyInputs:
 
 
 def _record(task: ReplayTask, inputs: PolicyInputs) -> ReplayRecord:
+    return replay(inputs.workload, _policy(task, inputs), task.policy)
+
+
+def _policy(task: ReplayTask, inputs: PolicyInputs) -> Policy[Any]:
     try:
         policy = maker_named(task.policy)(inputs)
     except ModuleNotFoundError as error:
         raise BenchError(f"{task.policy} needs {error.name}: pip install './lab[bench]'") from error
     if isinstance(policy, Rival):
         policy.ranking = inputs.ranking
-    return replay(inputs.workload, policy, task.policy)
+    return policy
 
 
 def _use_one_thread() -> None:

@@ -7,16 +7,12 @@ from typing import Final
 import numpy as np
 
 from lab.replay.drift_phases import FloorWindows, PhaseFigures, floor_windows, phase_figures
+from lab.replay.script_figures import outage_phases
 from lab.report.findings import Findings
 from lab.report.table import PERCENT, SIGNED, Cell, Table, number, text, yes
-from lab.sim.drift_scripts import DRIFTS, DriftScript
+from lab.sim.drift_scripts import DRIFTS
 
 RECOVERED_BY: Final = 150
-
-
-def outage_phases(script: DriftScript) -> tuple[int, ...]:
-    """Returns the phases in which the cloud is not reachable, so that there is no choice."""
-    return tuple(place for place, phase in enumerate(script.phases) if phase.conditions.down)
 
 
 def phases_of(findings: Findings, policy: str) -> dict[str, list[PhaseFigures]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from lab.replay.drift_phases import DriftReplays
-from lab.replay.runner import run_tasks
+from lab.replay.replay_cache import FinishedReplay, ReplayCache
 from lab.replay.summary import Summary
 from lab.report.plan import CANDIDATES, Key, ReportPlan, Section
-from lab.report.replay_cache import FinishedReplay, ReplayCache
 from lab.sim.dataset import Matrix
+from lab.sim.drift_scripts import STEADY
 
 
 @dataclass
@@ -69,13 +69,13 @@ def run_plan(plan: ReportPlan, cache: Path, progress: Callable[[int, int], None]
     planned = list(plan.tasks())
     by_policy: dict[tuple[Section, str, str, Key], list[FinishedReplay]] = defaultdict(list)
     store = ReplayCache.of(cache, plan.trace)
-    results = run_tasks((task for _, task in planned), store.get, processes=plan.processes)
+    results = store.run((task for _, task in planned), processes=plan.processes)
     for done, ((section, task), replay) in enumerate(zip(planned, results, strict=True), start=1):
         by_policy[section, task.script, task.profile, (task.policy, task.knob)].append(replay)
         progress(done, len(planned))
     findings = Findings(plan)
     for (section, script, profile, key), replays in by_policy.items():
-        drifts = [replay.drift for replay in replays if replay.drift is not None]
+        drifts = [replay.drift for replay in replays]
         if section == "steady":
             findings.summaries[key] = [replay.summary for replay in replays]
             findings.sums[key] = _stacked(replays)
@@ -83,7 +83,7 @@ def run_plan(plan: ReportPlan, cache: Path, progress: Callable[[int, int], None]
             findings.drifts[script, key] = DriftReplays.of(drifts)
         elif section == "regime":
             findings.regimes[profile, key[0]] = _stacked(replays)
-        elif drifts:
+        elif script != STEADY.name:
             findings.ablated_drifts[key[0]] = DriftReplays.of(drifts)
         else:
             findings.ablations[key[0]] = _stacked(replays)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple, dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lab.sim.dataset import Matrix
+
+CHECK_EVERY: Final = 50
 
 
 @dataclass
@@ -41,16 +44,37 @@ class QuestionRecord:
     answer_risk: float = float("nan")
 
 
+class Estimate(NamedTuple):
+    """What a policy estimates that it keeps of the reference's accuracy, when question `number` arrives.
+
+    Attributes:
+        window: number of the latest questions that the estimate is about; NaN for older ones with less
+            weight.
+    """
+
+    number: float
+    low: float
+    estimate: float
+    high: float
+    window: float
+
+
 @dataclass
 class ReplayRecord:
-    """All questions of one replay, in order of arrival."""
+    """All questions of one replay, in order of arrival.
+
+    Attributes:
+        quality_alarms: numbers of the questions whose outcome raised an alarm about answers, not about costs.
+        estimates: every CHECK_EVERY questions, of a policy that publishes them.
+    """
 
     policy: str
     questions: list[QuestionRecord] = field(default_factory=list)
+    quality_alarms: list[int] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
 
     def digest(self) -> str:
         """Returns the SHA-256 over all values of all questions, in order, as a hexadecimal string.
-
         Two replays have the same digest only if all their decisions and figures are identical.
         """
         sha256 = hashlib.sha256()

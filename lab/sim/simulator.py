@@ -13,13 +13,14 @@ by their decisions.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Generic, Literal, TypeVar
 
 from controller import Arm, DecisionLike, Execution, NoArm, Option, Outcome, Policy
 from lab.sim.numbered_context import NumberedContext
-from lab.sim.replay_record import QuestionRecord, ReplayRecord
+from lab.sim.replay_record import CHECK_EVERY, Estimate, QuestionRecord, ReplayRecord
 from lab.sim.simulated_board import SimulatedBoard
 from lab.sim.simulated_cloud import SimulatedCloud, Transmission
 from lab.sim.workload import Workload
@@ -55,6 +56,8 @@ class Simulation(Generic[D]):
         heapq.heappush(self._events, (time, next(self._order), action, arguments))
 
     def _arrive(self, now: float, number: int) -> None:
+        if number and number % CHECK_EVERY == 0:
+            self._check(number)
         try:
             decision = self._policy.decide(self._context(number, now), now=now)
         except NoArm:
@@ -65,6 +68,14 @@ class Simulation(Generic[D]):
         if decision.risk is not None:
             entry.route_risk = decision.risk
         self._ask(now, number, decision.arm, "first")
+
+    def _check(self, number: int) -> None:
+        """Records what the policy estimates that it keeps, if it publishes this."""
+        status = getattr(self._policy, "status", None)
+        kept = None if status is None else (published := status()).kept
+        if kept is not None:
+            window = float(getattr(published, "window", None) or math.nan)
+            self.record.estimates.append(Estimate(number, kept.low, kept.estimate, kept.high, window))
 
     def _context(self, number: int, now: float) -> NumberedContext:
         workload = self._workload
@@ -198,7 +209,10 @@ class Simulation(Generic[D]):
         entry, workload = self.record.questions[number], self._workload
         outcome = Outcome(tuple(self._executions[number]), self._answered[number], entry.audited)
         decision = self._decisions.pop(number)
-        entry.alarms += len(self._policy.learn(decision, outcome, now=now))
+        events = self._policy.learn(decision, outcome, now=now)
+        entry.alarms += len(events)
+        if any(event.kind != "latency" for event in events):
+            self.record.quality_alarms.append(number)
         if self._answered[number] is not None and workload.has_feedback[number]:
             reported = now + workload.feedback_delay_s[number]
             self._schedule(reported, self._report, decision.id, workload.reported(number, entry.sent))

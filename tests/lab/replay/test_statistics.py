@@ -88,6 +88,9 @@ def drift_replays(cost: np.ndarray, correct: np.ndarray, phase: np.ndarray, seed
         on_board=0 * ones,
         alarms=0 * ones,
         phase=phase,
+        quality_alarms=0 * ones,
+        newcomer=0 * ones,
+        estimates=(np.empty((0, 5)),) * seeds,
     )
 
 
