@@ -6,6 +6,8 @@ import typer
 
 from lab.agreement.command import agreement_command
 from lab.grade.command import grade_command
+from lab.outcomes.command import outcomes_command
+from lab.outcomes.import_command import import_app
 from lab.replay.command import replay_command
 from lab.replay.warm_start_command import warm_start_command
 from lab.report.command import report_command
@@ -22,9 +24,11 @@ app = typer.Typer(
 app.command("questions")(questions_command)
 app.command("record")(record_command)
 app.command("merge")(merge_command)
+app.add_typer(import_app, name="import")
 app.command("grade")(grade_command)
 app.command("warm-start")(warm_start_command)
 app.command("replay")(replay_command)
+app.command("outcomes")(outcomes_command)
 app.command("report")(report_command)
 app.command("agreement")(agreement_command)
 app.command("load")(load_command)

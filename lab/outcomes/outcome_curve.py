@@ -10,19 +10,21 @@ from typing import Final
 
 import numpy as np
 
-from lab.outcomes.read_outcomes import read_outcomes
+from lab.errors import TraceError
+from lab.outcomes.read_outcomes import models_of, read_outcomes
 from lab.replay.runner import ReplayTask, dataset_of, run_tasks, summary_of
 from lab.replay.summary import Summary
 from lab.sim.cost_profile import CALLS_ONLY
 from lab.sim.feedback import Feedback
 from lab.trace.trace import write_trace
 
-WEAK, STRONG = "claude-3-sonnet", "claude-3.5-sonnet"
+PAIRS: Final = (("claude-3-sonnet", "claude-3.5-sonnet"), ("llava-1.5-7b", "gpt-4o"))  # weak, strong
 FLOORS: Final = (0.6, 0.72, 0.8, 0.84, 0.88, 0.9, 0.92, 0.94, 0.96, 0.99)
 FEEDBACK_SHARES: Final = (0.0, 0.1, 1.0)
 SHARE: Final = 0.4  # share of calls to the strong model at which the gain is reported
 WITHOUT_PRIORS: Final = "no warm start, no priors"
 WITHOUT_FAMILIARITY: Final = "no warm start, no priors, no familiarity"
+OFFLINE: Final = "two-stage"
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,34 @@ class OutcomeCurve:
     Attributes:
         gains: of the controller, for each feedback share.
         unfamiliar: of the controller that never recognises an image, with feedback for every answer.
+        offline: of the two-stage policy that was fitted to the tuning half's outcomes.
     """
 
     points: tuple[OutcomePoint, ...]
     gains: dict[float, tuple[float, ...]]
     unfamiliar: tuple[float, ...]
+    offline: tuple[float, ...]
 
 
 def curve_of_outcomes(
-    folder: Path, *, weak: str = WEAK, strong: str = STRONG, seeds: int = 5, processes: int | None = None
+    folder: Path,
+    *,
+    weak: str | None = None,
+    strong: str | None = None,
+    seeds: int = 5,
+    processes: int | None = None,
 ) -> OutcomeCurve:
     """Replays the controller without priors on the reported half, at several floors.
 
     Only calls have a cost, escalations and audits included.
 
+    Args:
+        weak, strong: columns of two models; the first of PAIRS that the folder contains if not given.
+
     Raises:
         TraceError: the folder cannot be read.
     """
+    weak, strong = _pair(folder, weak, strong)
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "outcomes.csv.gz"
         write_trace(path, read_outcomes(folder, weak, strong))
@@ -74,6 +87,7 @@ def curve_of_outcomes(
         runs = [
             *((WITHOUT_PRIORS, share) for share in FEEDBACK_SHARES),
             (WITHOUT_FAMILIARITY, max(FEEDBACK_SHARES)),
+            (OFFLINE, 0.0),
         ]
         tasks = [
             ReplayTask(
@@ -103,8 +117,8 @@ def curve_of_outcomes(
         gains.append(
             tuple(accuracy_at(SHARE, pairs, float(low), float(high)) - random_accuracy for pairs in by_seed)
         )
-    *with_familiarity, unfamiliar = gains
-    return OutcomeCurve(tuple(points), dict(zip(FEEDBACK_SHARES, with_familiarity, strict=True)), unfamiliar)
+    *online, unfamiliar, offline = gains
+    return OutcomeCurve(tuple(points), dict(zip(FEEDBACK_SHARES, online, strict=True)), unfamiliar, offline)
 
 
 def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float, high: float) -> float:
@@ -119,6 +133,16 @@ def accuracy_at(share: float, points: Sequence[tuple[float, float]], low: float,
     """
     ordered = sorted([(0.0, low), *points, (1.0, high)])
     return float(np.interp(share, [calls for calls, _ in ordered], [accuracy for _, accuracy in ordered]))
+
+
+def _pair(folder: Path, weak: str | None, strong: str | None) -> tuple[str, str]:
+    if weak is not None and strong is not None:
+        return weak, strong
+    models = models_of(folder)
+    for pair in PAIRS:
+        if set(pair) <= set(models):
+            return pair
+    raise TraceError(f"name a weak and a strong model of {folder}: {', '.join(models)}")
 
 
 def _point(share: float, floor: float, summaries: Sequence[Summary], low: float, high: float) -> OutcomePoint:

@@ -25,6 +25,11 @@ COLUMNS: Final = ("task", "question", "image")
 HASH_SIDE: Final = 16
 
 
+def models_of(folder: Path) -> list[str]:
+    """Returns the models of a folder. Raises TraceError."""
+    return [column for column in _rows(folder / "outcomes.csv", COLUMNS)[0] if column not in COLUMNS]
+
+
 def read_outcomes(
     folder: Path, weak: str, strong: str, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Trace:
@@ -62,7 +67,7 @@ def read_outcomes(
             )
         )
         for arm_runs, model in zip(runs.values(), (weak, strong), strict=True):
-            arm_runs.append(_run(row[model] == "1", model, len(data)))
+            arm_runs.append(outcome_run(row[model] == "1", model, payload_bytes=len(data)))
         progress(number + 1, len(rows))
     return Trace(tuple(questions), {arm: tuple(arm_runs) for arm, arm_runs in runs.items()})
 
@@ -92,7 +97,8 @@ def _image(path: Path) -> tuple[bytes, str]:
     return data, np.packbits(grey > grey.mean()).tobytes().hex()
 
 
-def _run(right: bool, model: str, payload_bytes: int) -> Run:
+def outcome_run(right: bool, model: str, *, payload_bytes: int, compute_ms: float | None = None) -> Run:
+    """Returns a run of which only the outcome is known, and perhaps how much it computes."""
     return Run(
         answer="right" if right else f"wrong by {model}",
         correct=right,
@@ -100,7 +106,7 @@ def _run(right: bool, model: str, payload_bytes: int) -> Run:
         mean_logprob=None,
         tokens=None,
         latency_ms=1.0,  # unknown; a cost profile replaces it
-        compute_ms=None,
+        compute_ms=compute_ms,
         energy_j=0.0,
         energy_source="modelled",
         payload_bytes=payload_bytes,

@@ -166,11 +166,11 @@ class TwoStage(Rival):
         return FollowUp("keep", loss=wrong)
 
     def learn(self, decision: Choice, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
-        """Corrects the costs of the arms that ran."""
+        """Corrects the costs of the arms that ran, unless they cost nothing."""
         super().learn(decision, outcome, now=now)
         expected = self._costs.pop(decision.number)
         for run in outcome.executions:
-            if run.failure is None:
+            if run.failure is None and expected[run.arm]:
                 column = self._columns[run.arm]
                 ratio = observed_cost(run, self._profile) / expected[run.arm]
                 self._correction[column] *= 1.0 + RATE * (ratio - 1.0)

@@ -63,7 +63,7 @@ def test_the_error_names_a_missing_column_or_folder(folder: Path, tmp_path: Path
 
 def test_the_table_reports_the_gain(folder: Path) -> None:
     table = outcomes_table(
-        OutcomeCurve((OutcomePoint(0.1, 0.8, 0.4, 0.75, 0.66),), {0.1: (0.09, 0.08)}, (0.1,))
+        OutcomeCurve((OutcomePoint(0.1, 0.8, 0.4, 0.75, 0.66),), {0.1: (0.09, 0.08)}, (0.1,), (0.05,))
     )
     assert "+8.5 points" in table.note
     assert "would give +10.0" in table.note
