@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from lab.replay.replay_result import ReplayResult
 from lab.sim.dataset import Matrix
 
+Counts = NDArray[np.int8]  # small numbers: a report has many replays in memory
 RECOVERY_WINDOW: Final = 50
 TOLERANCE: Final = 0.10
 FLOOR_WINDOW: Final = 200
@@ -35,13 +36,13 @@ class DriftReplay:
     """The values of one replay; arrays of shape (questions,), `estimates` of shape (checks, 5)."""
 
     cost: Matrix
-    correct: Matrix
-    reference: NDArray[np.bool_]
-    on_board: NDArray[np.bool_]
-    alarms: Matrix
+    correct: Counts
+    reference: Counts
+    on_board: Counts
+    alarms: Counts
     phase: NDArray[np.int64]
-    quality_alarms: NDArray[np.bool_]
-    newcomer: NDArray[np.bool_]
+    quality_alarms: Counts
+    newcomer: Counts
     estimates: Matrix
 
     @classmethod
@@ -49,13 +50,13 @@ class DriftReplay:
         """Selects the values from a result."""
         return cls(
             cost=result.cost,
-            correct=result["correct"],
-            reference=result.reference,
-            on_board=result.on_board,
-            alarms=result["alarms"],
+            correct=result["correct"].astype(np.int8),
+            reference=result.reference.astype(np.int8),
+            on_board=result.on_board.astype(np.int8),
+            alarms=result["alarms"].astype(np.int8),
             phase=result.phase,
-            quality_alarms=result.quality_alarms,
-            newcomer=result.newcomer,
+            quality_alarms=result.quality_alarms.astype(np.int8),
+            newcomer=result.newcomer.astype(np.int8),
             estimates=result.estimates,
         )
 
@@ -69,13 +70,13 @@ class DriftReplays:
     """
 
     cost: Matrix
-    correct: Matrix
-    reference: Matrix
-    on_board: Matrix
-    alarms: Matrix
+    correct: Counts
+    reference: Counts
+    on_board: Counts
+    alarms: Counts
     phase: NDArray[np.int64]
-    quality_alarms: Matrix
-    newcomer: Matrix
+    quality_alarms: Counts
+    newcomer: Counts
     estimates: tuple[Matrix, ...]
 
     @classmethod
@@ -84,12 +85,12 @@ class DriftReplays:
         return cls(
             cost=np.stack([replay.cost for replay in replays]),
             correct=np.stack([replay.correct for replay in replays]),
-            reference=np.stack([replay.reference for replay in replays]).astype(np.float64),
-            on_board=np.stack([replay.on_board for replay in replays]).astype(np.float64),
+            reference=np.stack([replay.reference for replay in replays]),
+            on_board=np.stack([replay.on_board for replay in replays]),
             alarms=np.stack([replay.alarms for replay in replays]),
             phase=replays[0].phase,
-            quality_alarms=np.stack([replay.quality_alarms for replay in replays]).astype(np.float64),
-            newcomer=np.stack([replay.newcomer for replay in replays]).astype(np.float64),
+            quality_alarms=np.stack([replay.quality_alarms for replay in replays]),
+            newcomer=np.stack([replay.newcomer for replay in replays]),
             estimates=tuple(replay.estimates for replay in replays),
         )
 

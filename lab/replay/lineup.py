@@ -25,7 +25,7 @@ from lab.sim.dataset import Dataset
 PolicyMaker = Callable[[PolicyInputs], Policy[Any]]
 Change = Callable[[ControllerSettings], ControllerSettings]
 Learns = Literal["online", "offline", "hindsight", "nothing"]
-FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99)
+FLOORS: Final = (0.97, 0.9, 0.94, 0.98, 0.99, 0.995)
 TWO_STAGE_FLOORS: Final = (0.99, 0.9, 0.95, 0.97, 0.98, 0.985, 0.993, 0.995, 1.0)
 OURS: Final = ("inarvl", "inarvl-cold")
 COLD_AUDITS: Final = (

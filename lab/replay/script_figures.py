@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from lab.replay.drift_phases import DriftReplays, floor_windows
+from lab.replay.drift_phases import Counts, DriftReplays, floor_windows
 from lab.sim.dataset import Matrix
 from lab.sim.drift_scripts import DriftScript
 from lab.sim.replay_record import CHECK_EVERY, Estimate
@@ -108,7 +108,7 @@ def outage_phases(script: DriftScript) -> tuple[int, ...]:
     return tuple(place for place, phase in enumerate(script.phases) if phase.conditions.down)
 
 
-def _first(alarms: Matrix) -> int | None:
+def _first(alarms: Counts) -> int | None:
     return int(alarms.argmax()) if alarms.any() else None
 
 

@@ -19,6 +19,7 @@ from lab.replay.runner import ReplayTask, dataset_of, inputs_of
 from lab.report.ablations_table import ablations_table
 from lab.report.drift_tables import drift_table, rivals_drift_table
 from lab.report.findings import Findings, run_plan
+from lab.report.floors_table import floors_table
 from lab.report.goals import goals_table
 from lab.report.intervals import Intervals
 from lab.report.outcomes_table import outcomes_table
@@ -31,11 +32,12 @@ from lab.report.policy_tables import (
     lineup_table,
 )
 from lab.report.regimes_table import regimes_table
+from lab.report.scripts_table import scripts_table
 from lab.report.table import Table, number, text
 from lab.sim.cost_profile import profile_named
 from lab.sim.drift_scripts import DRIFTS, script_named
 
-NEEDED = ("inarvl", "always-edge", "always-cloud", "oracle")
+NEEDED = ("inarvl", "always-edge", "always-cloud", "two-stage", "oracle")
 
 
 def report_command(
@@ -129,6 +131,8 @@ def tables_of(findings: Findings, speeds: tuple[DecisionSpeed, DecisionSpeed]) -
         lineup_table(findings, intervals),
         equal_accuracy_table(comparisons),
         gap_recovered_table(findings),
+        floors_table(findings, intervals),
+        scripts_table(findings),
         drift_table(findings),
         rivals_drift_table(findings),
         regimes_table(findings),

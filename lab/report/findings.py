@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lab.replay.comparison import ALWAYS
 from lab.replay.drift_phases import DriftReplays
 from lab.replay.replay_cache import FinishedReplay, ReplayCache
 from lab.replay.summary import Summary
-from lab.report.plan import CANDIDATES, Key, ReportPlan, Section
+from lab.report.plan import CANDIDATES, YARDSTICK, Key, ReportPlan, Section
 from lab.sim.dataset import Matrix
 from lab.sim.drift_scripts import STEADY
 
@@ -24,7 +25,7 @@ class Findings:
 
     Attributes:
         summaries, sums: of the steady replays, by policy and knob.
-        drifts: by script, then policy and knob.
+        drifts: by script, then policy and knob; for the steady script only the controller and yardsticks.
         regimes: sums by cost profile and policy.
         ablations, ablated_drifts: by name of the ablation, steady and with drift.
     """
@@ -79,6 +80,8 @@ def run_plan(plan: ReportPlan, cache: Path, progress: Callable[[int, int], None]
         if section == "steady":
             findings.summaries[key] = [replay.summary for replay in replays]
             findings.sums[key] = _stacked(replays)
+            if key == plan.ours or key[0] in (YARDSTICK, *ALWAYS):
+                findings.drifts[script, key] = DriftReplays.of(drifts)
         elif section == "drift":
             findings.drifts[script, key] = DriftReplays.of(drifts)
         elif section == "regime":

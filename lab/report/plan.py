@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from lab.replay.ablations import ABLATIONS
-from lab.replay.lineup import LINEUP, OURS
+from lab.replay.comparison import has_floor
+from lab.replay.lineup import LINEUP
 from lab.replay.runner import ReplayTask
 from lab.sim.drift_scripts import DRIFTS
 
@@ -17,8 +18,11 @@ Key = tuple[str, float]  # a policy and its knob
 
 CANDIDATES: Final = ("always-edge", "always-cloud", "cascade-isotonic")  # for the optimum of a phase
 DRIFT_POLICIES: Final = ("always-cloud", "static-pareto", "linucb-discounted", "paretobandit")
-REGIMES: Final = ("fast-lan", "slow-wan", "offline")
-REGIME_POLICIES: Final = ("inarvl", "always-edge", "always-cloud", "static-pareto", "cascade-isotonic")
+YARDSTICK: Final = "two-stage"  # at all its floors, for the cost at equal accuracy in every script
+REGIMES: Final = ("fast-lan", "slow-wan", "offline", "slow-board", "power-hungry-board")
+REGIME_POLICIES: Final = (
+    *("inarvl", "always-edge", "always-cloud", "static-pareto", "cascade-isotonic", "two-stage"),
+)
 ABLATION_DRIFT: Final = "content-swap"
 
 
@@ -51,9 +55,9 @@ class ReportPlan:
         return "inarvl", self.floor
 
     def knobs(self, policy: str) -> tuple[float, ...]:
-        """Returns the knob values of a policy, the default first; the controller's default is the floor."""
+        """Returns the knob values of a policy, the default first: the floor, of a policy that has one."""
         knobs = LINEUP[policy].knobs
-        if policy in OURS:
+        if has_floor(policy):
             return self.floor, *(knob for knob in knobs if knob != self.floor)
         return knobs
 
@@ -79,10 +83,12 @@ class ReportPlan:
 
     def _drift_policies(self) -> Iterator[Key]:
         yield self.ours
-        for policy in dict.fromkeys((*DRIFT_POLICIES, *CANDIDATES)):
+        for policy in dict.fromkeys((*DRIFT_POLICIES, *CANDIDATES, YARDSTICK)):
             if policy not in self.policies and policy not in CANDIDATES:
                 continue
-            for knob in LINEUP[policy].knobs if policy in CANDIDATES else LINEUP[policy].knobs[:1]:
+            for knob in (
+                self.knobs(policy) if policy in (*CANDIDATES, YARDSTICK) else LINEUP[policy].knobs[:1]
+            ):
                 yield policy, knob
 
     def _seeded(

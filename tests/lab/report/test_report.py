@@ -15,7 +15,7 @@ from lab.report.plan import ReportPlan
 from lab.report.table import Table
 from lab.trace.trace import write_trace
 
-POLICIES = ("inarvl", "always-edge", "always-cloud", "random", "cascade-isotonic", "oracle")
+POLICIES = ("inarvl", "always-edge", "always-cloud", "random", "cascade-isotonic", "two-stage", "oracle")
 pytestmark = pytest.mark.timeout(600)  # a hundred small replays, slow on a busy machine
 SPEEDS = (DecisionSpeed("inarvl", 100.0, 50.0), DecisionSpeed("paretobandit", 60.0, 40.0))
 
@@ -60,8 +60,13 @@ def test_every_table_has_its_rows(tables: dict[str, Table]) -> None:
         "always-cloud",
         "random",
         "cascade-isotonic",
+        "two-stage",
     }
     assert len(tables["drifts"].rows) == 3
+    assert [(row[0].value, row[1].value) for row in tables["scripts"].rows] == [
+        (script, policy) for script in ("steady", "content-swap") for policy in ("inarvl", "two-stage")
+    ]
+    assert [row[0].value for row in tables["floors"].rows] == [0.9, 0.94, 0.97, 0.98, 0.99, 0.995]
     assert len(tables["ablations"].rows) == 3
     assert len(tables["goals"].rows) == 12
 
@@ -75,6 +80,14 @@ def test_figures_agree_between_tables(tables: dict[str, Table], findings: Findin
     assert kept["inarvl"].low <= kept["inarvl"].value <= kept["inarvl"].high
     ratio = next(row for row in tables["goals"].rows if "ParetoBandit" in row[0].shown)
     assert ratio[3].value == 1.5
+
+
+def test_the_cost_of_offline_policies_is_shown_at_each_floor(tables: dict[str, Table]) -> None:
+    by_floor = {row[0].value: row for row in tables["floors"].rows}
+    extra = {row[0].value: row[2].value for row in tables["equal-accuracy"].rows}["two-stage"]
+    cell = by_floor[0.99][4]
+    assert (1 + cell.value) * (1 + extra) == pytest.approx(1.0)
+    assert cell.low <= cell.value <= cell.high
 
 
 def test_a_csv_file_has_the_rows_of_its_table(tables: dict[str, Table]) -> None:
@@ -98,7 +111,9 @@ def test_the_command_writes_csv_files_and_a_page_that_says_simulated(
     only = ("--only", "random", "--script", "rtt-x4", "--no-ablations")
     result = CliRunner().invoke(app, ["report", str(path), "--out", str(tmp_path), "--seeds", "2", *only])
     assert result.exit_code == 0, result.output
-    assert planned[0].policies == ("inarvl", "always-edge", "always-cloud", "random", "oracle")
+    assert planned[0].policies == (
+        *("inarvl", "always-edge", "always-cloud", "random", "two-stage", "oracle"),
+    )
     assert (planned[0].scripts, planned[0].ablations) == (("rtt-x4",), ())
     page = (tmp_path / "report.html").read_text()
     assert "SIMULATED" in page
