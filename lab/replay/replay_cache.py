@@ -9,28 +9,44 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import numpy as np
 
 import controller
 import lab.policies
-import lab.replay
 import lab.sim
-import lab.trace
 from agent.answering import normalise
+from lab.policies import inarvl
+from lab.replay import (
+    ablations,
+    bootstrap,
+    drift_phases,
+    lineup,
+    policy_inputs,
+    replay_result,
+    runner,
+    summary,
+    warm_start,
+)
 from lab.replay.bootstrap import group_sums
 from lab.replay.drift_phases import DriftReplay
 from lab.replay.lineup import LINEUP, OURS
 from lab.replay.runner import ReplayTask, prepare_tasks, run_replay, run_tasks
 from lab.replay.summary import Summary, summarise
 from lab.sim.dataset import Matrix
+from lab.trace import trace
 
-SHARED: Final = (lab.sim, lab.policies, lab.replay, lab.trace)
-OURS_ONLY: Final = {"inarvl.py", "ablations.py", "warm_start.py", "warm_start_command.py"}
+# What the replays of rivals depend on, and the controller's too. What only evaluates replays is not here.
+SHARED: Final = (
+    *(lab.sim, lab.policies, trace, normalise),
+    *(bootstrap, drift_phases, lineup, policy_inputs, replay_result, runner, summary),
+)
+OURS_TOO: Final = (controller, inarvl, ablations, warm_start)
 MOST_FILES: Final = 20_000
 
 
@@ -62,16 +78,15 @@ class ReplayCache:
     rivals: str
 
     @classmethod
-    def of(cls, folder: Path, trace: Path) -> ReplayCache:
+    def of(cls, folder: Path, recorded: Path) -> ReplayCache:
         """Computes the digests of a trace and of the present code; deletes the oldest of too many files."""
-        digest = hashlib.sha256(trace.read_bytes())
-        digest.update(repr(controller.FEATURES).encode() + Path(normalise.__file__).read_bytes())
-        code = [path for package in SHARED for root in package.__path__ for path in _code(root)]
-        for path in code:
-            if path.name not in OURS_ONLY:
+        digest = hashlib.sha256(recorded.read_bytes())
+        digest.update(repr(controller.FEATURES).encode())
+        for path in _code(SHARED):
+            if path.name != Path(inarvl.__file__).name:
                 digest.update(path.read_bytes())
         rivals = digest.hexdigest()
-        for path in (*code, *(path for root in controller.__path__ for path in _code(root))):
+        for path in _code(OURS_TOO):
             digest.update(path.read_bytes())
         folder.mkdir(parents=True, exist_ok=True)
         stored = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
@@ -119,20 +134,25 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inarvl-bench"
 
 
-def _code(folder: str) -> list[Path]:
-    return sorted(Path(folder).rglob("*.py"))
+def _code(modules: Sequence[ModuleType]) -> list[Path]:
+    """Returns the files of modules, and of the whole packages among them."""
+    paths: list[Path] = []
+    for module in modules:
+        file = Path(module.__file__ or "")
+        paths += sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return paths
 
 
 def _write(path: Path, replay: FinishedReplay) -> None:
     partial = path.with_suffix(f".{os.getpid()}.part")
     with partial.open("wb") as file:
-        summary = np.array(json.dumps(asdict(replay.summary)))
-        np.savez_compressed(file, summary=summary, sums=replay.sums, **asdict(replay.drift))
+        figures = np.array(json.dumps(asdict(replay.summary)))
+        np.savez_compressed(file, summary=figures, sums=replay.sums, **asdict(replay.drift))
     partial.replace(path)
 
 
 def _read(path: Path) -> FinishedReplay:
     with np.load(path) as arrays:
-        summary = Summary(**json.loads(str(arrays["summary"])))
+        figures = Summary(**json.loads(str(arrays["summary"])))
         names = [name for name in arrays.files if name not in ("summary", "sums")]
-        return FinishedReplay(summary, arrays["sums"], DriftReplay(**{name: arrays[name] for name in names}))
+        return FinishedReplay(figures, arrays["sums"], DriftReplay(**{name: arrays[name] for name in names}))

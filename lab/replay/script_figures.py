@@ -7,9 +7,10 @@
 3. The alarm is the first one about answers after the change. It is counted in questions from the change.
 4. The policy is back at the first question after the change from which the next BACK_WINDOW questions, over
    all seeds together, meet the floor.
-5. A policy that publishes an estimate of what it keeps is checked every CHECK_EVERY questions: its interval
+5. While the cloud cannot be reached there is no choice: these questions count for cost and accuracy only.
+6. A policy that publishes an estimate of what it keeps is checked every CHECK_EVERY questions: its interval
    should cover what it kept in fact, of the same questions. The bias is the mean of estimate - fact.
-6. The share of a new model among the cloud's answers is counted from SETTLED questions after the change.
+7. The share of a new model among the cloud's answers is counted from SETTLED questions after the change.
 """
 
 from __future__ import annotations
@@ -70,13 +71,17 @@ def script_figures(replays: DriftReplays, script: DriftScript, floor: float) -> 
     """Computes the figures of a policy whose floor is, or should be, `floor`."""
     change = change_of(script, replays.cost.shape[1])
     after = slice(change or 0, None)
-    reference, correct = replays.reference[:, after], replays.correct[:, after]
+    choice = (~np.isin(replays.phase, outage_phases(script))).astype(np.int8)
+    right, expected = replays.correct * choice, replays.reference * choice
+    reference, correct = expected[:, after], right[:, after]
     seeds = len(replays.cost)
     first_alarms = [] if change is None else [_first(row[after]) for row in replays.quality_alarms]
     alarms = [alarm for alarm in first_alarms if alarm is not None]
     windows = floor_windows(replays, floor, outage_phases=outage_phases(script))
-    checks = np.concatenate([_checks(replays, seed) for seed in range(seeds)])
-    kept = float(replays.correct.sum() / max(1.0, replays.reference.sum()))
+    checks = np.concatenate(
+        [_checks(*values) for values in zip(replays.estimates, right, expected, strict=True)]
+    )
+    kept = float(right.sum() / max(1.0, expected.sum()))
     return ScriptFigures(
         kept=kept,
         above_floor=kept - floor,
@@ -126,20 +131,20 @@ def _newcomer_share(replays: DriftReplays, change: int) -> float:
     return float(replays.newcomer[:, settled].sum() / cloud) if cloud else math.nan
 
 
-def _checks(replays: DriftReplays, seed: int) -> Matrix:
+def _checks(estimates: Matrix, right: Counts, reference: Counts) -> Matrix:
     """Returns for each check whether the interval covers what was kept, and the error; shape (checks, 2)."""
     checked = []
-    for row in replays.estimates[seed]:
+    for row in estimates:
         estimate = Estimate(*row.tolist())
         if estimate.number >= FIRST_CHECK:
-            kept = _kept_before(replays, seed, int(estimate.number), estimate.window)
+            before = slice(int(estimate.number))
+            kept = _kept(right[before], reference[before], estimate.window)
             checked.append((float(estimate.low <= kept <= estimate.high), estimate.estimate - kept))
     return np.array(checked).reshape(-1, 2)
 
 
-def _kept_before(replays: DriftReplays, seed: int, number: int, window: float) -> float:
-    """Returns what was kept in the questions before `number`, as far back as the estimate is about them."""
-    age = np.arange(number - 1, -1, -1)
+def _kept(right: Counts, reference: Counts, window: float) -> float:
+    """Returns what was kept, as far back as an estimate with this window is about."""
+    age = np.arange(len(right) - 1, -1, -1)
     weights = MEMORY**age if math.isnan(window) else (age < window).astype(np.float64)
-    right = float((weights * replays.reference[seed, :number]).sum())
-    return float((weights * replays.correct[seed, :number]).sum()) / max(1e-9, right)
+    return float((weights * right).sum() / max(1e-9, float((weights * reference).sum())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -172,7 +172,12 @@ def prepare(trace: Trace, profile: CostProfile) -> Dataset:
 def _normalised(run: Run) -> str:
     if run.answer is None:
         raise BenchError("the trace has no texts of answers: record it again")
-    return normalise(run.answer)
+    return _normalised_text(run.answer)
+
+
+@lru_cache(maxsize=65536)
+def _normalised_text(text: str) -> str:
+    return normalise(text)
 
 
 def _speed(arm: Arm, arms: Sequence[Arm], recorded_ms: Matrix, profile: CostProfile) -> ModelSpeed:

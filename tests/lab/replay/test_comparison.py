@@ -63,6 +63,13 @@ def test_lost_answers_alarm_and_recovery_are_counted_from_the_change() -> None:
     assert figures.back == pytest.approx(300 - 7, abs=4)
 
 
+def test_questions_without_a_choice_are_not_lost() -> None:
+    replays = replays_of(faulty_until(300))
+    figures = script_figures(replays, DRIFTS["cloud-outage"], 0.99)
+    assert (figures.lost, figures.kept, figures.back) == (0, 1.0, 0.0)
+    assert figures.accuracy == pytest.approx(1 - 75 / COUNT)
+
+
 def test_a_policy_that_never_notices_is_never_back() -> None:
     figures = script_figures(replays_of(faulty_until(CHANGE)), SCRIPT, 0.99)
     assert math.isnan(figures.alarm)
