@@ -36,6 +36,7 @@ COLUMNS: Final[tuple[tuple[str, Callable[[ComparedPolicy], str]], ...]] = (
     ("floor", lambda row: f"{row.floor:.3g}"),
     ("kept", lambda row: f"{row.figures.kept:.3f}"),
     ("-floor", lambda row: _signed(100 * row.figures.above_floor, 1)),
+    ("right", lambda row: f"{row.figures.accuracy:.3f}"),
     ("cost", lambda row: f"{row.figures.cost:.3f}"),
     ("rivals", lambda row: _percent(row.against_rivals)),
     ("switch", lambda row: _percent(row.against_switching)),
@@ -50,8 +51,8 @@ COLUMNS: Final[tuple[tuple[str, Callable[[ComparedPolicy], str]], ...]] = (
     ("new", lambda row: _number(row.figures.newcomer, 2)),
 )
 NOTE: Final = (
-    "rivals: cost above the best mixture of the other policies in hindsight, at the same accuracy. switch: "
-    "cost above the best mixture of all fixed policies in hindsight that may differ between phases. "
+    "right: share of right answers. rivals: cost above the best mixture of the other policies in hindsight, "
+    "at the same accuracy (above the most accurate one, if none is as accurate). switch: cost above the best mixture of all fixed policies in hindsight that may differ between phases. "
     "lost/allowed: right answers after the change. alarm, back: questions from the change until the first "
     "alarm about answers (share of seeds with one) and until the floor is met again. held, met: shares of "
     "windows of 200. covered, bias: of the published 95% interval and estimate. new: share of a new model "
