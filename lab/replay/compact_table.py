@@ -52,11 +52,12 @@ COLUMNS: Final[tuple[tuple[str, Callable[[ComparedPolicy], str]], ...]] = (
 )
 NOTE: Final = (
     "right: share of right answers. rivals: cost above the best mixture of the other policies in hindsight, "
-    "at the same accuracy (above the most accurate one, if none is as accurate). switch: cost above the best mixture of all fixed policies in hindsight that may differ between phases. "
-    "lost/allowed: right answers after the change. alarm, back: questions from the change until the first "
-    "alarm about answers (share of seeds with one) and until the floor is met again. held, met: shares of "
-    "windows of 200. covered, bias: of the published 95% interval and estimate. new: share of a new model "
-    "among the cloud's answers, from 500 questions after it appears. -floor and bias are in points."
+    "at the same accuracy (above the most accurate one, if none is as accurate). switch: cost above the best "
+    "mixture of all fixed policies in hindsight that may differ between phases. lost/allowed: right answers "
+    "after the change. alarm, back: questions from the change until the first alarm about answers (share of "
+    "seeds with one) and until the floor is met again. held, met: shares of windows of 200. covered, bias: "
+    "of the published 95% interval and estimate. new: share of a new model among the cloud's answers, from "
+    "500 questions after it appears. -floor and bias are in points."
 )
 
 

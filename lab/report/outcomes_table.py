@@ -25,8 +25,7 @@ def outcomes_table(curve: OutcomeCurve) -> Table:
             f"{100 * np.mean(curve.unfamiliar):+.1f}. The two-stage policy, fitted offline to the other "
             f"half, gains {100 * np.mean(curve.offline):+.1f}. The outcomes are real."
         ),
-        columns=("told of", "floor", "strong calls", "accuracy", "a coin's", "gain"),
-        headings=("feedback", "floor", "strong calls", "accuracy", "random routing", "gain"),
+        columns=("feedback", "floor", "strong calls", "accuracy", "random routing", "gain"),
         rows=tuple(
             (
                 text(f"{point.feedback_share:.0%}"),

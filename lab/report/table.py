@@ -33,7 +33,6 @@ class Table:
         note: explains the figures; shown above the table.
         columns: their names in the CSV file.
         marked: numbers of the rows that are highlighted.
-        headings: of the columns on the page; the columns' names if empty.
     """
 
     name: str
@@ -42,11 +41,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     marked: tuple[int, ...] = ()
-    headings: tuple[str, ...] = ()
 
     def html(self) -> str:
         """Returns the table as HTML, with its title and note."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.headings or self.columns)
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.columns)
         body = "".join(
             f"<tr{' class=marked' if place in self.marked else ''}>"
             + "".join(f"<td>{html.escape(cell.shown)}</td>" for cell in row)
