@@ -54,7 +54,7 @@ def test_an_example_is_short(path: Path) -> None:
 def test_ask_prints_the_answer(product: Product, photo: tuple[str, str]) -> None:
     reply = ask(product, photo)
     assert reply["answer"]
-    assert reply["tier"] == "local"
+    assert reply["tier"] in ("local", "cloud")
 
 
 @pytest.mark.skipif(not shutil.which("mosquitto_pub"), reason="mosquitto-clients is not installed")

@@ -111,7 +111,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
 def test_the_command_prints_the_options_of_the_server(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["gguf", "bundled:inarvl-edge-swift", "--out", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
-    assert ran.output.split() == [
+    assert ran.stdout.split() == [
         "--model",
         f"{tmp_path}/inarvl-edge-swift-q8_0.gguf",
         "--mmproj",
