@@ -1,5 +1,8 @@
 """Fixtures and settings of every test."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -11,3 +14,13 @@ settings.load_profile("inarvl")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_with_a_closed_stream() -> Iterator[None]:
+    """Removes the log handlers of commands that a test ran in this process: their streams ended with it."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers.copy():
+        if isinstance(handler, logging.StreamHandler) and getattr(handler.stream, "closed", False):
+            root.removeHandler(handler)

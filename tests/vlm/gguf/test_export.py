@@ -119,7 +119,7 @@ def test_the_command_prints_the_options_of_the_server(tmp_path: Path) -> None:
         "--alias",
         "inarvl-edge-swift",
     ]
-    assert all(Path(path).is_file() for path in ran.output.split()[1:4:2])
+    assert all(Path(path).is_file() for path in ran.stdout.split()[1:4:2])
 
 
 def test_a_checkpoint_of_the_hub_is_refused(tmp_path: Path) -> None:
