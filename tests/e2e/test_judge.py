@@ -26,6 +26,7 @@ from product import START_S, Client, Product, jpeg
 pytestmark = pytest.mark.anyio
 BOARD = "A man with a bag walks past a shop."
 CLOUD = "Somebody is walking along a street of shops."
+CLOUD_S = 0.4  # the board is worth asking first, so that there is something to compare
 SAME = {(pair.one, pair.other): pair.same for pair in TRIAL_PAIRS} | {(BOARD, CLOUD): True}
 
 
@@ -39,6 +40,8 @@ def completion(text: str, first_token: dict[str, float]) -> web.Response:
 async def chat(answer: str, request: web.Request) -> web.Response:
     content = (await request.json())["messages"][-1]["content"]
     if isinstance(content, list):
+        if answer == CLOUD:
+            await anyio.sleep(CLOUD_S)
         return completion(answer, {answer.split()[0]: 0.6, "It": 0.3})
     one, other = (line.partition(": ")[2] for line in content.splitlines()[2:4])
     same = SAME.get((one, other), SAME.get((other, one)))
@@ -68,7 +71,6 @@ async def agreement(client: Client) -> dict[str, Any]:
     return dict(content["agreement"])
 
 
-@pytest.mark.slow
 async def test_the_agent_tries_a_judge_and_uses_its_judgements(tmp_path: Path) -> None:
     with broker(tmp_path) as (_, port):
         product = Product(tmp_path, port, free_port())
