@@ -28,6 +28,7 @@ from agent.peers.network_path import Paths
 from agent.peers.peer import Peer
 from cloud.peer import PeerRecord
 from controller import Arm, Context, Controller, ControllerSettings, Option, Outcome
+from lab.rig.fixed_energy import FixedEnergyMeter
 from lab.rig.fuzz.fuzz_door import FuzzDoor, RaisingDoor, Use
 from lab.rig.fuzz.mutation import Mutator
 from lab.rig.hostile.cases import answer, model, token
@@ -106,19 +107,6 @@ class ScriptedConnection(Connection):
         yield SimpleNamespace(headers={"Server-Timing": self.header}, content=content, url=URL)
 
 
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, _tier: str) -> AsyncIterator[None]:
-        """Measures nothing inside the block."""
-        yield
-
-    def energy(self, *_: object) -> Any:
-        """Returns an unknown energy."""
-        return SimpleNamespace(joules=None, source=None)
-
-
 @asynccontextmanager
 async def opened() -> AsyncIterator[Use]:
     """Passes replies through the client, the arms, the comparison of answers, and the controller."""
@@ -134,8 +122,7 @@ async def opened() -> AsyncIterator[Use]:
         probe_soon=lambda _id: None,
     )
     servers: Any = SimpleNamespace(registry=lambda _tier: registry, paths=Paths(), prompt=lambda *_: None)
-    meter: Any = Unmetered()
-    arms = Arms(servers, meter, lambda *_: (64,), door=RaisingDoor("replies"))
+    arms = Arms(servers, FixedEnergyMeter(), lambda *_: (64,), door=RaisingDoor("replies"))
     controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
     question, cloud, used = _question(), Arm("cloud", "m", 64, SERVER), 0
 

@@ -38,6 +38,7 @@ from controller import (
     Policy,
     Prediction,
 )
+from lab.rig.fixed_energy import FixedEnergyMeter
 from lab.rig.mock_model_server import MockModelServer
 from lab.scenes.render import render
 from lab.scenes.scene import draw
@@ -45,17 +46,6 @@ from lab.scenes.scene import draw
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 NEVER_MS = 3.6e6
 SETTINGS = Settings.model_validate({"device": "d", "intake": {"max_tokens": 4}})
-
-
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, tier: str) -> AsyncIterator[None]:
-        yield
-
-    def energy(self, *_: object) -> Any:
-        return type("Energy", (), {"joules": None, "source": None})
 
 
 @dataclass
@@ -126,7 +116,7 @@ async def running_answering(
                 await anyio.sleep(0.02)
         controller = Controller(ControllerSettings(), rng=rng)
         servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=lambda *_: None)
-        arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
+        arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))
         yield Answering(policy or controller, arms, DeviceState, SETTINGS, rng=rng), peers
         tasks.cancel_scope.cancel()
 

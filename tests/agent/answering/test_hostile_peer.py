@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import anyio
 import numpy as np
@@ -28,9 +26,9 @@ from agent.config.settings import Settings
 from agent.messages.query import Query
 from agent.peers.directory import ServerDirectory
 from agent.profile.loading import load_profile
-from agent.sensing.energy_model import EnergySource
 from cloud.peer import PeerRecord
 from controller import Context, Controller, ControllerSettings, Decision, DeviceState, NoArm
+from lab.rig.fixed_energy import FixedEnergyMeter
 from lab.rig.hostile.cases import CASES, HostilePeer
 from lab.rig.hostile.server import HostileServer
 from lab.rig.mock_model_server import MockModelServer
@@ -47,18 +45,6 @@ class CloudFirst(Controller):
         decision = super().decide(context, now=now)
         clouds = [arm for arm in decision.basis.candidates.roster.arms if arm.tier == "cloud"]
         return replace(decision, arm=clouds[0]) if clouds else decision
-
-
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, tier: str) -> AsyncIterator[None]:
-        yield
-
-    def energy(self, *_: object) -> Any:
-        source: EnergySource | None = None
-        return SimpleNamespace(joules=None, source=source)
 
 
 @asynccontextmanager
@@ -78,7 +64,7 @@ async def agent(folder: Path, url: str) -> AsyncIterator[tuple[Answering, Server
     directory = ServerDirectory(
         settings, load_profile("generic-x86"), rng=rng, changed=lambda _server, _state: None
     )
-    arms = Arms(directory, Unmetered(), lambda _tier, card: card.resolutions or (64,))  # type: ignore[arg-type]
+    arms = Arms(directory, FixedEnergyMeter(), lambda _tier, card: card.resolutions or (64,))
     controller = CloudFirst(ControllerSettings(), rng=rng)
     try:
         async with anyio.create_task_group() as tasks:
@@ -168,7 +154,7 @@ async def poisoned_servers(folder: Path) -> AsyncIterator[tuple[Answering, Serve
     site = {"device": "d", "local": f"unix:{folder}/board", "discovery": {"zeroconf": False, "mqtt": False}}
     settings = Settings.model_validate(site)
     directory = ServerDirectory(settings, load_profile("generic-x86"), rng=rng, changed=lambda *_: None)
-    arms = Arms(directory, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
+    arms = Arms(directory, FixedEnergyMeter(), lambda _tier, _card: (64,))
     controller = CloudFirst(ControllerSettings(), rng=rng)
     async with anyio.create_task_group() as tasks:
         directory.apply(settings)

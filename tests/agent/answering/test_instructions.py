@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +19,7 @@ from agent.messages.query import Query
 from agent.peers.registry import Peer
 from cloud.peer import PeerRecord
 from controller import Arm
+from lab.rig.fixed_energy import FixedEnergyMeter
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
 from vlm.completion import ModelCard
@@ -40,14 +39,6 @@ class Client:
         raise VlmUnavailable("it only records")
 
 
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, _tier: str) -> AsyncIterator[None]:
-        yield
-
-
 def question(form: AnswerForm) -> Question:
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "gray").save(file, "JPEG")
@@ -60,7 +51,7 @@ async def asked_of(card: ModelCard, form: AnswerForm) -> tuple[str, tuple[str, .
     peer = Peer(PeerRecord("p", "unix:/p"), client, set(), cards=(card,), healthy=True)  # type: ignore[arg-type]
     registry = SimpleNamespace(get=lambda _id: peer, began=lambda _id: None, ended=lambda *_: None)
     servers = SimpleNamespace(registry=lambda _tier: registry, prompt=lambda _tier, _server: None)
-    arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
+    arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))
     await arms.ask(Arm("cloud", card.id, 64, "p"), question(form), max_tokens=4, timeout_s=1.0)
     (asked,) = client.asked
     return asked

@@ -26,6 +26,7 @@ from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller import Controller, ControllerSettings, DeviceState
+from lab.rig.fixed_energy import FixedEnergyMeter
 from lab.scenes.render import render
 from lab.scenes.scene import draw
 
@@ -35,17 +36,6 @@ CARS = AnswerForm(
     "json", (), {"type": "object", "properties": {"cars": {"type": "integer"}}, "required": ["cars"]}
 )
 VALID, PROSE = '{"cars": 2}', "There are two cars."
-
-
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, tier: str) -> AsyncIterator[None]:
-        yield
-
-    def energy(self, *_: object) -> Any:
-        return SimpleNamespace(joules=1.0, source="modelled")
 
 
 @dataclass
@@ -109,7 +99,7 @@ def answering(tmp_path: Path) -> Callable[..., Any]:
                     await anyio.sleep(0.02)
             controller = Controller(ControllerSettings(), rng=rng)
             servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=prompt)
-            arms = Arms(servers, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
+            arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))
             yield Answering(controller, arms, DeviceState, SETTINGS, rng=rng)
             tasks.cancel_scope.cancel()
 

@@ -35,6 +35,7 @@ from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller import Controller, ControllerSettings, DeviceState, Tier
+from lab.rig.fixed_energy import FixedEnergyMeter
 from lab.rig.mock_model_server import MockAnswer, MockModelServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -285,17 +286,6 @@ class Servers:
         )
 
 
-class Unmetered:
-    """Measures no energy."""
-
-    @asynccontextmanager
-    async def over(self, _tier: str) -> AsyncIterator[None]:
-        yield
-
-    def energy(self, *_: object) -> Any:
-        return SimpleNamespace(joules=None, source=None)
-
-
 async def board_share(folder: Path, seed: int, *, talkative: bool) -> float:
     """Asks all questions of `seed`; returns the share that the board answered."""
     servers = Servers(folder)
@@ -306,7 +296,7 @@ async def board_share(folder: Path, seed: int, *, talkative: bool) -> float:
         directory = SimpleNamespace(
             registry=registries.__getitem__, paths=Paths(), prompt=lambda _tier, _server: None
         )
-        arms = Arms(directory, Unmetered(), lambda _tier, _card: (64,))  # type: ignore[arg-type]
+        arms = Arms(directory, FixedEnergyMeter(), lambda _tier, _card: (64,))
         answering = Answering(controller, arms, DeviceState, SETTINGS, rng=rng, clock=clock)
         for asked in rounds(seed):
             texts = asked.long if talkative else asked.short
