@@ -134,7 +134,7 @@ class Arms:
         sent = await question.images(arm.resolution)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
-        if peer is None or not peer.healthy or arm.model in peer.denied_models:
+        if peer is None or not peer.healthy or peer.denies(arm.model):
             return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
         ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if cancelled: a hedge lost
         problem = "it was too slow"

@@ -109,8 +109,11 @@ class Peer:
 
     def usable_cards(self, clock: Callable[[], float] = time.monotonic) -> tuple[ModelCard, ...]:
         """Returns the models that can be asked now."""
-        denied = {model for model, until in self.denied_models.copy().items() if clock() < until}
-        return tuple(card for card in self.cards if card.id not in denied)
+        return tuple(card for card in self.cards if not self.denies(card.id, clock))
+
+    def denies(self, model: str, clock: Callable[[], float] = time.monotonic) -> bool:
+        """Returns whether a model is not asked now, because the server refused it to the caller."""
+        return clock() < self.denied_models.get(model, -math.inf)
 
     def deny(self, model: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Does not ask a model for MODEL_REST_S, because its server refuses it to the caller."""

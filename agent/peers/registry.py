@@ -167,7 +167,7 @@ class PeerRegistry:
     def denied(self, peer_id: str, model: str, problem: str) -> None:
         """Records that the server refuses one of its models to the caller."""
         peer = self._known.get(peer_id)
-        if peer is not None and model not in peer.denied_models:
+        if peer is not None and not peer.denies(model):
             log.warning(
                 "model %s of server %s cannot be used: %s", model, peer_id, short(problem, MAX_PROBLEM)
             )

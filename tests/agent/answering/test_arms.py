@@ -1,5 +1,6 @@
 """What a call of an arm would meet."""
 
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -7,8 +8,12 @@ import numpy as np
 import pytest
 
 from agent.answering.arms import Arms
+from agent.forms.form import AnswerForm
+from agent.peers.peer import MODEL_REST_S
 from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
+from controller import Arm
+from lab.rig.fixed_energy import FixedEnergyMeter
 from vlm.completion import ModelCard
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +22,8 @@ pytestmark = pytest.mark.anyio
 class Question:
     """A question about one image."""
 
-    query = SimpleNamespace(sources=("image",))
+    query = SimpleNamespace(sources=("image",), question="What is it?", form=AnswerForm())
+    prompt = "What is it?"
 
     async def images(self, _resolution: int) -> tuple[bytes, ...]:
         return (b"jpeg",)
@@ -33,3 +39,27 @@ async def test_requests_of_other_clients_wait_before_a_call() -> None:
     assert [option.queue for option in await arms.options(cast(Any, Question()))] == [2]
     peer.other_requests = 0
     assert [option.queue for option in await arms.options(cast(Any, Question()))] == [0]
+
+
+async def test_a_refused_model_is_asked_again_after_its_rest() -> None:
+    cloud = PeerRegistry(rng=np.random.default_rng(0))
+    cloud.offer(PeerRecord("p", "unix:/nowhere/vlm.sock"), source="site")
+    peer = cloud.known()[0]
+    peer.cards, peer.healthy = (ModelCard("m"),), True
+    registries = {"local": PeerRegistry(rng=np.random.default_rng(0)), "cloud": cloud}
+    servers: Any = SimpleNamespace(registry=registries.__getitem__, prompt=lambda *_: None)
+    arms = Arms(servers, FixedEnergyMeter(), resolutions=lambda _tier, _card: (448,))
+    arm = Arm("cloud", "m", 448, "p")
+
+    async def failure() -> str | None:
+        attempt = await arms.ask(arm, cast(Any, Question()), max_tokens=8, timeout_s=5.0)
+        return attempt.execution.failure
+
+    cloud.denied("p", "m", "no permission for this model")
+    assert (arms.available(), await failure()) == ((), "gone")
+    peer.deny("m", clock=lambda: time.monotonic() - MODEL_REST_S)
+    assert (arms.available(), await failure()) == ((arm,), "vlm_unavailable")
+    peer.healthy = True
+    cloud.denied("p", "m", "still no permission")
+    assert (arms.available(), await failure()) == ((), "gone")
+    await peer.client.aclose()
