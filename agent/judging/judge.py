@@ -88,7 +88,9 @@ class Judge:
         self._energy_meter = energy_meter
         self._clock = clock
         self._candidates: dict[tuple[str, str], _Candidate] = {}
-        self._requests, self._requested = anyio.create_memory_object_stream[Arm](MAX_TRIALS)
+        self._requests, self._requested = anyio.create_memory_object_stream[tuple[Arm, _Candidate]](
+            MAX_TRIALS
+        )
         self.apply(settings)
 
     def apply(self, settings: JudgeSettings) -> None:
@@ -120,11 +122,9 @@ class Judge:
 
     async def run(self) -> None:
         """Tries the models that were asked to judge, one after another, until cancelled."""
-        async for arm in self._requested:
-            key = self._key(arm)
-            if key is not None:
-                with self._door.guard(f"the judgements of {arm.id}"):
-                    await self._try(arm, self._candidates[key])
+        async for arm, candidate in self._requested:
+            with self._door.guard(f"the judgements of {arm.id}"):
+                await self._try(arm, candidate)
 
     def report(self) -> dict[str, Any]:
         """Returns the judges with the findings of their trials, and what was used, for telemetry."""
@@ -142,7 +142,7 @@ class Judge:
         candidate = self._candidates.setdefault(key, _Candidate())
         if candidate.trial is None and not candidate.requested and self._clock() >= candidate.retry_at:
             candidate.requested = True
-            self._requests.send_nowait(arm)
+            self._requests.send_nowait((arm, candidate))
         return candidate
 
     def _key(self, arm: Arm) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import numpy as np
@@ -178,6 +178,22 @@ async def test_a_model_whose_server_failed_is_tried_again_later(tmp_path: Path) 
         server.status = 200
         assert await judge.p_same(ARM, *QUESTION) is None
         assert judge.report()["models"] == {}
+        now[0] = 61.0
+        assert (await tried(judge))["used"] is True
+
+
+async def test_a_model_whose_server_was_away_when_its_turn_came_is_tried_again_later(tmp_path: Path) -> None:
+    now = [0.0]
+    async with judging(JudgeServer(), tmp_path, clock=lambda: now[0]) as judge:
+        peers = cast(PeerRegistry, judge._servers.registry("cloud"))
+        (peer,) = peers.known()
+        assert await judge.p_same(ARM, *QUESTION) is None
+        peers.withdraw("peer", source="test")
+        await anyio.sleep(0.1)
+        peers.offer(peer.record, source="test")
+        with anyio.fail_after(60):
+            while not peers.healthy():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
         now[0] = 61.0
         assert (await tried(judge))["used"] is True
 
