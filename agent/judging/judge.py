@@ -91,14 +91,17 @@ class Judge:
         self._requests, self._requested = anyio.create_memory_object_stream[tuple[Arm, _Candidate]](
             MAX_TRIALS
         )
+        self._limits: tuple[int, int] | None = None
         self.apply(settings)
 
     def apply(self, settings: JudgeSettings) -> None:
-        """Applies the switch, and starts new budgets."""
+        """Applies the switch, and starts new budgets if a limit has changed."""
         self._enabled = settings.enabled
-        per_hour, per_day = settings.calls_per_hour, settings.tokens_per_day
-        self._calls = Budget(per_hour / 3600, per_hour / 4, self._clock)
-        self._tokens = Budget(per_day / 86_400, per_day / 4, self._clock)
+        limits = per_hour, per_day = settings.calls_per_hour, settings.tokens_per_day
+        if limits != self._limits:
+            self._limits = limits
+            self._calls = Budget(per_hour / 3600, per_hour / 4, self._clock)
+            self._tokens = Budget(per_day / 86_400, per_day / 4, self._clock)
 
     async def p_same(self, arm: Arm, question: str, one: str, other: str) -> float | None:
         """Returns the probability that two answers to `question` say the same.

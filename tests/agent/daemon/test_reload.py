@@ -23,6 +23,11 @@ def test_settings_that_can_change_are_applied() -> None:
     assert summary == "applied local, peers, prompt, intake.max_tokens"
 
 
+def test_the_judge_can_be_switched_off() -> None:
+    new = settings(judge={"enabled": False})
+    assert reload(settings(), lambda: new) == (new, "applied judge")
+
+
 def test_settings_that_cannot_change_stay_and_are_named() -> None:
     new = settings(device="e", intake={"workers": 3, "max_payload_bytes": 2048}, image_roots=["/var/cam"])
     after, summary = reload(settings(), lambda: new)

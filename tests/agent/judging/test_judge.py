@@ -212,6 +212,19 @@ async def test_calls_and_tokens_are_limited_over_time(limit: dict[str, int], tmp
         assert await judge.p_same(ARM, *QUESTION) is not None
 
 
+async def test_only_other_limits_start_new_budgets(tmp_path: Path) -> None:
+    limits, server = {"calls_per_hour": 164}, JudgeServer()
+    async with judging(server, tmp_path, clock=lambda: 0.0, **limits) as judge:
+        await tried(judge)
+        assert await judge.p_same(ARM, *QUESTION) is not None
+        judge.apply(JudgeSettings(**limits))
+        assert await judge.p_same(ARM, *QUESTION) is None, "the budget is used up"
+        judge.apply(JudgeSettings(calls_per_hour=8))
+        assert await judge.p_same(ARM, *QUESTION) is not None
+        judge.apply(JudgeSettings(calls_per_hour=8, enabled=False))
+        assert await judge.p_same(ARM, *QUESTION) is None
+
+
 async def test_a_judge_that_is_switched_off_is_not_tried(tmp_path: Path) -> None:
     server = JudgeServer()
     async with judging(server, tmp_path, enabled=False) as judge:
