@@ -4,7 +4,8 @@
    another.
 2. It limits its own memory. An allocation beyond the limit fails, which is an error of that image.
 3. A timer of the kernel ends it if an image needs too much processor time, also inside a decoder and if the
-   agent has ended. The next image starts another process.
+   agent has ended. The agent ends it if it makes no progress for WAIT_S, as on a board that swaps. The next
+   image starts another process.
 4. If memory is short, the kernel kills it before the agent (`oom_score_adj`).
 """
 
@@ -14,6 +15,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -25,6 +27,7 @@ from agent.messages.images.preparing import PreparedImage, prepare
 from agent.messages.query import BadQuery
 
 TIME_LIMIT_S = 10.0
+WAIT_S = 60
 MEMORY_BYTES = 512 * 2**20  # for one image of 25 megapixels, in addition to the program
 COMMAND = f"from {__name__} import serve; serve()"
 OOM_SCORE = "1000"  # the first to be killed
@@ -56,8 +59,8 @@ class DecodingProcess:
                 self._stop()
                 raise BadQuery(
                     "bad_image",
-                    f"the image needs over {self._time_limit_s:g} s of processor time or too much memory: "
-                    "send a smaller one, or an ordinary JPEG",
+                    f"the image needs over {self._time_limit_s:g} s of processor time, {WAIT_S} s in all, or "
+                    "too much memory: send a smaller one, or an ordinary JPEG",
                 ) from None
         if isinstance(result, PreparedImage):
             return result
@@ -71,6 +74,8 @@ class DecodingProcess:
     def _start(self) -> None:
         self._stop()
         ours, theirs = socket.socketpair()
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", WAIT_S, 0))
         with theirs:
             self._child = subprocess.Popen(
                 [sys.executable, "-c", COMMAND],

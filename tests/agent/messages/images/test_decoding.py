@@ -105,6 +105,17 @@ def test_the_process_starts_again_after_it_was_killed(process: DecodingProcess) 
     process.prepare(encoded("PNG"), (32,))
 
 
+@pytest.mark.parametrize("data", [encoded("PNG"), bytes(2**24)], ids=["unanswered", "unread"])
+def test_a_process_that_does_not_answer_is_replaced(
+    data: bytes, process: DecodingProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as hanging:
+        hanging.setattr("agent.messages.images.decoding_process.COMMAND", "import time; time.sleep(600)")
+        hanging.setattr("agent.messages.images.decoding_process.WAIT_S", 1)
+        assert code(process, data) == "bad_image"
+    process.prepare(encoded("PNG"), (32,))
+
+
 def test_large_images_leave_workers_for_others(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, leave = threading.Semaphore(0), threading.Event()
 
