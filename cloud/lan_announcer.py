@@ -58,7 +58,10 @@ class LanAnnouncer:
     async def follow(self) -> None:
         """Announces on the interfaces that there are, until cancelled."""
         while True:
-            await self.update()
+            try:
+                await self.update()
+            except (OSError, RuntimeError) as error:  # such as too many open files: the next scan tries again
+                log.warning("cannot follow the network interfaces now: %s", error)
             await asyncio.sleep(RESCAN_S)
 
     async def update(self) -> None:

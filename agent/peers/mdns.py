@@ -104,10 +104,16 @@ async def _ask_on_all_interfaces(network: AsyncZeroconf, handle: Callable[..., N
     browser, known = None, None
     try:
         while True:
-            await network.async_update_interfaces()
+            try:
+                await network.async_update_interfaces()
+                interfaces = network_interfaces()
+            except (OSError, RuntimeError) as error:  # such as too many open files: the next scan tries again
+                log.warning("cannot read the network interfaces now: %s", error)
+                await anyio.sleep(RESCAN_S)
+                continue
             joined = {str(sender.sock_name) for sender in network.zeroconf.engine.senders}
-            if (interfaces := (network_interfaces(), joined)) != known:
-                known = interfaces
+            if (interfaces, joined) != known:
+                known = interfaces, joined
                 if browser is not None:
                     await browser.async_cancel()
                 browser = AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[handle])

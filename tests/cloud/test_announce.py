@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -9,7 +10,7 @@ import anyio
 import pytest
 
 from agent.standalone.broker import free_port
-from cloud import announce
+from cloud import announce, lan_announcer
 from cloud.announce import AnnounceFailed, advertised_host, on_broker, on_lan
 from cloud.announcement import advertised_address
 from cloud.peer import PeerRecord
@@ -75,6 +76,26 @@ async def test_an_interface_that_does_not_exist_is_refused() -> None:
     with pytest.raises(AnnounceFailed, match="`ip address` lists"):
         async with on_lan(PeerRecord("peer", "http://10.0.0.7:8020"), ["10.55.55.55"]):
             raise AssertionError
+
+
+@pytest.mark.anyio
+async def test_a_failed_scan_of_the_interfaces_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    scans, scanned_again = 0, anyio.Event()
+    monkeypatch.setattr(lan_announcer, "RESCAN_S", 0.01)
+
+    def fail_once() -> tuple[NetworkInterface, ...]:
+        nonlocal scans
+        scans += 1
+        if scans == 2:
+            raise OSError(errno.EMFILE, "too many open files")
+        if scans == 3:
+            scanned_again.set()
+        return (LOOPBACK,)
+
+    monkeypatch.setattr(lan_announcer, "network_interfaces", fail_once)
+    with anyio.fail_after(60):
+        async with on_lan(PeerRecord("peer", "http://10.0.0.7:8020"), interfaces=("10.0.0.7",)):
+            await scanned_again.wait()
 
 
 @pytest.mark.anyio

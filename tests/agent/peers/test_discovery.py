@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import uuid
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from cloud.announce import on_broker, on_lan
 from cloud.peer import TOPIC as PEERS
 from cloud.peer import PeerRecord
 from inarvl.door import Door
+from inarvl.network_interfaces import NetworkInterface, network_interfaces
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +51,27 @@ async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_received() -> None:
             async with on_lan(record):
                 await found.wait()
             await gone.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_failed_scan_of_the_interfaces_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, scans, found = announced(), 0, anyio.Event()
+    monkeypatch.setattr(mdns, "RESCAN_S", 0.05)
+
+    def fail_at_first() -> tuple[NetworkInterface, ...]:
+        nonlocal scans
+        scans += 1
+        if scans == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        return network_interfaces()
+
+    monkeypatch.setattr(mdns, "network_interfaces", fail_at_first)
+    with anyio.fail_after(60):
+        async with on_lan(record), anyio.create_task_group() as tasks:
+            tasks.start_soon(
+                mdns.browse, lambda other: found.set() if other.id == record.id else None, lambda _id: None
+            )
+            await found.wait()
             tasks.cancel_scope.cancel()
 
 
