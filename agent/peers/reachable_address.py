@@ -22,7 +22,8 @@ async def reachable_address(addresses: Iterable[str], port: int) -> str | None:
     Returns:
         None if there are no addresses.
     """
-    ordered = sorted(addresses, key=lambda address: _distance(address, network_interfaces()))[:MAX_TRIED]
+    interfaces = network_interfaces()
+    ordered = sorted(addresses, key=lambda address: _distance(address, interfaces))[:MAX_TRIED]
     if len(ordered) < 2:
         return ordered[0] if ordered else None
     for address in ordered:
