@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from dataclasses import replace
 from functools import cached_property
 
 from anyio import to_thread
 
 from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
+from agent.intake.content import content_digest
 from agent.messages import images
 from agent.messages.query import Query
 from controller import Signals, combined_signals, text_signals
@@ -53,8 +52,7 @@ class Question:
     @cached_property
     def digest(self) -> str:
         """Identifies what is asked, also when it is asked again."""
-        asked = replace(self.query, id="", client="", deadline_ms=None, response_topic=None, correlation=None)
-        return hashlib.sha256(asked.to_bytes()).hexdigest()
+        return content_digest(self.query)
 
     def after(self, problem: str) -> Question:
         """Returns this question with the reason why an earlier answer to it was rejected."""

@@ -12,16 +12,9 @@ OF_THE_SENDING = {"id", "deadline_ms", "asked_at", "priority", "client", "respon
 MAX_INVALID_BYTES = 65_536
 
 
-def content_digest(query: Query | None, payload: bytes) -> str:
-    """Returns a digest of the question, its images and the form of its answer.
-
-    Args:
-        query: None if the message is invalid; its beginning and its length are used then.
-    """
+def content_digest(query: Query) -> str:
+    """Returns a digest of the question, its images and the form of its answer."""
     digest = hashlib.blake2b(digest_size=16)
-    if query is None:
-        digest.update(b"%d\0" % len(payload) + payload[:MAX_INVALID_BYTES])
-        return digest.hexdigest()
     for field in fields(query):
         if field.name in OF_THE_SENDING:
             continue
@@ -30,3 +23,8 @@ def content_digest(query: Query | None, payload: bytes) -> str:
             digest.update(part if isinstance(part, bytes) else repr(part).encode(errors="replace"))
             digest.update(b"\0")
     return digest.hexdigest()
+
+
+def invalid_digest(payload: bytes) -> str:
+    """Returns a digest of the length and the beginning of an invalid message."""
+    return hashlib.blake2b(b"%d\0" % len(payload) + payload[:MAX_INVALID_BYTES], digest_size=16).hexdigest()

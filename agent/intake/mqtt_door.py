@@ -28,7 +28,7 @@ from typing import Any
 
 import anyio
 
-from agent.intake.content import content_digest
+from agent.intake.content import content_digest, invalid_digest
 from agent.intake.intake import Intake, TimeLimit
 from agent.intake.outbox import Outbox
 from agent.intake.quarantine import Quarantine, SetAside
@@ -242,7 +242,7 @@ class MqttDoor:
             "mirror": address.mirror,
             "fault": None if isinstance(query, Query) else [query.code, str(query)],
             "user": dict(message.user) if valid else {},
-            "content": content_digest(query if isinstance(query, Query) else None, message.payload),
+            "content": content_digest(query) if isinstance(query, Query) else invalid_digest(message.payload),
             "packet": message.packet,
             "uptime": None if uptime is None else uptime.to_json(),
         }
