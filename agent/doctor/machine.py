@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import queue
 import shutil
-import threading
 import time
 
+import anyio
 import psutil
 
 from agent.config.settings import Settings
@@ -15,6 +14,7 @@ from agent.doctor.finding import Finding, failed, ok, warning
 from agent.profile.choice import AUTO, GENERIC
 from agent.profile.profile import Profile
 from agent.sensing.sample import Sample, Sensor, SensorAbsent, SensorFault
+from agent.sensing.sampler import Sampler
 from agent.sensing.sensing import SAMPLE_TIMEOUT_S
 from agent.sensing.sensors import all_sensors
 
@@ -102,22 +102,15 @@ def _sample(sensor: Sensor) -> Sample:
     Raises:
         SensorAbsent, SensorFault: as the sensor does, or it does not answer.
     """
-    results: queue.SimpleQueue[Sample | Exception] = queue.SimpleQueue()
 
-    def sample() -> None:
-        try:
-            results.put(sensor.sample())
-        except Exception as error:  # raised below
-            results.put(error)
+    async def sample() -> Sample:
+        with anyio.fail_after(SAMPLE_TIMEOUT_S):
+            return await Sampler(sensor).sample()
 
-    threading.Thread(target=sample, name=f"sensor {sensor.name}", daemon=True).start()
     try:
-        result = results.get(timeout=SAMPLE_TIMEOUT_S)
-    except queue.Empty:
+        return anyio.run(sample)
+    except TimeoutError:
         raise SensorFault(f"it has not answered for {SAMPLE_TIMEOUT_S:.0f} s: see `dmesg`") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def _summary(sample: Sample) -> str:
