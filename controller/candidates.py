@@ -17,8 +17,10 @@ from controller.quality import Guesses
 from controller.roster import Roster
 from controller.rule import weighted
 from controller.settings import ControllerSettings
+from controller.standing import Standings
 
 LATE: Final = "it would miss the deadline"
+NEWCOMER: Final = "its model is new: its answers are compared with the reference's first"
 
 
 class Candidates(NamedTuple):
@@ -30,6 +32,7 @@ class Candidates(NamedTuple):
         cost: of one call, weighted, with what its failing would cost.
         blocked: why an arm cannot be used, in words; None when it can.
         able: which can be used.
+        newcomers: places of arms that could be used but for their standing.
     """
 
     roster: Roster
@@ -40,6 +43,7 @@ class Candidates(NamedTuple):
     cost: Vector
     blocked: tuple[str | None, ...]
     able: NDArray[np.bool_]
+    newcomers: tuple[int, ...] = ()
 
     @property
     def call(self) -> float:
@@ -61,11 +65,14 @@ class Candidates(NamedTuple):
         return np.where(self.roster.cloud & self.able, self.cost + lam * cautious, np.inf)
 
     def without(self, place: int, reason: str) -> Candidates:
-        """The same with one arm blocked."""
+        """The same with one arm blocked; when nothing else is left, newcomers may be used."""
         reasons = list(self.blocked)
         reasons[place] = reason
         able = self.able.copy()
         able[place] = False
+        if not able.any():
+            for newcomer in self.newcomers:
+                able[newcomer], reasons[newcomer] = True, None
         return self._replace(blocked=tuple(reasons), able=able)
 
 
@@ -78,6 +85,7 @@ def gather(
         x: the quality models' features.
     """
     options = context.options
+    learned.standings.meet(options, now)
     roster = learned.rosters.of(tuple([option.arm for option in options]))
     estimates = learned.costs.predict(roster, options, context.device)
     looks = context.signals.looks
@@ -87,6 +95,7 @@ def gather(
     able = np.array([reason is None for reason in reasons], dtype=np.bool_)
     if context.deadline_ms is not None:
         _block_late(estimates.late_ms, reasons, able, context.deadline_ms)
+    newcomers = _block_newcomers(roster, learned.standings, reasons, able)
     chances = {server: learned.failures.chance(server, now) for server in set(roster.servers)}
     expected_ms = estimates.latency_ms
     if any(chances.values()):
@@ -98,7 +107,21 @@ def gather(
         energy_j=estimates.energy_j,
         calls=roster.calls,
     )
-    return Candidates(roster, estimates, looks, shifts, guesses, cost, tuple(reasons), able)
+    return Candidates(roster, estimates, looks, shifts, guesses, cost, tuple(reasons), able, newcomers)
+
+
+def _block_newcomers(
+    roster: Roster, standings: Standings, reasons: list[str | None], able: NDArray[np.bool_]
+) -> tuple[int, ...]:
+    """Block the cloud arms without standing, if one with standing can be used; returns their places."""
+    usable: list[int] = np.flatnonzero(able & roster.cloud).tolist()
+    newcomers = tuple(place for place in usable if not standings.earned(roster.arms[place]))
+    if len(newcomers) == len(usable):
+        return ()
+    for place in newcomers:
+        able[place] = False
+        reasons[place] = NEWCOMER
+    return newcomers
 
 
 def _block_late(

@@ -53,6 +53,7 @@ class Option:
         link: the path to the server; None for the board itself.
         memory_mb: what running it still needs on the board, None when its server already holds it.
         blocked: why it cannot be used now, in words; None when it can.
+        vouched: whether a person named its server, so that its answers count from the first one on.
     """
 
     arm: Arm
@@ -61,6 +62,7 @@ class Option:
     link: LinkState | None = None
     memory_mb: float | None = None
     blocked: str | None = None
+    vouched: bool = False
 
 
 @dataclass(frozen=True)

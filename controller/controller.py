@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from controller.arm import Arm
+from controller.candidates import Candidates
 from controller.context import Context
 from controller.decision import Decision, FollowUp
 from controller.drift import DriftEvent
@@ -59,7 +63,8 @@ class Controller:
         basis, arm = decision.basis, execution.arm
         candidates = basis.candidates
         if basis.reference is not None and arm.skill == basis.reference.skill:
-            return FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
+            own = FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
+            return replace(own, beside=self._newcomer(candidates))
         judgement = self._learned.judge.judge(
             arm,
             basis.reference,
@@ -71,6 +76,8 @@ class Controller:
             decision, execution, judgement, self._learned, self._settings, self._rng, now
         )
         self._episode(decision).judged(arm.skill, judgement, audit)
+        if found.arm is not None and found.arm == basis.reference:
+            return replace(found, beside=self._newcomer(candidates))
         return found
 
     def fallback(self, decision: Decision, failed: Execution, *, now: float) -> Decision | None:
@@ -131,6 +138,16 @@ class Controller:
             SnapshotError: the snapshot is of another version or damaged; the controller is then as before.
         """
         self._learned = Learned.restored(self._settings, snapshot)
+
+    def _newcomer(self, candidates: Candidates) -> Arm | None:
+        """The newcomer whose answer is to be compared with the reference's; None for none."""
+        room_ms = self._settings.audit_room_ms
+        for at in candidates.newcomers:
+            arm = candidates.roster.arms[at]
+            in_time = candidates.estimates.latency_ms[at] <= room_ms
+            if in_time and self._learned.standings.wanted(arm, self._rng):
+                return arm
+        return None
 
     def _episode(self, decision: Decision) -> Episode:
         episode = self._memory.get(decision.id)

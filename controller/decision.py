@@ -148,6 +148,7 @@ class FollowUp:
         propensity: probability with which this action was chosen.
         reason: in words that a user understands.
         loss: right answers expected to be lost by keeping the answer; None where the policy has no estimate.
+        beside: a cloud arm to ask in addition after the reply, if the reference answers too; None for none.
     """
 
     action: Literal["keep", "escalate", "audit"]
@@ -155,3 +156,4 @@ class FollowUp:
     propensity: float = 1.0
     reason: str = ""
     loss: float | None = None
+    beside: Arm | None = None

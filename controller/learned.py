@@ -17,6 +17,7 @@ from controller.loss import Loss
 from controller.quality import PRIOR_MEAN, Quality
 from controller.roster import Rosters
 from controller.settings import ControllerSettings
+from controller.standing import Standings
 from controller.status import Status, Tally
 from controller.truth import Truth
 
@@ -46,7 +47,8 @@ class Learned:
         self.audit = Audit(settings.audit_budget, learning.opening_audits)
         self.failures = Failures(forgetting.failure_half_life_s)
         self.tally = Tally()
-        self.rosters = Rosters(settings)
+        self.standings = Standings()
+        self.rosters = Rosters(settings, self.standings)
         self.differ = 0.5
         self._detectors: dict[str, PageHinkley] = {}
 
@@ -96,6 +98,7 @@ class Learned:
             "loss": self.loss.snapshot(),
             "audit": self.audit.snapshot(),
             "tally": self.tally.snapshot(),
+            "standings": self.standings.snapshot(),
             "detectors": {skill: held.snapshot() for skill, held in self._detectors.items()},
         }
 
@@ -142,6 +145,7 @@ class Learned:
         learned.loss.restore(snapshot.part(held, "loss"))
         learned.audit.restore(snapshot.part(held, "audit"))
         learned.tally.restore(snapshot.part(held, "tally"))
+        learned.standings.restore(snapshot.table(held).get("standings", {}))  # absent in those of version 0.1
         for skill, kept in snapshot.table(snapshot.part(held, "detectors")).items():
             learned.detector(skill).restore(kept)
         return learned

@@ -40,6 +40,7 @@ def learn_outcome(
     if answered is None:
         return events
     _compare(episode, outcome, basis.candidates)
+    _learn_standings(outcome, basis.candidates, learned)
     episode.own = answered.arm.skill == episode.skill
     audited = outcome.audited and episode.compared
     _count(answered, audited, episode, learned)
@@ -70,7 +71,10 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
 def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None:
     """See whether the judged answer differs from the reference's, or what another cloud arm tells of that."""
     roster, skill = candidates.roster, episode.skill
-    ran = {run.arm.skill: at for at, run in enumerate(outcome.executions) if run.answer is not None}
+    ran: dict[str, int] = {}
+    for at, run in enumerate(outcome.executions):
+        if run.answer is not None:
+            ran.setdefault(run.arm.skill, at)
     if roster.reference is None or skill is None or skill not in ran:
         return
     if roster.reference.skill in ran:
@@ -87,6 +91,18 @@ def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None
             episode.differ = p_same * if_same + (1.0 - p_same) * if_not
             episode.witnessed = True
             return
+
+
+def _learn_standings(outcome: Outcome, candidates: Candidates, learned: Learned) -> None:
+    """Compare the answers of newcomers with the reference's."""
+    reference = candidates.roster.reference
+    answered = [at for at, run in enumerate(outcome.executions) if run.answer is not None]
+    own = next((at for at in answered if outcome.executions[at].arm == reference), None)
+    if own is None:
+        return
+    for at in answered:
+        if at != own and outcome.executions[at].arm.tier == "cloud":
+            learned.standings.learn(outcome.executions[at].arm, outcome.p_same(own, at))
 
 
 def _count(answered: Execution, audited: bool, episode: Episode, learned: Learned) -> None:

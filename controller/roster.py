@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from controller.arm import Arm
 from controller.settings import ControllerSettings
+from controller.standing import Standings
 
 
 class Roster:
@@ -28,7 +29,9 @@ class Roster:
         standard: its skill; empty when there is none.
     """
 
-    def __init__(self, arms: tuple[Arm, ...], settings: ControllerSettings) -> None:
+    def __init__(
+        self, arms: tuple[Arm, ...], settings: ControllerSettings, standings: Standings | None = None
+    ) -> None:
         self.arms = arms
         self.ids = tuple(arm.id for arm in arms)
         self.skills = tuple(arm.skill for arm in arms)
@@ -38,7 +41,7 @@ class Roster:
         self.cloud: NDArray[np.bool_] = np.array([arm.tier == "cloud" for arm in arms], dtype=np.bool_)
         self.calls = self.cloud.astype(np.float64)
         self.local: NDArray[np.intp] = np.flatnonzero(~self.cloud)
-        self.reference = reference_of(arms, settings)
+        self.reference = reference_of(arms, settings, standings or Standings())
         self.standard = "" if self.reference is None else self.reference.skill
         self.home = None if self.reference is None else self.index[self.reference.id]
         self.judged = np.array([float(skill != self.standard) for skill in self.skills])
@@ -51,14 +54,17 @@ class Roster:
 class Rosters:
     """Keeps the last roster, since most questions have the arms of the one before."""
 
-    def __init__(self, settings: ControllerSettings) -> None:
+    def __init__(self, settings: ControllerSettings, standings: Standings) -> None:
         self._settings = settings
+        self._standings = standings
+        self._changes = standings.changes
         self._last = Roster((), settings)
 
     def of(self, arms: tuple[Arm, ...]) -> Roster:
         """The roster of `arms`."""
-        if arms != self._last.arms:
-            self._last = Roster(arms, self._settings)
+        if arms != self._last.arms or self._changes != self._standings.changes:
+            self._last = Roster(arms, self._settings, self._standings)
+            self._changes = self._standings.changes
         return self._last
 
 
@@ -67,9 +73,22 @@ def differing(skill: str) -> str:
     return f"differ {skill}"
 
 
-def reference_of(arms: Iterable[Arm], settings: ControllerSettings) -> Arm | None:
-    """The cloud arm believed best: by its prior, then by its resolution, where 0 is the whole image."""
+def reference_of(arms: Iterable[Arm], settings: ControllerSettings, standings: Standings) -> Arm | None:
+    """Returns the cloud arm that all others are measured by.
+
+    Arms without standing come last. Of the others it is an arm of the model that the settings name, else the
+    one with the best prior, then the highest resolution, where 0 is the whole image, then the one that was
+    found first. Names have no say: they can be chosen by whoever announces a peer.
+    """
     clouds = [arm for arm in arms if arm.tier == "cloud"]
-    if len(clouds) < 2:
-        return clouds[0] if clouds else None
-    return max(clouds, key=lambda arm: (settings.prior(arm).quality, arm.resolution or math.inf, arm.id))
+
+    def rank(arm: Arm) -> tuple[bool, bool, float, float, int]:
+        return (
+            standings.earned(arm),
+            arm.model == settings.reference,
+            settings.prior(arm).quality,
+            arm.resolution or math.inf,
+            -standings.place(arm),
+        )
+
+    return max(clouds, key=rank, default=None)

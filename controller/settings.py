@@ -119,6 +119,7 @@ class ControllerSettings:
         audit_budget: share of all questions that may be audited.
         audit_room_ms: an audit is only drawn when the cloud is predicted to take less than this.
         priors: what is believed of a skill, by `Arm.skill`; the others take `local_prior` or `cloud_prior`.
+        reference: name of the model that the others are measured by; None for the one with the best prior.
     """
 
     weights: Weights = Weights()
@@ -129,6 +130,7 @@ class ControllerSettings:
     priors: Mapping[str, Prior] = field(default_factory=dict)
     local_prior: Prior = Prior(latency_ms=400.0, quality=0.6)
     cloud_prior: Prior = Prior(latency_ms=300.0, quality=0.85)
+    reference: str | None = None
     power: PowerModel = PowerModel()
     link: LinkDefaults = LinkDefaults()
     forgetting: Forgetting = Forgetting()

@@ -6,7 +6,7 @@
    first check of the servers.
 3. The policy keeps the first answer, escalates it to a better arm, or keeps it and has it audited.
 4. If an escalation fails, or needs more than PATIENCE times its 95th percentile, the first answer is kept. An
-   audit runs after the reply was sent.
+   audit runs after the reply was sent, and so does a call of a new model whose answer is to be compared.
 5. The policy learns once from everything that ran, and from how far the answers agree (`Comparing`).
 """
 
@@ -28,6 +28,7 @@ from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
 from agent.sensing.energy_model import EnergySource
 from controller import (
+    Arm,
     Context,
     DecisionLike,
     DeviceState,
@@ -55,6 +56,7 @@ class Answered:
     Attributes:
         attempts: in order; `attempts[chosen]` has the answer.
         audit: what runs after the reply; None if nothing does.
+        beside: the arm to ask after the reply in addition, if the reference has answered; None for none.
     """
 
     question: Question
@@ -63,6 +65,7 @@ class Answered:
     chosen: int
     reason: str
     audit: FollowUp | None = None
+    beside: Arm | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -178,6 +181,10 @@ class Answering:
             until = self._clock() + AUDIT_TIMEOUT_S
             audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
             attempts, audited = (*attempts, audit), audit.execution.failure is None
+        if answered.beside is not None and attempts[-1].execution.failure is None:
+            until = self._clock() + AUDIT_TIMEOUT_S
+            newcomer = await self._calls.ask(answered.beside, answered.question, expires_at=until)
+            attempts = (*attempts, newcomer)
         attempts = _without_cancelled(attempts)
         chosen = attempts.index(answered.attempt)
         query = answered.question.query
@@ -242,14 +249,16 @@ class Answering:
         first = len(attempts) - 1
         follow_up = self._policy.escalate(decision, attempts[first].execution, now=self._clock())
         reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
+        beside = follow_up.beside
         if follow_up.action == "audit":
-            return Answered(question, decision, tuple(attempts), first, reason, audit=follow_up)
+            return Answered(question, decision, tuple(attempts), first, reason, follow_up, beside)
         if follow_up.action == "keep" or follow_up.arm is None:
-            return Answered(question, decision, tuple(attempts), first, reason)
+            return Answered(question, decision, tuple(attempts), first, reason, beside=beside)
         until = min(expires_at, self._clock() + PATIENCE * p95_s(decision, follow_up.arm))
         attempts.append(await self._calls.ask(follow_up.arm, question, expires_at=until))
         if attempts[-1].execution.failure is None:
-            return Answered(question, decision, tuple(attempts), len(attempts) - 1, follow_up.reason)
+            last = len(attempts) - 1
+            return Answered(question, decision, tuple(attempts), last, follow_up.reason, beside=beside)
         return Answered(
             question, decision, tuple(attempts), first, "board: the cloud failed to answer better"
         )

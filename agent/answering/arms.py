@@ -119,6 +119,7 @@ class Arms:
                 queue=self._waiting(arm),
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
                 blocked=self._too_many_images(arm, question),
+                vouched=self._servers.vouched(arm.tier, arm.server),
             )
             for arm in self.available()
         )

@@ -143,6 +143,7 @@ class Settings(Section):
 
     Attributes:
         prompt: system text of all calls to servers that have none of their own.
+        reference: name of the cloud model that the others are measured by; None lets the agent choose.
     """
 
     device: TopicLevel = Field(default_factory=socket.gethostname)
@@ -151,6 +152,7 @@ class Settings(Section):
     local: str | None = "unix:/run/inarvl/vlm.sock"
     peers: tuple[Server, ...] = ()
     prompt: Prompt | None = None
+    reference: str | None = None
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()

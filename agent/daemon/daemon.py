@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -105,7 +106,8 @@ class Daemon:
         )
         self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
-        self._controller = Controller(profile.controller_settings(), rng=rng)
+        learning = replace(profile.controller_settings(), reference=settings.reference)
+        self._controller = Controller(learning, rng=rng)
         self._answering = Answering(
             self._controller,
             self._arms,

@@ -91,6 +91,11 @@ class ServerDirectory:
         self._prompts = settings
         self._site.apply(settings)
 
+    def vouched(self, tier: Tier, server: str) -> bool:
+        """Returns whether the site file names a server."""
+        peer = self._registries[tier].get(server)
+        return peer is not None and peer.configured_by is not None
+
     def problem(self, server: str) -> str | None:
         """Returns why a server cannot be used; None if it can, or is not known."""
         peers = (registry.get(server) for registry in self._registries.values())

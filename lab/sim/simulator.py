@@ -3,7 +3,8 @@
 1. A question arrives. The policy picks an arm from the readings of the board's sensors and link probes.
 2. The board queues it, or the uplink sends it to the cloud, where it waits for a slot.
 3. If the arm fails, the policy's fallback is asked next, until the policy has none.
-4. The first answer is kept, escalated, or sent and then audited. An audit loads the link like any call.
+4. The first answer is kept, escalated, or sent and then audited. An audit loads the link like any call, and
+   so does a call of a new model whose answer is compared.
 5. When everything has run, the policy learns. For a share of the questions, feedback follows later.
 
 The simulation itself draws no random number: all noise is part of the workload, so that policies differ only
@@ -26,7 +27,7 @@ from lab.sim.simulated_cloud import SimulatedCloud, Transmission
 from lab.sim.workload import Workload
 
 D = TypeVar("D", bound=DecisionLike)
-Stage = Literal["first", "escalation", "audit"]
+Stage = Literal["first", "escalation", "audit", "beside"]
 
 
 class Simulation(Generic[D]):
@@ -39,6 +40,7 @@ class Simulation(Generic[D]):
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._decisions: dict[int, D] = {}
+        self._beside: dict[int, Arm] = {}
         self._executions: list[list[Execution]] = [[] for _ in range(workload.count)]
         self._answered: list[int | None] = [None] * workload.count
         self.record = ReplayRecord(name, [QuestionRecord() for _ in range(workload.count)])
@@ -166,8 +168,10 @@ class Simulation(Generic[D]):
             last = len(executions) - 1
             self._send(now, number, last if execution.failure is None else last - 1)
             self._finish(now, number)
-        else:
+        elif stage == "audit":
             entry.audited = execution.failure is None
+            self._finish(now, number)
+        else:
             self._finish(now, number)
 
     def _end_first(self, now: float, number: int, execution: Execution) -> None:
@@ -182,6 +186,8 @@ class Simulation(Generic[D]):
             self._finish(now, number)
             return
         following = self._policy.escalate(decision, execution, now=now)
+        if following.beside is not None:
+            self._beside[number] = following.beside
         # A cloud answer that is kept is not a judgement of the board's answers: its risk is not recorded.
         judged = execution.arm.tier == "local" or following.action != "keep"
         if judged and following.loss is not None:
@@ -206,6 +212,10 @@ class Simulation(Generic[D]):
         self._answered[number] = chosen
 
     def _finish(self, now: float, number: int) -> None:
+        beside = self._beside.pop(number, None)
+        if beside is not None and self._executions[number][-1].failure is None:
+            self._ask(now, number, beside, "beside")
+            return
         entry, workload = self.record.questions[number], self._workload
         outcome = Outcome(tuple(self._executions[number]), self._answered[number], entry.audited)
         decision = self._decisions.pop(number)

@@ -115,7 +115,9 @@ async def running_answering(
             while healthy and any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         controller = Controller(ControllerSettings(), rng=rng)
-        servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=lambda *_: None)
+        servers = SimpleNamespace(
+            registry=peers.__getitem__, paths=Paths(), prompt=lambda *_: None, vouched=lambda *_: False
+        )
         arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))
         yield Answering(policy or controller, arms, DeviceState, SETTINGS, rng=rng), peers
         tasks.cancel_scope.cancel()
@@ -293,6 +295,29 @@ async def test_any_policy_can_replace_the_controller(tmp_path: Path) -> None:
     assert (answered.attempt.execution.arm.tier, answered.reason) == ("cloud", "always escalated")
     ((local, remote),) = [outcome.executions for outcome in policy.outcomes]
     assert (local.arm.tier, remote.arm.tier, policy.outcomes[0].answered) == ("local", "cloud", 1)
+
+
+class WithNewcomer(FirstArm):
+    """Keeps the board's answer and has the last arm's answer compared."""
+
+    def escalate(self, decision: MinimalDecision, execution: Execution, *, now: float) -> FollowUp:
+        return FollowUp("keep", beside=self.arms[-1])
+
+
+async def test_a_newcomer_is_asked_after_the_reply_and_its_answer_is_compared(tmp_path: Path) -> None:
+    edge, cloud, policy = Server(1.0, tmp_path / "e"), Server(1.0, tmp_path / "c"), WithNewcomer()
+    async with (
+        edge.running(),
+        cloud.running(),
+        running_answering(edge, cloud, policy=policy) as (answering, _),
+    ):
+        answered = await answer(answering, 60.0)
+        assert not cloud.received
+        finished = await answering.finish(answered)
+    assert answered.attempt.execution.arm.tier == "local"
+    assert [attempt.execution.arm.tier for attempt in finished.attempts] == ["local", "cloud"]
+    assert [comparison.places for comparison in finished.comparisons] == [(0, 1)]
+    assert (policy.outcomes[0].answered, policy.outcomes[0].audited) == (0, False)
 
 
 async def test_any_policy_may_fall_back(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def test_requests_of_other_clients_wait_before_a_call() -> None:
     registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site")
     peer = registries["local"].known()[0]
     peer.cards, peer.healthy, peer.other_requests = (ModelCard("m"),), True, 2
-    servers: Any = SimpleNamespace(registry=registries.get)
+    servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (448,))
     assert [option.queue for option in await arms.options(cast(Any, Question()))] == [2]
     peer.other_requests = 0
@@ -47,7 +47,9 @@ async def test_a_refused_model_is_asked_again_after_its_rest() -> None:
     peer = cloud.known()[0]
     peer.cards, peer.healthy = (ModelCard("m"),), True
     registries = {"local": PeerRegistry(rng=np.random.default_rng(0)), "cloud": cloud}
-    servers: Any = SimpleNamespace(registry=registries.__getitem__, prompt=lambda *_: None)
+    servers: Any = SimpleNamespace(
+        registry=registries.__getitem__, prompt=lambda *_: None, vouched=lambda *_: False
+    )
     arms = Arms(servers, FixedEnergyMeter(), resolutions=lambda _tier, _card: (448,))
     arm = Arm("cloud", "m", 448, "p")
 

@@ -98,7 +98,9 @@ def answering(tmp_path: Path) -> Callable[..., Any]:
                 while not all(peer.healthy for tier in peers.values() for peer in tier.known()):  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             controller = Controller(ControllerSettings(), rng=rng)
-            servers = SimpleNamespace(registry=peers.__getitem__, paths=Paths(), prompt=prompt)
+            servers = SimpleNamespace(
+                registry=peers.__getitem__, paths=Paths(), prompt=prompt, vouched=lambda *_: False
+            )
             arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))
             yield Answering(controller, arms, DeviceState, SETTINGS, rng=rng)
             tasks.cancel_scope.cancel()

@@ -294,7 +294,10 @@ async def board_share(folder: Path, seed: int, *, talkative: bool) -> float:
     local = []
     async with servers.running() as registries:
         directory = SimpleNamespace(
-            registry=registries.__getitem__, paths=Paths(), prompt=lambda _tier, _server: None
+            registry=registries.__getitem__,
+            paths=Paths(),
+            prompt=lambda _tier, _server: None,
+            vouched=lambda *_: False,
         )
         arms = Arms(directory, FixedEnergyMeter(), lambda _tier, _card: (64,))
         answering = Answering(controller, arms, DeviceState, SETTINGS, rng=rng, clock=clock)
