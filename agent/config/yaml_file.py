@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inarvl.errors import InarvlError
 
+MAX_DEPTH = 64
+
 
 class ConfigError(InarvlError):
     """An invalid configuration file; the message has one line per error."""
@@ -47,8 +49,6 @@ def read(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(), _UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: invalid YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date that does not exist
         raise ConfigError(f"{path}: invalid YAML: {error}") from None
     if not isinstance(content, dict | None):
@@ -79,7 +79,20 @@ def check(content: Mapping[str, Any], kind: type[S], name: str) -> S:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Rejects duplicate keys, of which PyYAML would silently use the last."""
+    """Rejects duplicate keys, of which PyYAML would use the last, and deep nesting, which is slow."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem="nested too deeply; remove levels",
+                problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

@@ -135,6 +135,7 @@ def test_an_error_contains_no_secret(tmp_path: Path) -> None:
     [
         (b"a: [", "invalid YAML"),
         (b"[" * 10_000, "nested too deeply"),
+        (b"\n".join(b" " * level + b"a:" for level in range(100)), "nested too deeply"),
         (b"a: 2026-99-99", "invalid YAML"),
         (b"a: !!int x", "invalid YAML"),
         (b"\xff\xfe\xff", "invalid YAML"),
