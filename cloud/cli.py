@@ -21,6 +21,7 @@ from cloud.announcement import (
     Zeroconf,
     advertised_address,
 )
+from cloud.keygen import app as keygen
 from cloud.peer import PeerRecord
 from cloud.ray_cli import ray_command
 from inarvl import __version__, logs, systemd
@@ -33,6 +34,7 @@ from vlm.server import ServeOptions, ServerInfo, serve
 app = typer.Typer(help="Serve models to devices, or announce another server to them.", no_args_is_help=True)
 
 app.command("ray")(ray_command)
+app.add_typer(keygen, name="keygen")
 
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 

@@ -11,12 +11,12 @@ from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
 from agent.messages.deliveries import PublishRefused
-from agent.messages.tls import BadTlsFile
 from agent.messages.topics import Topics
 from agent.peers import mdns
 from agent.peers.site_file import site_records
 from agent.profile.profile import Profile
 from cloud.peer import PeerRecord
+from inarvl.tls_files import BadTlsFile
 from vlm import bundled
 from vlm.client import VlmClient
 from vlm.errors import VlmError
