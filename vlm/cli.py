@@ -39,7 +39,9 @@ from vlm.server_options import (
 )
 
 app = typer.Typer(
-    help="Download, test and serve vision-language models on this machine.", no_args_is_help=True
+    help="Download, test and serve vision-language models on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 
