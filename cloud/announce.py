@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -24,6 +25,7 @@ from inarvl.connection_problem import connection_problem
 from inarvl.errors import InarvlError
 from inarvl.network_interfaces import NetworkInterface, network_interfaces
 from inarvl.server_url import shown_url, url_problem
+from inarvl.tls_files import client_context
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +106,18 @@ def _service(record: PeerRecord, addresses: Sequence[str]) -> AsyncServiceInfo:
 
 @asynccontextmanager
 async def on_broker(
-    record: PeerRecord, url: str, *, username: str | None = None, password: str | None = None
+    record: PeerRecord,
+    url: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """Publishes `record` as a retained message, which is cleared when the block or the process ends.
 
     Args:
         url: mqtt://host:port or mqtts://host:port.
+        tls: for an mqtts broker; None to check it by the CAs of the system.
 
     Raises:
         AnnounceFailed: `url` has another form.
@@ -140,7 +148,7 @@ async def on_broker(
     client.on_connect = announce
     client.on_connect_fail = report
     if parts.scheme == "mqtts":
-        client.tls_set()
+        client.tls_set_context(tls or client_context())
     if username is not None:
         client.username_pw_set(username, password)
     client.connect_async(str(parts.hostname), parts.port or (8883 if parts.scheme == "mqtts" else 1883))

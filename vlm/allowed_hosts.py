@@ -44,11 +44,8 @@ class AllowedHosts:
         short = hostname.partition(".")[0]
         self._names: set[str | IPAddress] = {"localhost", hostname, short, f"{short}.local"}
         for host in further:
-            bare_address = host.count(":") > 1 and not host.startswith("[")
-            name = host_of(f"[{host}]" if bare_address else host)
-            if name is None:
-                raise ValueError(f"{host!r} is neither a host name nor an address")
-            if not _is_unspecified(name):
+            name = read_host(host)
+            if isinstance(name, str) or not name.is_unspecified:
                 self._names.add(name)
         self._addresses: frozenset[IPAddress] = frozenset()
         self._scanned_at: float | None = None
@@ -85,10 +82,19 @@ def host_of(header: str) -> str | IPAddress | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def read_host(text: str) -> str | IPAddress:
+    """Returns the name or address in an option or setting, with or without a port.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    is_bare_ipv6 = text.count(":") > 1 and not text.startswith("[")
+    host = host_of(f"[{text}]" if is_bare_ipv6 else text)
+    if host is None:
+        raise ValueError(f"{text[:100]!r} is neither a host name nor an address")
+    return host
+
+
 def own_addresses() -> frozenset[IPAddress]:
     """Returns the addresses of this machine's interfaces."""
     return frozenset(address.ip for interface in network_interfaces() for address in interface.addresses)
-
-
-def _is_unspecified(host: str | IPAddress) -> bool:
-    return not isinstance(host, str) and host.is_unspecified

@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from inarvl.errors import InarvlError
+from inarvl.redaction import hide
 from inarvl.watched_files import WatchedFiles
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,6 @@ class BearerTokens:
         self._files = WatchedFiles((path,))
         self._files.changed()
         self._digests = _read(path)
-        if path.stat().st_mode & 0o007:
-            log.warning("%s can be read by every user of this machine: chmod o= %s", path, path)
 
     def accept(self, authorization: str | None) -> bool:
         """Returns whether the value of the header `Authorization` has one of the tokens."""
@@ -101,6 +100,8 @@ def _tokens(path: Path) -> list[str]:
         raise BadTokenFile(f"{path} has no token: write one on each line; {HOW_TO_MAKE}")
     if len(found) > MAX_TOKENS:
         raise BadTokenFile(f"{path} has {len(found)} tokens: at most {MAX_TOKENS}")
+    for _, token in found:
+        hide(token)
     return [token for _, token in found]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 
 from vlm.access_check import AccessCheck
@@ -18,7 +17,7 @@ from vlm.allowed_hosts import AllowedHosts
 from vlm.bearer_tokens import BearerTokens
 from vlm.errors import ListenError
 from vlm.server_tls import ServerTls
-from vlm.sockets import host_and_port
+from vlm.sockets import host_and_port, is_exposed
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +68,13 @@ class ServerAccess:
             BadTlsFile: the certificate cannot be read, or is none of a server.
             ListenError: one of `allowed_hosts` is invalid.
         """
-        tokens = BearerTokens(self.token_file) if self.token_file is not None else None
+        tokens = None
+        if self.token_file is not None:
+            tokens = BearerTokens(self.token_file)
+            _warn_if_open(self.token_file)
         hosts = [*self.allowed_hosts]
         if self.tls is not None:
+            _warn_if_open(self.tls.key_file)
             certificate = self.tls.certificate()
             hosts += [host for host in certificate.hosts if not host.startswith("*")]
             left = certificate.ends_at - (now or datetime.now(timezone.utc))
@@ -86,16 +89,6 @@ class ServerAccess:
             raise ListenError(f"--allowed-host: {error}") from None
 
 
-def is_exposed(address: str) -> bool:
-    """Returns whether other machines may reach a server on `unix:/path` or `host:port`.
-
-    Raises:
-        ListenError: the address has another form.
-    """
-    if address.startswith("unix:"):
-        return False
-    host, _ = host_and_port(address)
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() != "localhost"
+def _warn_if_open(secret: Path) -> None:
+    if secret.exists() and secret.stat().st_mode & 0o004:
+        log.warning("every user of this machine can read %s: chmod o= %s", secret, secret)

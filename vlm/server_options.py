@@ -1,4 +1,7 @@
-"""The options of commands that serve: TLS, tokens and allowed hosts."""
+"""The options of commands that serve: TLS, tokens and allowed hosts.
+
+Each file may also be `credential:NAME`, a credential of the systemd unit.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from inarvl.secret_file import secret_path
 from inarvl.tls_files import BadTlsFile
 from vlm.server_access import ServerAccess
 from vlm.server_tls import ServerTls
@@ -21,7 +25,8 @@ ClientCa = Annotated[
     Path | None, typer.Option(help="CA file; clients then need a certificate that this CA has signed.")
 ]
 TokenFile = Annotated[
-    Path | None, typer.Option(help="File of tokens, one on each line; requests then need one of them.")
+    Path | None,
+    typer.Option(help="File of tokens, one on each line, or credential:NAME; requests then need one."),
 ]
 AllowedHost = Annotated[
     list[str] | None,
@@ -41,13 +46,15 @@ def server_tls(
 
     Raises:
         BadTlsFile: the options do not fit together.
+        SecretUnavailable: the unit has no such credential.
     """
+    client_ca = _path(client_ca)
     if tls is not None and (tls_cert is not None or tls_key is not None):
         raise BadTlsFile("give --tls FOLDER, or --tls-cert and --tls-key, not both")
     if tls is not None:
         return ServerTls.in_folder(tls, client_ca)
     if tls_cert is not None and tls_key is not None:
-        return ServerTls(tls_cert, tls_key, client_ca)
+        return ServerTls(secret_path(tls_cert), secret_path(tls_key), client_ca)
     if tls_cert is not None or tls_key is not None:
         raise BadTlsFile("--tls-cert and --tls-key belong together: give both, or --tls FOLDER")
     if client_ca is not None:
@@ -58,5 +65,13 @@ def server_tls(
 def server_access(
     tls: ServerTls | None, token_file: Path | None, allowed_host: list[str] | None, insecure: bool
 ) -> ServerAccess:
-    """Returns who may use the server, as the options say."""
-    return ServerAccess(tls, token_file, tuple(allowed_host or ()), insecure)
+    """Returns who may use the server, as the options say.
+
+    Raises:
+        SecretUnavailable: the unit has no such credential.
+    """
+    return ServerAccess(tls, _path(token_file), tuple(allowed_host or ()), insecure)
+
+
+def _path(file: Path | None) -> Path | None:
+    return None if file is None else secret_path(file)

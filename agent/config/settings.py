@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from agent.config.metrics_settings import MetricsSettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
@@ -155,7 +156,7 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
-    metrics: str | None = None
+    metrics: MetricsSettings | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
@@ -175,16 +176,6 @@ class Settings(Section):
             raise ValueError(f"{problem}, or unix:/path of a socket, or null for no local model")
         return url
 
-    @field_validator("metrics")
-    @classmethod
-    def _is_host_and_port(cls, address: str | None) -> str | None:
-        if address is None:
-            return None
-        problem = url_problem(f"http://{address}", ("http",))
-        if problem is not None or urlsplit(f"http://{address}").port is None or "/" in address:
-            raise ValueError("must be host:port, such as 127.0.0.1:9100 or [::1]:9100")
-        return address
-
     @field_validator("peers")
     @classmethod
     def _have_unique_ids(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
@@ -195,18 +186,11 @@ class Settings(Section):
         return peers
 
     @property
-    def metrics_address(self) -> tuple[str, int] | None:
-        """Host and port on which metrics are served; None if they are not."""
-        if self.metrics is None:
-            return None
-        host, _, port = self.metrics.rpartition(":")
-        return host.strip("[]"), int(port)
-
-    @property
     def secret_files(self) -> tuple[Path, ...]:
         """The files with passwords, private keys and API keys, which the agent reads when it starts."""
         broker = (self.broker.password_file, self.broker.key_file)
-        files = (*broker, *(server.api_key_file for server in self.peers))
+        metrics = self.metrics.token_file if self.metrics is not None else None
+        files = (*broker, metrics, *(server.api_key_file for server in self.peers))
         return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:

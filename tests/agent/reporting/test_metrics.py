@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.config.metrics_settings import MetricsSettings
 from agent.reporting.exporter import ExporterFailed, export
 from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS, Metrics
 from agent.sensing.energy_meter import EnergyMeter
@@ -106,7 +107,8 @@ async def test_prometheus_can_parse_the_text_and_its_labels_are_limited() -> Non
 async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
     port = free_port()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(export, "127.0.0.1", port, lambda: b"inarvl_questions_total 1.0\n")
+        settings = MetricsSettings(listen=f"127.0.0.1:{port}")
+        tasks.start_soon(export, settings, lambda: b"inarvl_questions_total 1.0\n")
         async with ClientSession() as session:
             with anyio.fail_after(60):
                 while True:
@@ -116,6 +118,6 @@ async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
                             break
                     except OSError:
                         await anyio.sleep(0.01)
-        with pytest.raises(ExporterFailed, match="write another address"):
-            await export("127.0.0.1", port, bytes)
+        with pytest.raises(ExporterFailed, match="choose another address"):
+            await export(settings, bytes)
         tasks.cancel_scope.cancel()
