@@ -128,25 +128,36 @@ async def on_broker(
     parts = urlparse(url)
     topic = f"{TOPIC}/{record.id}"
     client = paho.Client(CallbackAPIVersion.VERSION2)
+    announced: list[bool] = []
     client.will_set(topic, b"", qos=1, retain=True)
 
     def announce(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
         if reason.is_failure:
             log.error("the broker refused the connection: %s", reason.getName())
         else:
+            announced.append(True)
             client.publish(topic, record.to_bytes(), qos=1, retain=True)
 
     problems = {""}
 
-    def report(_client: object, _data: object) -> None:
-        error = sys.exc_info()[1]  # paho calls this while it handles the exception
-        problem = "" if error is None else connection_problem(error)
+    def report(problem: str) -> None:
         if problem not in problems:
             problems.add(problem)
             log.warning("cannot announce on %s yet: %s", url, problem)
 
+    def failed(_client: object, _data: object) -> None:
+        error = sys.exc_info()[1]  # paho calls this while it handles the exception
+        report("" if error is None else connection_problem(error))
+
+    def ended(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
+        if reason.is_failure and not announced:
+            report(
+                "it closes the connection: check whether it requires a certificate, or a user and password"
+            )
+
     client.on_connect = announce
-    client.on_connect_fail = report
+    client.on_connect_fail = failed
+    client.on_disconnect = ended
     if parts.scheme == "mqtts":
         client.tls_set_context(tls or client_context())
     if username is not None:

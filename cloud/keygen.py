@@ -117,8 +117,8 @@ def renew_command(name: Name, folder: Folder = KEYS, days: Days = DAYS) -> None:
 def revoke_command(name: Name, folder: Folder = KEYS) -> None:
     """Revoke the certificate of a peer or device, such as that of a stolen board."""
     with explained("inarvl-cloud"):
-        authority = CertificateAuthority.open(folder)
         path = folder / _checked(name) / CERT
+        authority = CertificateAuthority.open(folder)
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (OSError, ValueError):
@@ -215,10 +215,11 @@ def _check_host(host: str) -> None:
     try:
         ip_address(host)
     except ValueError:
-        if ":" in host or "/" in host or "*" in host or url_problem(f"https://{host}", ("https",)):
+        plain = host.isascii() and not set(host) & set(":/*")
+        if not plain or url_problem(f"https://{host}", ("https",)):
             raise KeygenFailed(
                 f"{host!r} is no host name or address: write it as gpu-1.example.net or 10.0.0.7, without "
-                "https:// and without a port"
+                "https:// and without a port; other letters than a to z as in DNS (xn--…)"
             ) from None
 
 
