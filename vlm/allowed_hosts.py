@@ -11,6 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from inarvl.network_interfaces import network_interfaces
@@ -65,7 +66,9 @@ class AllowedHosts:
     def _scanned(self) -> frozenset[IPAddress]:
         now = self._clock()
         if self._scanned_at is None or now - self._scanned_at > RESCAN_S:
-            self._addresses, self._scanned_at = self._own(), now
+            self._scanned_at = now
+            with suppress(OSError):  # such as too many open files: the next scan finds them
+                self._addresses = self._own()
         return self._addresses
 
 

@@ -66,6 +66,6 @@ class ServerContext:
             try:
                 self._tls.certificate()
                 self._context = server_context(self._tls.cert_file, self._tls.key_file, self._tls.client_ca)
-            except BadTlsFile as error:
+            except (BadTlsFile, OSError) as error:  # OSError: a file vanishes while it is read
                 log.error("the certificate that was read before stays in use: %s", error)
         return self._context

@@ -6,6 +6,7 @@ address and its folder /etc/inarvl exist in there only. Only `scp` is replaced, 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from agent.config.settings import Settings
+from agent.standalone.broker import find_mosquitto
 
 PAGE = Path(__file__).parents[2] / "docs/keys.md"
 TIMEOUT_S = 240
@@ -37,7 +39,7 @@ exec cp $recursive "$1" "${last#*:}"
 SERVE = """
 serve > peer.log 2>&1 &
 peer=$!
-trap 'kill $peer' EXIT
+trap 'kill $peer $broker' EXIT
 until grep -q "ready: " peer.log; do kill -0 $peer; sleep 0.1; done
 """
 
@@ -45,8 +47,8 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
     pytest.mark.skipif(
-        not all(map(shutil.which, ("unshare", "ip", "curl"))),
-        reason="util-linux, iproute2 or curl is missing",
+        not all(map(shutil.which, ("unshare", "ip", "curl", "mosquitto_sub"))) or not find_mosquitto(),
+        reason="util-linux, iproute2, curl, mosquitto or mosquitto-clients is missing",
     ),
 ]
 
@@ -105,10 +107,14 @@ def test_a_peer_and_a_device_get_their_keys_and_work_together(tmp_path: Path) ->
     page = blocks()
     curl = page["curl --cacert"]
     without = re.sub(r"--cert \S+ --key \S+", "", curl)
-    serve = f"serve() {{ exec {page['inarvl-cloud serve'].rstrip()} --no-zeroconf; }}\n"
+    broker = f"{find_mosquitto()} -p 1883 > broker.log 2>&1 &\nbroker=$!\n"
+    announced = "--no-zeroconf --broker mqtt://127.0.0.1:1883"
+    serve = f"serve() {{ exec {page['inarvl-cloud serve'].rstrip()} {announced}; }}\n"
     announce = page["inarvl-cloud announce"].rstrip()
     checks = f"""
 {curl}
+echo; echo PART
+mosquitto_sub -h 127.0.0.1 -C 1 -W 60 -t inarvl/peers/gpu-1
 echo; echo PART
 {re.sub("Bearer [^)]*[)]", "Bearer wrong", curl)}
 echo; echo PART
@@ -125,11 +131,12 @@ until grep -q "cannot announce on" announce.log; do kill -0 $announced; sleep 0.
 kill $announced
 wait $announced
 """
-    ran = run(tmp_path, page["inarvl-cloud keygen"] + page["scp -r"] + serve + SERVE + checks)
+    ran = run(tmp_path, page["inarvl-cloud keygen"] + page["scp -r"] + broker + serve + SERVE + checks)
     log = (tmp_path / "peer.log").read_text() if (tmp_path / "peer.log").exists() else ""
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}\n{log}"
-    listed, wrong, revoked = ran.stdout.split("PART")
+    listed, record, wrong, revoked = ran.stdout.split("PART")
     assert '"id": "inarvl-cloud-mid"' in listed
+    assert json.loads(record)["url"] == "https://gpu-1.example.net:8020"
     assert '"code": "invalid_api_key"' in wrong
     assert revoked.count('"id": "inarvl-cloud-mid"') == 1, "only with the renewed certificate"
     token = (tmp_path / "keys/gpu-1/token").read_text().strip()
