@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +24,8 @@ from cloud.peer import SERVICE, TOPIC, BadPeerRecord, PeerRecord
 from inarvl.connection_problem import connection_problem
 from inarvl.errors import InarvlError
 from inarvl.network_interfaces import NetworkInterface, network_interfaces
+from inarvl.server_url import shown_url, url_problem
+from inarvl.tls_files import client_context
 
 log = logging.getLogger(__name__)
 
@@ -103,45 +106,63 @@ def _service(record: PeerRecord, addresses: Sequence[str]) -> AsyncServiceInfo:
 
 @asynccontextmanager
 async def on_broker(
-    record: PeerRecord, url: str, *, username: str | None = None, password: str | None = None
+    record: PeerRecord,
+    url: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """Publishes `record` as a retained message, which is cleared when the block or the process ends.
 
     Args:
         url: mqtt://host:port or mqtts://host:port.
+        tls: for an mqtts broker; None to check it by the CAs of the system.
 
     Raises:
         AnnounceFailed: `url` has another form.
     """
+    problem = url_problem(url, ("mqtt", "mqtts"), "use --username and --password-file")
+    if problem is not None:
+        raise AnnounceFailed(f"invalid broker URL {shown_url(url)!r}: it {problem}")
     parts = urlparse(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise AnnounceFailed(f"invalid broker URL {url!r}: give mqtt://host:port or mqtts://host:port")
     topic = f"{TOPIC}/{record.id}"
     client = paho.Client(CallbackAPIVersion.VERSION2)
+    announced: list[bool] = []
     client.will_set(topic, b"", qos=1, retain=True)
 
     def announce(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
         if reason.is_failure:
             log.error("the broker refused the connection: %s", reason.getName())
         else:
+            announced.append(True)
             client.publish(topic, record.to_bytes(), qos=1, retain=True)
 
     problems = {""}
 
-    def report(_client: object, _data: object) -> None:
-        error = sys.exc_info()[1]  # paho calls this while it handles the exception
-        problem = "" if error is None else connection_problem(error)
+    def report(problem: str) -> None:
         if problem not in problems:
             problems.add(problem)
             log.warning("cannot announce on %s yet: %s", url, problem)
 
+    def failed(_client: object, _data: object) -> None:
+        error = sys.exc_info()[1]  # paho calls this while it handles the exception
+        report("" if error is None else connection_problem(error))
+
+    def ended(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
+        if reason.is_failure and not announced:
+            report(
+                "it closes the connection: check whether it requires a certificate, or a user and password"
+            )
+
     client.on_connect = announce
-    client.on_connect_fail = report
+    client.on_connect_fail = failed
+    client.on_disconnect = ended
     if parts.scheme == "mqtts":
-        client.tls_set()
+        client.tls_set_context(tls or client_context())
     if username is not None:
         client.username_pw_set(username, password)
-    client.connect_async(parts.hostname, parts.port or (8883 if parts.scheme == "mqtts" else 1883))
+    client.connect_async(str(parts.hostname), parts.port or (8883 if parts.scheme == "mqtts" else 1883))
     client.loop_start()
     try:
         yield

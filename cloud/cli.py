@@ -4,35 +4,61 @@ from __future__ import annotations
 
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
+from cloud.announce import AnnounceFailed
 from cloud.announcement import (
     HOSTNAME,
     Advertise,
     Announcement,
     Broker,
+    BrokerCaFile,
+    BrokerCertFile,
+    BrokerKeyFile,
     Identifier,
     Interface,
     PasswordFile,
     Username,
     Zeroconf,
     advertised_address,
+    warn_of_other_name,
 )
+from cloud.keygen import app as keygen
 from cloud.peer import PeerRecord
 from cloud.ray_cli import ray_command
 from inarvl import __version__, logs, systemd
+from inarvl.secret_file import secret_path
 from inarvl.terminal import explained
 from vlm import VlmClient
+from vlm.bearer_tokens import first_token
 from vlm.checkpoint import Checkpoint
 from vlm.cli import DeviceChoice, QuantizationChoice
+from vlm.client_tls import ClientTls
 from vlm.server import ServeOptions, ServerInfo, serve
+from vlm.server_options import (
+    AllowedHost,
+    ClientCa,
+    Insecure,
+    Tls,
+    TlsCert,
+    TlsKey,
+    TokenFile,
+    server_access,
+    server_tls,
+)
 
-app = typer.Typer(help="Serve models to devices, or announce another server to them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Serve models to devices, or announce another server to them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 app.command("ray")(ray_command)
+app.add_typer(keygen, name="keygen")
 
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 
@@ -44,7 +70,7 @@ def serve_command(
     ],
     listen: Annotated[
         str, typer.Option(help="Address host:port; port 0 selects a free port.")
-    ] = "0.0.0.0:8020",
+    ] = "127.0.0.1:8020",
     quantization: Annotated[
         QuantizationChoice, typer.Option(help="Format of the weights in memory.")
     ] = QuantizationChoice.none,
@@ -63,28 +89,58 @@ def serve_command(
     password_file: PasswordFile = None,
     zeroconf: Zeroconf = True,
     interface: Interface = None,
+    broker_ca_file: BrokerCaFile = None,
+    broker_cert_file: BrokerCertFile = None,
+    broker_key_file: BrokerKeyFile = None,
+    tls: Tls = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    client_ca: ClientCa = None,
+    token_file: TokenFile = None,
+    allowed_host: AllowedHost = None,
+    insecure: Insecure = False,
     log_level: LogLevel = "info",
 ) -> None:
     """Serve models like `inarvl-vlm serve`, and announce them once they are ready."""
     logs.configure(log_level)
-    announcement = Announcement(zeroconf, tuple(interface or ()), broker, username, password_file)
+    announcement = Announcement(
+        zeroconf,
+        tuple(interface or ()),
+        broker,
+        username,
+        password_file,
+        broker_ca_file,
+        broker_cert_file,
+        broker_key_file,
+    )
 
     async def run(options: ServeOptions) -> None:
         async with AsyncExitStack() as announcements:
 
             async def announce(info: ServerInfo) -> None:
+                scheme = "http" if options.access.tls is None else "https"
                 record = PeerRecord(
                     id=peer_id,
-                    url=f"http://{advertised_address(advertise, info.host, info.port)}",
+                    url=f"{scheme}://{advertised_address(advertise, info.host, info.port)}",
                     models=tuple(card.id for card in info.models),
                     version=__version__,
                 )
+                if options.access.tls is not None:
+                    warn_of_other_name(record, options.access.tls.certificate().hosts)
                 listening = None if advertise else info.host
                 await announcements.enter_async_context(announcement.of(record, listening=listening))
 
             await serve(options, on_ready=announce)
 
     with explained("inarvl-cloud"):
+        if listen.startswith("unix:") and advertise is None:
+            raise AnnounceFailed(
+                "devices cannot reach a unix socket: give --advertise of the proxy before it"
+            )
+        files = server_tls(tls, tls_cert, tls_key, client_ca)
+        names = [*(allowed_host or ()), *([advertise] if advertise else ())]
+        access = server_access(files, token_file, names, insecure)
+        access.check_address(listen)
         options = ServeOptions(
             models=tuple(Checkpoint.at(source, quantization.value, None) for source in model),
             listen=listen,
@@ -94,6 +150,7 @@ def serve_command(
             threads=threads,
             batch=batch,
             batch_wait_s=batch_wait_ms / 1000,
+            access=access,
         )
         anyio.run(run, options)
 
@@ -107,14 +164,38 @@ def announce_command(
     password_file: PasswordFile = None,
     zeroconf: Zeroconf = True,
     interface: Interface = None,
+    broker_ca_file: BrokerCaFile = None,
+    broker_cert_file: BrokerCertFile = None,
+    broker_key_file: BrokerKeyFile = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="CA file to check the server by; by default the CAs of the system.")
+    ] = None,
+    cert_file: Annotated[
+        Path | None, typer.Option(help="Client certificate, if the server requires one.")
+    ] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Key file of --cert-file.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token of the server, if it requires one.")
+    ] = None,
     log_level: LogLevel = "info",
 ) -> None:
     """Announce a server that runs already, such as vLLM or Ollama."""
     logs.configure(log_level)
-    announcement = Announcement(zeroconf, tuple(interface or ()), broker, username, password_file)
+    announcement = Announcement(
+        zeroconf,
+        tuple(interface or ()),
+        broker,
+        username,
+        password_file,
+        broker_ca_file,
+        broker_cert_file,
+        broker_key_file,
+    )
 
     async def run() -> None:
-        client = VlmClient(url)
+        token = None if token_file is None else first_token(secret_path(token_file))
+        key = None if key_file is None else secret_path(key_file)
+        client = VlmClient(url, api_key=token, tls=ClientTls(ca_file, cert_file, key))
         try:
             models = tuple(card.id for card in await client.models())
         finally:

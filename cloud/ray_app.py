@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ray
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
@@ -32,10 +33,12 @@ def app(args: dict[str, Any]) -> Application:
     """Builds the application from the fields of `RaySettings`.
 
     Raises:
-        RayFailed: a setting is unknown or invalid.
+        RayFailed: a setting is unknown or invalid, or everybody could use the application.
         ModelLoadError: a checkpoint does not exist.
     """
-    return build(RaySettings.read(args))
+    settings = RaySettings.read(args)
+    settings.check_deployment()
+    return build(settings)
 
 
 def build(settings: RaySettings) -> Application:
@@ -64,7 +67,15 @@ def build(settings: RaySettings) -> Application:
         ray_actor_options={"num_cpus": 0},
         logging_config=WITHOUT_ACCESS_LOG,
     )
-    return ingress.bind(replica.bind(settings.serve_options()))
+    return ingress.bind(replica.bind(settings.serve_options()), settings.access(_cluster_hosts()))
+
+
+def _cluster_hosts() -> set[str]:
+    """Returns the names and addresses of the machines on which Ray's HTTP proxies run."""
+    if not ray.is_initialized():
+        return set()
+    keys = ("NodeManagerAddress", "NodeManagerHostname")
+    return {str(node[key]) for node in ray.nodes() for key in keys if node.get(key)}
 
 
 def _number_of_replicas(settings: RaySettings) -> dict[str, Any]:

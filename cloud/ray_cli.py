@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -15,6 +19,9 @@ from cloud.announcement import (
     Advertise,
     Announcement,
     Broker,
+    BrokerCaFile,
+    BrokerCertFile,
+    BrokerKeyFile,
     Identifier,
     Interface,
     PasswordFile,
@@ -27,7 +34,19 @@ from cloud.ray_settings import RayFailed, RaySettings
 from inarvl import __version__, logs, systemd
 from inarvl.terminal import explained
 from vlm import VlmClient
+from vlm.bearer_tokens import first_token
 from vlm.cli import DeviceChoice, QuantizationChoice
+from vlm.client_tls import ClientTls
+from vlm.server_options import (
+    AllowedHost,
+    Insecure,
+    Tls,
+    TlsCert,
+    TlsKey,
+    TokenFile,
+    server_access,
+    server_tls,
+)
 from vlm.sockets import host_and_port
 
 log = logging.getLogger(__name__)
@@ -40,7 +59,7 @@ def ray_command(
     model: Annotated[
         list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat for several models.")
     ],
-    listen: Annotated[str, typer.Option(help="Address host:port of Ray's HTTP proxy.")] = "0.0.0.0:8020",
+    listen: Annotated[str, typer.Option(help="Address host:port of Ray's HTTP proxy.")] = "127.0.0.1:8020",
     cluster: Annotated[
         str | None,
         typer.Option(help="Address of a Ray cluster, or auto; by default Ray runs on this machine."),
@@ -84,12 +103,36 @@ def ray_command(
     password_file: PasswordFile = None,
     zeroconf: Zeroconf = True,
     interface: Interface = None,
+    broker_ca_file: BrokerCaFile = None,
+    broker_cert_file: BrokerCertFile = None,
+    broker_key_file: BrokerKeyFile = None,
+    tls: Tls = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    token_file: TokenFile = None,
+    allowed_host: AllowedHost = None,
+    insecure: Insecure = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve models from several replicas on Ray Serve, and announce them once they are ready."""
     logs.configure(log_level)
-    announcement = Announcement(zeroconf, tuple(interface or ()), broker, username, password_file)
+    announcement = Announcement(
+        zeroconf,
+        tuple(interface or ()),
+        broker,
+        username,
+        password_file,
+        broker_ca_file,
+        broker_cert_file,
+        broker_key_file,
+    )
     with explained("inarvl-cloud"):
+        files = server_tls(tls, tls_cert, tls_key)
+        certificate = files.certificate() if files is not None else None
+        names = [*(allowed_host or ()), *([advertise] if advertise else ())]
+        names += certificate.hosts if certificate is not None else ()
+        access = server_access(files, token_file, names, insecure)
+        access.check_address(listen)
         settings = RaySettings.read(
             {
                 "model": model,
@@ -107,6 +150,9 @@ def ray_command(
                 "downscale_delay_s": downscale_delay_s,
                 "cpus": cpus,
                 "gpus": gpus,
+                "token_file": access.token_file,
+                "allowed_hosts": access.allowed_hosts,
+                "insecure": insecure,
             }
         )
         if importlib.util.find_spec("ray") is None:
@@ -114,41 +160,62 @@ def ray_command(
         from cloud.ray_cluster import running  # after the checks, because it is slow to import
 
         host, port = host_and_port(listen)
-        url = f"http://{advertised_address(advertise, host, port)}"
+        scheme = "http" if files is None else "https"
+        url = f"{scheme}://{advertised_address(advertise, host, port)}"
         listening = None if advertise else host
-        with running(settings, listen=listen, cluster=cluster):
-            anyio.run(_announce_and_watch, url, peer_id, announcement, listening)
+        known_by = None if certificate is None else ClientTls(fingerprint=certificate.fingerprint)
+        application = _Application(url, known_by, access.token_file)
+        with running(settings, listen=listen, cluster=cluster, tls=files):
+            anyio.run(_announce_and_watch, application, peer_id, announcement, listening)
+
+
+@dataclass(frozen=True)
+class _Application:
+    """How this command asks the application whether it answers."""
+
+    url: str
+    tls: ClientTls | None
+    token_file: Path | None
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[VlmClient]:
+        """Connects with a token that is valid now."""
+        token = None if self.token_file is None else first_token(self.token_file)
+        connected = VlmClient(self.url, api_key=token, tls=self.tls)
+        try:
+            yield connected
+        finally:
+            await connected.aclose()
 
 
 async def _announce_and_watch(
-    url: str, peer_id: str, announcement: Announcement, listening: str | None
+    application: _Application, peer_id: str, announcement: Announcement, listening: str | None
 ) -> None:
     """Returns after SIGTERM or SIGINT.
 
     Raises:
         RayFailed: the application has not answered for SILENT_S; the process must be restarted.
     """
-    client = VlmClient(url)
-    try:
+    async with application.client() as client:
         models = tuple(card.id for card in await client.models())
-        record = PeerRecord(id=peer_id, url=url, models=models, version=__version__)
-        async with announcement.of(record, listening=listening):
-            systemd.notify(f"READY=1\nSTATUS=serving {', '.join(models)} on Ray")
-            log.info("ready: %s at %s", ", ".join(models), url)
-            await _watch_until_signal(client)
-            systemd.notify("STOPPING=1\nSTATUS=draining")
-    finally:
-        await client.aclose()
+    record = PeerRecord(id=peer_id, url=application.url, models=models, version=__version__)
+    async with announcement.of(record, listening=listening):
+        systemd.notify(f"READY=1\nSTATUS=serving {', '.join(models)} on Ray")
+        log.info("ready: %s at %s", ", ".join(models), application.url)
+        await _watch_until_signal(application)
+        systemd.notify("STOPPING=1\nSTATUS=draining")
 
 
-async def _watch_until_signal(client: VlmClient) -> None:
+async def _watch_until_signal(application: _Application) -> None:
     answered_at = anyio.current_time()
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         while True:
             with anyio.move_on_after(WATCH_S):
                 await anext(signals)
                 return
-            if await client.ready():
+            async with application.client() as client:
+                ready = await client.ready()
+            if ready:
                 answered_at = anyio.current_time()
                 systemd.notify("WATCHDOG=1")
             elif anyio.current_time() - answered_at > SILENT_S:

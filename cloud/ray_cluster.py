@@ -12,6 +12,7 @@ from ray import serve
 from cloud.ray_app import build
 from cloud.ray_settings import RayFailed, RaySettings
 from inarvl.errors import InarvlError
+from vlm.server_tls import ServerTls
 from vlm.sockets import host_and_port, listening
 
 APP = "inarvl"
@@ -19,19 +20,24 @@ OBJECT_STORE_BYTES = 256 * 2**20  # request bodies in transit; by default Ray re
 
 
 @contextmanager
-def running(settings: RaySettings, *, listen: str, cluster: str | None) -> Iterator[None]:
+def running(
+    settings: RaySettings, *, listen: str, cluster: str | None, tls: ServerTls | None = None
+) -> Iterator[None]:
     """Runs the application until the end of the block; all minimum replicas are ready at its begin.
 
     Args:
         listen: host:port of Ray's HTTP proxy.
+        tls: the certificate and key of that proxy; None for plain http.
         cluster: address of a Ray cluster, or "auto"; None to start Ray on this machine alone.
 
     Raises:
         RayFailed: Ray cannot be started or reached, or a replica cannot.
         ListenError: the address cannot be used.
+        BadTokenFile: the tokens cannot be read.
         ModelLoadError: a checkpoint does not exist.
     """
-    application = build(settings)
+    settings.serve_options()  # before Ray starts, because it reports missing checkpoints
+    settings.access().request_check("localhost:0")
     host, port = host_and_port(listen)
     try:
         if cluster is None:
@@ -42,8 +48,11 @@ def running(settings: RaySettings, *, listen: str, cluster: str | None) -> Itera
             ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
         else:
             ray.init(address=cluster)
-        serve.start(http_options={"host": host, "port": port})
-        serve.run(application, name=APP, route_prefix="/")
+        encrypted = (
+            {} if tls is None else {"ssl_certfile": str(tls.cert_file), "ssl_keyfile": str(tls.key_file)}
+        )
+        serve.start(http_options={"host": host, "port": port, **encrypted})
+        serve.run(build(settings), name=APP, route_prefix="/")
     except InarvlError:
         raise
     except Exception as error:  # Ray also raises Exception itself

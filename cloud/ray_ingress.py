@@ -1,12 +1,14 @@
 """The ingress of the application on Ray Serve: passes every request to a replica.
 
-1. The body is read completely, then sent to a replica that Ray chooses.
-2. If the replica dies before it has answered, another one is asked, at most ATTEMPTS in all: a request that
+1. A request with another host, or without a valid token if there are tokens, is refused before its body is
+   read.
+2. The body is read completely, then sent to a replica that Ray chooses.
+3. If the replica dies before it has answered, another one is asked, at most ATTEMPTS in all: a request that
    kills its replica must not kill many. A stream is repeated only before its first piece.
-3. The caller's deadline applies from the arrival of the request, over all attempts. A request that is no
+4. The caller's deadline applies from the arrival of the request, over all attempts. A request that is no
    question has PROBE_S; without an answer by then, no replica is available.
-4. `Server-Timing` includes the time in Ray's queues, so that devices do not mistake it for a slow network.
-5. /metrics has the metrics of all replicas, distinguished by the label `replica`.
+5. `Server-Timing` includes the time in Ray's queues, so that devices do not mistake it for a slow network.
+6. /metrics has the metrics of all replicas, distinguished by the label `replica`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from cloud.ray_replica import Head, ServerEnded
 from cloud.replica_metrics import merged
 from vlm.errors import DeadlinePassed, InvalidRequest, ServerNotReady, VlmError
 from vlm.request_body import MAX_BYTES
+from vlm.server_access import ServerAccess
 from vlm.server_responses import error_response
 from vlm.timing import DEADLINE_HEADER, Timing
 
@@ -38,6 +41,7 @@ PAUSE_S = 0.5  # until Ray knows that a replica has ended
 PROBE_S = 3.0
 QUESTIONS = "/v1/chat/completions"
 OF_THE_CONNECTION = {
+    "authorization",
     "host",
     "connection",
     "keep-alive",
@@ -55,14 +59,24 @@ class Ingress:
 
     Args:
         replicas: the handle of the deployment of `cloud.ray_replica.Replica`.
+        access: who may use the application.
+
+    Raises:
+        BadTokenFile: the tokens cannot be read on this machine.
     """
 
-    def __init__(self, replicas: DeploymentHandle) -> None:
+    def __init__(self, replicas: DeploymentHandle, access: ServerAccess) -> None:
+        self._access = access.request_check("localhost:0")
         self._replicas = replicas
         self._forward = replicas.options(method_name="forward", stream=True)
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request."""
+        hosts, authorizations = (request.headers.getlist(name) for name in ("host", "authorization"))
+        remote = request.client.host if request.client else None
+        refusal = self._access.refusal(request.url.path, hosts, authorizations, remote)
+        if refusal is not None:
+            return JSONResponse(refusal.body, refusal.status, refusal.headers)
         try:
             if request.url.path == "/metrics":
                 return await self._metrics()

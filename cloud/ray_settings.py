@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from inarvl.errors import InarvlError
 from vlm.checkpoint import Checkpoint, Device, Quantization
 from vlm.server import ServeOptions
+from vlm.server_access import ServerAccess
 
 
 class RayFailed(InarvlError):
@@ -32,6 +34,9 @@ class RaySettings(BaseModel):
         max_replicas: maximum number of replicas; None for exactly `replicas`.
         target_ongoing: mean number of questions in a replica, waiting or running; above it Ray adds replicas.
         upscale_delay_s, downscale_delay_s: how long the load must be higher or lower before Ray acts.
+        token_file: tokens, of which every request needs one; on each machine where an ingress runs, or None.
+        allowed_hosts: names and addresses of Ray's HTTP proxies, besides those of the cluster's machines.
+        insecure: whether a deployment with Ray's own tools may be without tokens.
         cpus, gpus: what Ray reserves for each replica. A replica without a reserved GPU sees none.
     """
 
@@ -53,6 +58,9 @@ class RaySettings(BaseModel):
     downscale_delay_s: float = Field(300.0, ge=0)
     cpus: float = Field(1.0, ge=0)
     gpus: float = Field(0.0, ge=0)
+    token_file: Path | None = None
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    insecure: bool = False
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> RaySettings:
@@ -74,6 +82,26 @@ class RaySettings(BaseModel):
     def most_replicas(self) -> int:
         """Maximum number of replicas."""
         return self.max_replicas or self.replicas
+
+    def check_deployment(self) -> None:
+        """Checks that the application may be deployed at an address that is not known here.
+
+        Raises:
+            RayFailed: it is open to everybody who reaches that address.
+        """
+        if self.token_file is None and not self.insecure:
+            raise RayFailed(
+                "everybody who reaches Ray's HTTP proxy could use the models: add token_file=FILE to the "
+                "settings (`inarvl-cloud keygen token FILE` makes it), or insecure=true for a demo"
+            )
+
+    def access(self, hosts: Iterable[str] = ()) -> ServerAccess:
+        """Returns who may use the application.
+
+        Args:
+            hosts: further names and addresses of Ray's HTTP proxies.
+        """
+        return ServerAccess(None, self.token_file, (*self.allowed_hosts, *hosts), self.insecure)
 
     def serve_options(self) -> ServeOptions:
         """Returns the options of a replica's model server, without an address.

@@ -74,8 +74,9 @@ ERROR_CODES: Final = (
     ErrorCode("generation_failed", "The model failed on this request.", ("http",)),
     ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),
     ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
+    ErrorCode("secret_unavailable", "A password, key or token cannot be read.", ("message",)),
     ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
-    ErrorCode("bad_tls_file", "A certificate or key file for the broker cannot be used.", ("message",)),
+    ErrorCode("bad_tls_file", "A certificate or key file cannot be used.", ("message",)),
     ErrorCode("broker_failed", "`inarvl up` cannot start or use a broker.", ("message",)),
     ErrorCode("service_failed", "A process of `inarvl up` ended or did not start.", ("message",)),
     ErrorCode("already_running", "`inarvl up` or another agent of the same name runs already.", ("message",)),
@@ -93,8 +94,14 @@ ERROR_CODES: Final = (
     ErrorCode(
         "ray_failed", "The application on Ray Serve cannot be started, or does not answer.", ("message",)
     ),
+    ErrorCode("keygen_failed", "`inarvl-cloud keygen` cannot make a key or certificate.", ("message",)),
+    ErrorCode("bad_token_file", "The file with the tokens of a server cannot be used.", ("message",)),
     ErrorCode("model_load", "A model cannot be loaded.", ("message",)),
-    ErrorCode("listen", "The address of a model server cannot be used.", ("message",)),
+    ErrorCode(
+        "listen",
+        "The address of a model server cannot be used, or is open to other machines without a token.",
+        ("message",),
+    ),
 )
 
 

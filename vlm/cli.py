@@ -26,9 +26,22 @@ from vlm.hub.models_table import models_table
 from vlm.hub.picture_test import run_picture_test
 from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
+from vlm.server_options import (
+    AllowedHost,
+    ClientCa,
+    Insecure,
+    Tls,
+    TlsCert,
+    TlsKey,
+    TokenFile,
+    server_access,
+    server_tls,
+)
 
 app = typer.Typer(
-    help="Download, test and serve vision-language models on this machine.", no_args_is_help=True
+    help="Download, test and serve vision-language models on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -92,17 +105,28 @@ def serve_command(
     batch_wait_ms: Annotated[
         float, typer.Option(min=0, help="Milliseconds that an idle server waits to fill a batch.")
     ] = 0,
+    tls: Tls = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    client_ca: ClientCa = None,
+    token_file: TokenFile = None,
+    allowed_host: AllowedHost = None,
+    insecure: Insecure = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve models over HTTP with OpenAI's chat-completions schema, until SIGTERM or Ctrl-C."""
     logs.configure(log_level)
     with explained("inarvl-vlm"):
+        files = server_tls(tls, tls_cert, tls_key, client_ca)
+        access = server_access(files, token_file, allowed_host, insecure)
+        access.check_address(listen)
         checkpoints = _checkpoints(model, name or [], quantization)
         from vlm.server import ServeOptions, serve  # after the checks, because it is slow to import
 
         options = ServeOptions(
             models=checkpoints,
             listen=listen,
+            access=access,
             device=device.value,
             max_tokens=max_tokens,
             queue=queue,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -13,15 +15,20 @@ from typing import Any
 
 import aiohttp
 
-from inarvl.server_url import socket_problem, url_problem
+from inarvl.connection_problem import connection_problem
+from inarvl.redaction import hide, redacted, redacted_json
+from inarvl.server_url import shown_url, socket_problem, url_problem
 from vlm import replies
-from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+from vlm.client_tls import ClientTls
+from vlm.errors import VlmError, VlmTimeout, VlmUnavailable, VlmUntrusted
 from vlm.remote_values import parse_json
 from vlm.timing import Timing
 
 log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 2 * 2**20
+AddressCheck = Callable[[str, int], str | None]
+"""Returns why a request must not go to an IP address and port; None if it may."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,31 @@ class Connection:
 
     Raises:
         VlmError: `url` has another form.
+        BadTlsFile: a file of `tls` cannot be used.
     """
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        tls: ClientTls | None = None,
+        address_problem: AddressCheck | None = None,
+    ) -> None:
         self._url = url
+        self._address_problem = address_problem
         self._socket_path = url.removeprefix("unix:") if url.startswith("unix:") else None
         problem = socket_problem(url) if self._socket_path else url_problem(url, ("http", "https"))
         if problem is not None:
             raise VlmError(
-                f"invalid server URL {url[:200]!r}: it {problem}; write unix:/path/to/socket, "
+                f"invalid server URL {shown_url(url)!r}: it {problem}; write unix:/path/to/socket, "
                 "http://host:port or https://host:port, with a path if needed"
             )
         self.base_url = "http://vlm" if self._socket_path else url
+        if api_key:
+            hide(api_key)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._context: ssl.SSLContext | bool = True if tls is None else tls.context()
+        self._fingerprint = None if tls is None else tls.check()
         self._http: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -85,9 +104,9 @@ class Connection:
             content = await _read(response)
             timing = Timing.of(response.headers)
         latency_ms = (time.monotonic() - started) * 1000
-        parsed = parse_json(content)
+        parsed = redacted_json(parse_json(content))
         if not isinstance(parsed, dict | list):
-            raise VlmError(f"the reply of {url} is no JSON object: {content[:200]!r}")
+            raise VlmError(f"the reply of {url} is no JSON object: {_shown(content)!r}")
         if isinstance(parsed, dict) and parsed.get("error") and not parsed.keys() & {"choices", "data"}:
             raise replies.error_in_reply(self._url, parsed)
         return Reply(parsed, timing, latency_ms)
@@ -121,10 +140,24 @@ class Connection:
         except asyncio.TimeoutError as error:
             raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that DNS cannot have
-            connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
-            raise VlmUnavailable(
-                f"cannot reach {self._url}: {error or type(error).__name__}", connected=connected
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> VlmUnavailable:
+        if isinstance(error, aiohttp.ServerFingerprintMismatch):
+            return VlmUntrusted(
+                f"cannot trust {self._url}: its certificate has the fingerprint {error.got.hex()}, which is "
+                "not the trusted one: if it was renewed, trust the new one"
+            )
+        cause: BaseException = error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            cause = error.certificate_error
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            cause = error.os_error
+        problem = connection_problem(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return VlmUntrusted(f"cannot trust {self._url}: {problem}")
+        connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
+        return VlmUnavailable(f"cannot reach {self._url}: {redacted(problem)}", connected=connected)
 
     async def _response(
         self,
@@ -153,6 +186,7 @@ class Connection:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=left_s),
                 allow_redirects=False,
+                ssl=self._context,
                 trace_request_ctx=reused,
             )
             return await closing.enter_async_context(response)
@@ -177,11 +211,32 @@ class Connection:
         connector = (
             aiohttp.UnixConnector(path, limit=0, force_close=close)
             if path
-            else aiohttp.TCPConnector(limit=0, force_close=close)
+            else aiohttp.TCPConnector(
+                limit=0,
+                force_close=close,
+                ssl=self._fingerprint or True,
+                socket_factory=self._socket if self._address_problem is not None else None,
+            )
         )
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_record_reuse)
         return aiohttp.ClientSession(connector=connector, headers=self._headers, trace_configs=[trace])
+
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Returns a socket to connect to an address; a name may have others than when it was checked.
+
+        Raises:
+            OSError: nothing may be sent to this address.
+        """
+        family, kind, protocol, _, (host, port, *_) = address
+        problem = None if self._address_problem is None else self._address_problem(host, port)
+        if problem is not None:
+            raise OSError(f"it {problem}")
+        return socket.socket(family, kind, protocol)
+
+
+def _shown(content: bytes) -> str:
+    return redacted(content.decode(errors="replace"))[:200]
 
 
 async def _record_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:

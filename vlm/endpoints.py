@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from vlm import server_responses
+from vlm.access_check import AccessCheck
 from vlm.connections import Connections
 from vlm.errors import GenerationFailed, InvalidRequest, ServerNotReady, VlmBusy, VlmError
 from vlm.metrics import Metrics
@@ -33,19 +34,25 @@ MAX_PROBE_BYTES = 8 * 2**20
 class Endpoints:
     """Handlers of all routes, for one runtime.
 
+    Args:
+        access: decides which requests are answered.
+
     Attributes:
         connections: limits the server's connections, if it listens with `BoundedSite`.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, access: AccessCheck) -> None:
         self.connections = Connections()
+        self._access = access
         self._bodies = BodyReader()
         self._runtime = runtime
         self._metrics = Metrics(lambda: runtime.queue_length)
 
     def app(self) -> web.Application:
         """Returns the application; needs handler_cancellation, so that a disconnect stops the request."""
-        app = web.Application(middlewares=[self.connections.middleware, _openai_errors])
+        app = web.Application(
+            middlewares=[self.connections.middleware, _openai_errors, self._access.middleware]
+        )
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self.chat),

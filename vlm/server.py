@@ -1,9 +1,10 @@
 """The model server: listen, load, answer, drain.
 
-1. The server listens before it loads, so that /healthz and /readyz report its state.
-2. Ready means that every model is loaded and has answered once.
-3. On SIGTERM or SIGINT it refuses new requests, answers the accepted ones within the drain time, and exits 0.
-4. If the model is stuck or memory runs out, the server exits with an error, so that systemd restarts it.
+1. The server refuses to listen where other machines reach it, unless they need a token or a certificate.
+2. It listens before it loads, so that /healthz and /readyz report its state.
+3. Ready means that every model is loaded and has answered once.
+4. On SIGTERM or SIGINT it refuses new requests, answers the accepted ones within the drain time, and exits 0.
+5. If the model is stuck or memory runs out, the server exits with an error, so that systemd restarts it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -27,6 +28,8 @@ from vlm.endpoints import Endpoints
 from vlm.errors import ModelLoadError, OutOfMemory, VlmUnavailable
 from vlm.loading_progress import loading_display
 from vlm.runtime import Runtime
+from vlm.server_access import ServerAccess
+from vlm.server_tls import ServerContext
 from vlm.sockets import listening
 from vlm.worker import Worker
 
@@ -52,6 +55,7 @@ class ServeOptions:
         max_rss_growth_bytes: increase of resident memory, since the server was ready, at which it exits.
         batch: how many requests may be answered in one batch.
         batch_wait_s: how long an idle server waits for more requests to fill a batch.
+        access: who may use the server.
     """
 
     models: tuple[Checkpoint, ...]
@@ -66,6 +70,7 @@ class ServeOptions:
     max_rss_growth_bytes: int | None = None
     batch: int = 1
     batch_wait_s: float = 0.0
+    access: ServerAccess = field(default_factory=ServerAccess)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ async def serve(
         on_ready: called once, when every model is loaded and warmed up.
 
     Raises:
-        ListenError: the address cannot be used.
+        ListenError: the address cannot be used, or is open to other machines.
+        BadTokenFile, BadTlsFile: a file of `access` cannot be used.
         ModelLoadError: a model cannot be loaded, or the names are not different.
         VlmUnavailable: a request is stuck; the process must be restarted.
         OutOfMemory: memory ran out or is over its limit; the process must be restarted.
@@ -97,10 +103,13 @@ async def serve(
     names = [checkpoint.name for checkpoint in options.models]
     if not names or len(set(names)) < len(names):
         raise ModelLoadError("give at least one --model, and each a different --name")
+    options.access.check_address(options.listen)
+    access_check = options.access.request_check(options.listen)
+    tls = ServerContext(options.access.tls) if options.access.tls is not None else None
     stop = stop or _stop_on_signals()
     _check_watchdog(options.drain_s)
     runtime = Runtime(Worker(queue=options.queue, batch=options.batch, batch_wait_s=options.batch_wait_s))
-    endpoints = Endpoints(runtime)
+    endpoints = Endpoints(runtime, access_check)
     runner = web.AppRunner(
         endpoints.app(),
         handler_cancellation=True,
@@ -110,7 +119,8 @@ async def serve(
     with listening(options.listen) as listener:
         try:
             await runner.setup()
-            await BoundedSite(runner, listener, endpoints.connections).start()
+            site = BoundedSite(runner, listener, endpoints.connections, tls.current if tls else None)
+            await site.start()
             address = listener.getsockname()
             log.info(
                 "listening on %s", options.listen if isinstance(address, str) else _format_address(address)

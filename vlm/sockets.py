@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from vlm.errors import ListenError
@@ -52,6 +53,21 @@ def host_and_port(address: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > 65535:
         raise ListenError(f"cannot listen on {address!r}; write unix:/path/to/socket or host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_exposed(address: str) -> bool:
+    """Returns whether other machines may reach a server on `unix:/path` or `host:port`.
+
+    Raises:
+        ListenError: the address has another form.
+    """
+    if address.startswith("unix:"):
+        return False
+    host, _ = host_and_port(address)
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() != "localhost"
 
 
 def _listen_tcp(host: str, port: int) -> socket.socket:

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from agent.config.yaml_file import ConfigError, Section, load
+from agent.config.metrics_settings import MetricsSettings
+from agent.config.secret import SecretFile, optional_secret, secret_file_path
+from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from cloud.peer import BadPeerRecord, PeerRecord
@@ -36,10 +38,10 @@ class Broker(Section):
 
     url: str = "mqtt://localhost:1883"
     username: str | None = None
-    password_file: Path | None = None
+    password_file: SecretFile | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
-    key_file: Path | None = None
+    key_file: SecretFile | None = None
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive_s: int = Field(30, ge=5, le=3600)
 
@@ -75,7 +77,7 @@ class Server(Section):
 
     id: str
     url: str
-    api_key_file: Path | None = None
+    api_key_file: SecretFile | None = None
     models: tuple[str, ...] = ()
     prompt: Prompt | None = None
 
@@ -156,7 +158,7 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
-    metrics: str | None = None
+    metrics: MetricsSettings | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
@@ -176,16 +178,6 @@ class Settings(Section):
             raise ValueError(f"{problem}, or unix:/path of a socket, or null for no local model")
         return url
 
-    @field_validator("metrics")
-    @classmethod
-    def _is_host_and_port(cls, address: str | None) -> str | None:
-        if address is None:
-            return None
-        problem = url_problem(f"http://{address}", ("http",))
-        if problem is not None or urlsplit(f"http://{address}").port is None or "/" in address:
-            raise ValueError("must be host:port, such as 127.0.0.1:9100 or [::1]:9100")
-        return address
-
     @field_validator("peers")
     @classmethod
     def _have_unique_ids(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
@@ -196,24 +188,18 @@ class Settings(Section):
         return peers
 
     @property
-    def metrics_address(self) -> tuple[str, int] | None:
-        """Host and port on which metrics are served; None if they are not."""
-        if self.metrics is None:
-            return None
-        host, _, port = self.metrics.rpartition(":")
-        return host.strip("[]"), int(port)
-
-    @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files with passwords and API keys, which the agent reads when it starts."""
-        files = (self.broker.password_file, *(server.api_key_file for server in self.peers))
+        """The files with passwords, private keys and API keys, which the agent reads when it starts."""
+        broker = (self.broker.password_file, self.broker.key_file)
+        metrics = self.metrics.token_file if self.metrics is not None else None
+        files = (*broker, metrics, *(server.api_key_file for server in self.peers))
         return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:
         """Returns the options of a connection to the broker as `client_id`.
 
         Raises:
-            ConfigError: the password file cannot be read.
+            ConfigError: the password cannot be read.
         """
         broker = self.broker
         return MqttOptions(
@@ -221,11 +207,11 @@ class Settings(Section):
             port=broker.port,
             client_id=client_id,
             username=broker.username,
-            password=_secret(broker.password_file),
+            password=optional_secret(broker.password_file),
             tls=broker.tls,
             ca_file=broker.ca_file,
             cert_file=broker.cert_file,
-            key_file=broker.key_file,
+            key_file=secret_file_path(broker.key_file),
             protocol=broker.protocol,
             keepalive_s=broker.keepalive_s,
             maximum_packet_bytes=PACKET_SLACK * self.intake.max_payload_bytes + 2**20,
@@ -242,7 +228,7 @@ class Settings(Section):
         Raises:
             ConfigError: a key file cannot be read.
         """
-        keys = {server.id: _secret(server.api_key_file) for server in self.peers}
+        keys = {server.id: optional_secret(server.api_key_file) for server in self.peers}
         return {server: key for server, key in keys.items() if key is not None}
 
 
@@ -271,14 +257,3 @@ def _checked(url: str, schemes: tuple[str, ...], credentials_hint: str) -> str:
     if problem is not None:
         raise ValueError(problem)
     return url
-
-
-def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the secret cannot be read ({error.strerror}); make the file readable for the agent"
-        ) from None

@@ -233,7 +233,7 @@ class Daemon:
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._learned.save_every, rates.checkpoint_s),
             partial(heartbeat.prune, spool),
-            partial(self._reporter.serve_metrics, self._settings.metrics_address),
+            partial(self._reporter.serve_metrics, self._settings.metrics),
         ):
             background.start_soon(loop)
 

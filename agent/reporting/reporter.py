@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
+from agent.config.metrics_settings import MetricsSettings
 from agent.intake.request import Request
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
@@ -56,11 +57,11 @@ class Reporter:
         """Publishes the record of one answer."""
         self._mqtt.post(self._topics.decision, decision_record(request, answered, finished))
 
-    async def serve_metrics(self, address: tuple[str, int] | None) -> None:
-        """Serves `GET /metrics` at a host and port until cancelled; does nothing if `address` is None.
+    async def serve_metrics(self, settings: MetricsSettings | None) -> None:
+        """Serves `GET /metrics` until cancelled; does nothing if `settings` is None.
 
         Raises:
-            ExporterFailed: the address cannot be used.
+            ExporterFailed: the address or the tokens cannot be used.
         """
-        if address is not None:
-            await export(*address, self._metrics.render)
+        if settings is not None:
+            await export(settings, self._metrics.render)

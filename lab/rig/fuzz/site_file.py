@@ -73,7 +73,7 @@ async def opened() -> AsyncIterator[Use]:
             except ConfigError:
                 return
             assert settings.broker.port
-            assert settings.metrics is None or settings.metrics_address
+            assert settings.metrics is None or settings.metrics.listen
             if not settings.secret_files:
                 registries = [PeerRegistry(rng=np.random.default_rng(0)) for _ in range(2)]
                 SiteServers(*registries).apply(settings)

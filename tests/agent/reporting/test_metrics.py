@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -10,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.config.metrics_settings import MetricsSettings
 from agent.reporting.exporter import ExporterFailed, export
 from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS, Metrics
 from agent.sensing.energy_meter import EnergyMeter
@@ -19,6 +22,7 @@ from agent.standalone.broker import free_port
 from controller.controller import Controller
 from controller.settings import ControllerSettings
 
+TOKEN = "a-token-of-the-test"
 LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "server_ms": None, "slow": None}
 
 
@@ -106,7 +110,8 @@ async def test_prometheus_can_parse_the_text_and_its_labels_are_limited() -> Non
 async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
     port = free_port()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(export, "127.0.0.1", port, lambda: b"inarvl_questions_total 1.0\n")
+        settings = MetricsSettings(listen=f"127.0.0.1:{port}")
+        tasks.start_soon(export, settings, lambda: b"inarvl_questions_total 1.0\n")
         async with ClientSession() as session:
             with anyio.fail_after(60):
                 while True:
@@ -116,6 +121,68 @@ async def test_metrics_are_served_on_the_address_of_the_site_file() -> None:
                             break
                     except OSError:
                         await anyio.sleep(0.01)
-        with pytest.raises(ExporterFailed, match="write another address"):
-            await export("127.0.0.1", port, bytes)
+        with pytest.raises(ExporterFailed, match="choose another address"):
+            await export(settings, bytes)
         tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def exported(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of metrics that need a token."""
+    (tmp_path / "tokens").write_text(f"{TOKEN}\n")
+    port = free_port()
+    settings = MetricsSettings(
+        listen=f"0.0.0.0:{port}", token_file=tmp_path / "tokens", allowed_hosts=("gate-3.example.net",)
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(export, settings, lambda: b"inarvl_questions_total 1.0\n")
+        with anyio.fail_after(60):
+            while True:
+                try:
+                    await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+                    break
+                except OSError:
+                    await anyio.sleep(0.01)
+        yield f"http://127.0.0.1:{port}/metrics"
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "evil.example"}, 421),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "gate-3.example.net:9464"}, 200),
+    ],
+)
+async def test_metrics_for_other_machines_need_a_token_and_the_right_host(
+    exported: str, headers: dict[str, str], status: int
+) -> None:
+    async with ClientSession() as session, session.get(exported, headers=headers) as response:
+        assert response.status == status
+        assert (b"inarvl_questions_total" in await response.read()) == (status == 200)
+
+
+@pytest.mark.anyio
+async def test_metrics_without_a_token_are_for_this_machine_and_its_names(tmp_path: Path) -> None:
+    port = free_port()
+    async with anyio.create_task_group() as tasks, ClientSession() as session:
+        tasks.start_soon(export, MetricsSettings(listen=f"127.0.0.1:{port}"), lambda: b"m 1\n")
+        with anyio.fail_after(60):
+            for host, status in ((f"localhost:{port}", 200), ("evil.example", 421)):
+                while True:
+                    try:
+                        headers = {"Host": host}
+                        async with session.get(
+                            f"http://127.0.0.1:{port}/metrics", headers=headers
+                        ) as response:
+                            assert response.status == status
+                            break
+                    except OSError:
+                        await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(ExporterFailed, match=r"the tokens cannot be read .* \(metrics in the site file\)"):
+        await export(MetricsSettings(listen=f"0.0.0.0:{port}", token_file=tmp_path / "none"), bytes)
