@@ -103,7 +103,7 @@ async def check_subscriptions(settings: Settings, *, timeout_s: float) -> None:
         AgentSilent: the broker cannot be reached, or refuses a subscription.
     """
     topics = Topics(settings.device)
-    async with _connected(settings, (topics.query, topics.mode_set, topics.feedback), timeout_s):
+    async with _connected(settings, topics.received(open_topic=settings.intake.open_topic), timeout_s):
         pass
 
 

@@ -98,7 +98,7 @@ class LoadGenerator:
 
     def __init__(self, host: str, port: int, topics: Topics, *, rng: np.random.Generator) -> None:
         self._name = f"load-{uuid.uuid4().hex[:10]}"
-        self._reply_topic = f"load/{self._name}"
+        self._reply_topic = topics.result(self._name)
         self._mqtt = MqttConnection(
             MqttOptions(host, port, client_id=self._name, receive_maximum=1000),
             subscriptions=(self._reply_topic, topics.status),
