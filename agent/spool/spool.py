@@ -7,7 +7,8 @@
 4. The open queries have a maximum number and a maximum of bytes. A query beyond these is refused as busy, and
    the refusal is stored like any reply.
 5. A party, such as a client, has at most PARTY_SHARE times the space that is free (dynamic thresholds,
-   Choudhury and Hahne 1998). One alone may use most of it, and there is always space for another one.
+   Choudhury and Hahne 1998), so that one alone may use most of it. The last of RESERVED parts is for parties
+   that have nothing in it.
 One thread uses the database. Operations that wait while it commits share the next commit.
 """
 
@@ -42,7 +43,7 @@ CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
 """
 MAX_BYTES = 256 * 2**20
 MAX_KEPT_REPLY = 2048
-PARTY_SHARE = 4
+PARTY_SHARE, RESERVED = 4, 16
 
 
 class SpoolFull(InarvlError):
@@ -171,8 +172,9 @@ class Spool:
                     f"{waiting_bytes / 2**20:.0f} MiB of queries wait already: "
                     "ask again later, or send smaller images"
                 )
-            free, free_bytes = self._max_waiting - waiting, self._max_bytes - waiting_bytes
-            if own >= PARTY_SHARE * free or own_bytes > PARTY_SHARE * free_bytes:
+            free = self._max_waiting - self._max_waiting // RESERVED - waiting
+            free_bytes = self._max_bytes - self._max_bytes // RESERVED - waiting_bytes
+            if own and (own >= PARTY_SHARE * free or own_bytes > PARTY_SHARE * free_bytes):
                 raise SpoolFull(
                     f"{own:.0f} queries of this client wait already: ask again later, or less often"
                 )
