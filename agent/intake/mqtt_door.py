@@ -23,8 +23,9 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
@@ -106,7 +107,9 @@ class MqttDoor:
             if added is Added.DUPLICATE and address.query_id is not None:
                 await self._answer_repeated(entry, address, message)
         except InarvlError as error:
-            await self._outbox.refuse(entry, address, address.refusal(error))
+            known = not await self._outbox.refuse(entry, address, address.refusal(error))
+            if known and address.query_id is not None and not message.dup:
+                await self._answer_repeated(entry, address, message)
             message.ack()
             return
         message.ack()
@@ -160,10 +163,7 @@ class MqttDoor:
                 entry.reply_topic, attributes["query_id"], entry.correlation, attributes["mirror"]
             )
             fault = attributes["fault"]
-            if fault or problem:
-                query = BadQuery(*fault) if fault else problem
-            else:
-                _, query = parsed_query(entry.payload, attributes["user"], client)
+            query = BadQuery(*fault) if fault else problem or _parsed(entry, attributes)
         except (ValueError, TypeError, KeyError, AttributeError):
             address = Address(entry.reply_topic, correlation=entry.correlation)
             query = BadQuery("spool_failed", "the disk damaged this query: send it again")
@@ -225,3 +225,7 @@ def _expired(limit: TimeLimit) -> BadQuery:
         f"it was asked {age_s:.0f} s ago and had {allowed_s:.0f} s: ask again, or allow more deadline_ms; if "
         "that is not when it was asked, set the clocks",
     )
+
+
+def _parsed(entry: SpoolEntry, attributes: Mapping[str, Any]) -> Query | BadQuery:
+    return parsed_query(entry.payload, attributes["user"], attributes.get("client"))[1]

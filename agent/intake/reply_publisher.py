@@ -70,11 +70,13 @@ class ReplyPublisher:
         except DisconnectedTwice as error:
             reason = f"at the reply to it on {reply.reply_topic[:200]}, {error}"
             await self._dead_letters.set_aside("reply_set_aside", reply.key, reason, reply.reply)
-            problem = ReplySetAside(f"{error}: choose another response topic, or ask for a shorter answer")
+            disconnected = ReplySetAside(
+                f"{error}: choose another response topic, or ask for a shorter answer"
+            )
             topic = reply.reply_topic
             if not topic.startswith(self._topics.result("")):
                 topic = self._topics.result()
-            await self._send_error(replace(_with_error(reply, problem), reply_topic=topic))
+            await self._send_error(replace(_with_error(reply, disconnected), reply_topic=topic))
         except PublishRefused as error:
             log.error("the reply to %s: %s", reply.key, error)
 

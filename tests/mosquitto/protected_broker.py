@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
+from agent.messages.mqtt_connection import MqttConnection
+from agent.messages.mqtt_message import Message
+from agent.messages.mqtt_options import MqttOptions
 from agent.standalone.broker import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -63,3 +68,30 @@ def protected_broker(folder: Path, mosquitto: str) -> Iterator[ProtectedBroker]:
     finally:
         process.kill()
         process.wait()
+
+
+@asynccontextmanager
+async def connected(
+    broker: ProtectedBroker, user: str, *subscriptions: str, protocol: str = "5"
+) -> AsyncIterator[MqttConnection]:
+    options = MqttOptions(
+        "127.0.0.1",
+        broker.port,
+        client_id=f"test-{user}",
+        username=user,
+        password=broker.passwords[user],
+        keeps_session=False,
+        protocol=protocol,  # type: ignore[arg-type]
+    )
+    async with MqttConnection(options, subscriptions=subscriptions) as connection:
+        with anyio.fail_after(60):
+            await connection.connected.wait()
+        yield connection
+
+
+async def next_message(connection: MqttConnection) -> Message:
+    with anyio.fail_after(60):
+        async for message in connection.messages():
+            message.ack()
+            return message
+    raise AssertionError("unreachable")

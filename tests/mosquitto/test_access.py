@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import anyio
 import pytest
 
 from agent.messages.deliveries import PublishRefused
 from agent.messages.mqtt_connection import MqttConnection
-from agent.messages.mqtt_message import Message
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
-from protected_broker import ProtectedBroker
+from protected_broker import ProtectedBroker, connected, next_message
 
 pytestmark = [pytest.mark.anyio, pytest.mark.root]
 
@@ -61,25 +59,6 @@ MAY_RECEIVE = {
 }
 
 
-@asynccontextmanager
-async def connected(
-    broker: ProtectedBroker, user: str, *subscriptions: str, protocol: str = "5"
-) -> AsyncIterator[MqttConnection]:
-    options = MqttOptions(
-        "127.0.0.1",
-        broker.port,
-        client_id=f"test-{user}",
-        username=user,
-        password=broker.passwords[user],
-        keeps_session=False,
-        protocol=protocol,  # type: ignore[arg-type]
-    )
-    async with MqttConnection(options, subscriptions=subscriptions) as connection:
-        with anyio.fail_after(60):
-            await connection.connected.wait()
-        yield connection
-
-
 async def received_until(connection: MqttConnection, last: str) -> set[str]:
     """The topics of all messages before that on `last`."""
     topics: set[str] = set()
@@ -89,14 +68,6 @@ async def received_until(connection: MqttConnection, last: str) -> set[str]:
             if message.topic == last:
                 return topics
             topics.add(message.topic)
-    raise AssertionError("unreachable")
-
-
-async def next_message(connection: MqttConnection) -> Message:
-    with anyio.fail_after(60):
-        async for message in connection.messages():
-            message.ack()
-            return message
     raise AssertionError("unreachable")
 
 

@@ -138,6 +138,15 @@ async def test_a_client_that_asks_too_often_is_busy_and_others_are_not(spool: Sp
     assert len(await rig.submitted()) == 3
 
 
+async def test_a_question_repeated_too_often_gets_its_reply_again(spool: Spool) -> None:
+    rig = DoorRig(spool, clients={"*": {"per_minute": 1, "burst": 1}})
+    await rig.receive(query(id="7"), topic=CAMERA)
+    (request,) = await rig.submitted()
+    await rig.destination(request)
+    await rig.receive(query(id="7"), topic=CAMERA)
+    assert [(refusal.code, refusal.resent) for refusal in rig.refused()] == [("code", False), ("code", True)]
+
+
 async def test_a_claimed_name_gets_no_more_than_everybody(spool: Spool) -> None:
     site: dict[str, Any] = {"*": {"max_priority": 3}, "vip": {"max_priority": 8}, "low": {"max_priority": 1}}
     rig = DoorRig(spool, clients=site)
