@@ -13,6 +13,7 @@ import anyio
 
 from agent.config.settings import Settings
 from agent.messages.mqtt_connection import MqttConnection
+from agent.messages.names import is_topic_level
 from agent.messages.query import Query
 from agent.messages.reply import Reply, reply_from_bytes
 from agent.messages.topics import Topics
@@ -40,12 +41,14 @@ async def ask(settings: Settings, query: Query, *, timeout_s: float) -> Reply:
     Raises:
         AgentSilent: no reply arrived within `timeout_s`.
     """
-    topics = Topics(settings.device)
-    replies = topics.result(query.client)
+    topics, user = Topics(settings.device), settings.broker.username
+    if user is not None and is_topic_level(user):  # the broker lets this user ask under its own name
+        asked, replies = topics.query_of(user), f"{topics.result(user)}/{query.client}"
+    else:
+        asked = topics.query if settings.intake.open_topic else topics.query_of(query.client)
+        replies = topics.result(query.client)
     async with _connected(settings, (replies,), timeout_s) as connection:
-        await connection.publish(
-            topics.query, query.to_bytes(), qos=1, response_topic=replies, expiry_s=timeout_s
-        )
+        await connection.publish(asked, query.to_bytes(), qos=1, response_topic=replies, expiry_s=timeout_s)
         with anyio.move_on_after(timeout_s):
             async for message in connection.messages():
                 message.ack()
@@ -103,7 +106,7 @@ async def check_subscriptions(settings: Settings, *, timeout_s: float) -> None:
         AgentSilent: the broker cannot be reached, or refuses a subscription.
     """
     topics = Topics(settings.device)
-    async with _connected(settings, (topics.query, topics.mode_set, topics.feedback), timeout_s):
+    async with _connected(settings, topics.received(open_topic=settings.intake.open_topic), timeout_s):
         pass
 
 

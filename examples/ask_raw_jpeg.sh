@@ -5,7 +5,7 @@
 set -euo pipefail
 image=$1 question=$2 device=$3
 broker=(-V 5 -q 1 -h "${4:-localhost}" -p "${5:-1883}")
-answers="example/answers/$$"
+answers="inarvl/$device/result/example-$$"
 subscribe=(mosquitto_sub "${broker[@]}" -i "example-$$" -c -x 120 -t "$answers")
 
 "${subscribe[@]}" -E # starts a session in which the broker keeps the reply

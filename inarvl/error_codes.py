@@ -33,9 +33,7 @@ ERROR_CODES: Final = (
     ErrorCode("unknown_field", "The query has a field that does not exist.", ("reply",)),
     ErrorCode("unknown_pin", "`pin` is neither `local` nor `cloud`.", ("reply",)),
     ErrorCode("bad_field", "A field of the query has an invalid value.", ("reply",)),
-    ErrorCode(
-        "bad_response_topic", "The answer cannot be published on the topic that was named.", ("reply",)
-    ),
+    ErrorCode("bad_response_topic", "Answers may not be published on the topic that was named.", ("reply",)),
     ErrorCode("bad_image", "The image cannot be read or decoded.", ("reply",)),
     ErrorCode("image_not_allowed", "`image_url` is outside `image_roots`.", ("reply",)),
     ErrorCode("too_many_images", "The query has more images than allowed.", ("reply",)),

@@ -31,8 +31,11 @@ class Feedback:
         if len(self._decisions) > MAX_REMEMBERED:
             self._decisions.popitem(last=False)
 
-    def receive(self, payload: bytes) -> bool:
+    def receive(self, payload: bytes, client: str | None = None) -> bool:
         """Learns from the payload of a `FeedbackMessage`.
+
+        Args:
+            client: the client on whose own topic it arrived; None on the topic of operators.
 
         Returns:
             Whether anything could be learned from it. An invalid message is logged and ignored.

@@ -133,7 +133,7 @@ class Workers:
                         await self._work(request)
             finally:
                 del self.busy_until[request.key]
-                queue.done(self._clock() - started_at, counts=settled and shed is None)
+                queue.done(self._clock() - started_at, request, counts=settled and shed is None)
 
     async def refuse_expired(self, queue: RequestQueue) -> None:
         """Refuses the requests whose time ended while they waited, until cancelled."""

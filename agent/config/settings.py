@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from agent.config.client_settings import Clients, Replies, as_topic_level
 from agent.config.metrics_settings import MetricsSettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
-from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from cloud.peer import BadPeerRecord, PeerRecord
 from inarvl.server_url import socket_problem, url_problem
 
@@ -22,14 +22,7 @@ SITE_FILE = Path("/etc/inarvl/agent.yaml")
 MAX_PROMPT_LENGTH = 4000
 PACKET_SLACK = 2  # a query of up to this many times the limit still reaches the agent, and is refused by it
 
-
-def _as_topic_level(name: str) -> str:
-    if not is_name(name) or not is_topic_level(name):
-        raise ValueError(f"must be 1 to {MAX_LENGTH} printable characters without / # or +")
-    return name
-
-
-TopicLevel = Annotated[str, AfterValidator(_as_topic_level)]
+TopicLevel = Annotated[str, AfterValidator(as_topic_level)]
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 
 
@@ -129,8 +122,13 @@ class JudgeSettings(Section):
 
 
 class IntakeSettings(Section):
-    """Limits on received queries."""
+    """Limits on received queries.
 
+    Attributes:
+        open_topic: whether queries on `inarvl/<device>/query` are received, where a client's name is a claim.
+    """
+
+    open_topic: bool = True
     max_payload_bytes: int = Field(8 * 2**20, ge=1024)
     max_images: int = Field(4, ge=1, le=64)
     max_waiting: int = Field(256, ge=1)
@@ -164,6 +162,8 @@ class Settings(Section):
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))
     )
     intake: IntakeSettings = IntakeSettings()
+    replies: Replies = Replies()
+    clients: Clients = Field(default_factory=dict)
 
     @field_validator("local")
     @classmethod

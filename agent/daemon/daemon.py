@@ -47,6 +47,7 @@ from agent.intake.request import Request
 from agent.judging.judge import Judge
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import Will
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.profile.profile import Profile
@@ -90,8 +91,10 @@ class Daemon:
             settings.mqtt_options(f"inarvl-{settings.device}"),
             will=Will(topics.status, b"offline"),
             subscriptions=(f"{PEERS}/+",) if settings.discovery.mqtt else (),
-            live=(topics.query, topics.mode_set, topics.feedback),
+            live=topics.received(open_topic=settings.intake.open_topic),
+            ended=() if settings.intake.open_topic else (topics.query,),
         )
+        self._reply_rules = ReplyRules(topics, settings.replies.allow)
         self._times_taken_over = 0
         self._events = Events(mqtt, topics.event)
         self._doors = Doors()
@@ -158,13 +161,14 @@ class Daemon:
         )
         under_way = UnderWay(self._settings.state_dir / "under-way")
         dead_letters = DeadLetters(self._settings.state_dir / FOLDER, self._events.error)
-        outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters))
+        outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules))
         door = MqttDoor(
             self._topics,
             spool,
             outbox,
             self._intake,
             Quarantine(under_way, dead_letters),
+            self._reply_rules,
             guard=self._doors.queries,
         )
         workers = Workers(
@@ -210,6 +214,7 @@ class Daemon:
             mode=self._mode,
             feedback=self._feedback,
             servers=self._servers,
+            open_topic=self._settings.intake.open_topic,
         )
         async with anyio.create_task_group() as receiving:
             receiving.start_soon(door.resume, unanswered)
@@ -243,6 +248,7 @@ class Daemon:
         for part in (self._servers, self._intake, self._questions, self._answering):
             part.apply(self._settings)
         self._judge.apply(self._settings.judge)
+        self._reply_rules.apply(self._settings.replies.allow)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 

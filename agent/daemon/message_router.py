@@ -1,10 +1,13 @@
 """Routes incoming MQTT messages by topic.
 
 Queries are received in parallel, so that they share the spool's commits. At most MAX_PARALLEL are received at
-the same time; queries with QoS 1 are also limited by the receive maximum.
+the same time; queries with QoS 1 are also limited by the receive maximum. Queries on the open topic are
+dropped if the site file says so: a stored session of the broker may still have some.
 """
 
 from __future__ import annotations
+
+import logging
 
 import anyio
 
@@ -17,6 +20,8 @@ from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from cloud.peer import TOPIC as PEERS
 from inarvl.door import Door
+
+log = logging.getLogger(__name__)
 
 MAX_PARALLEL = 64
 
@@ -34,6 +39,7 @@ class MessageRouter:
         mode: ModeSwitch,
         feedback: Feedback,
         servers: ServerDirectory,
+        open_topic: bool = True,
     ) -> None:
         self._topics = topics
         self._mqtt = mqtt
@@ -42,6 +48,7 @@ class MessageRouter:
         self._mode = mode
         self._feedback = feedback
         self._servers = servers
+        self._open_topic = open_topic
 
     async def run(self) -> None:
         """Routes messages until cancelled."""
@@ -60,7 +67,7 @@ class MessageRouter:
 
         async with anyio.create_task_group() as tasks:
             async for message in self._mqtt.messages():
-                if message.topic == self._topics.query:
+                if self._is_query(message):
                     await receiving.acquire()
                     tasks.start_soon(receive_query, message)
                 elif message.topic == self._topics.mode_set:
@@ -69,8 +76,16 @@ class MessageRouter:
                     self._receive(message)
                     message.ack()
 
+    def _is_query(self, message: Message) -> bool:
+        own_topic = message.topic.startswith(self._topics.query_of(""))
+        return own_topic or (message.topic == self._topics.query and self._open_topic)
+
     def _receive(self, message: Message) -> None:
         if message.topic.startswith(f"{PEERS}/"):
             self._servers.receive_record(message.topic, message.payload)
         elif message.topic == self._topics.feedback:
             self._feedback.receive(message.payload)
+        elif message.topic.startswith(self._topics.feedback_of("")):
+            self._feedback.receive(message.payload, self._topics.client_of(message.topic))
+        elif message.topic == self._topics.query:
+            log.warning("dropped a query on %s: intake.open_topic is false", message.topic)

@@ -37,7 +37,13 @@ async def broker(settings: Settings, profile: Profile) -> list[Finding]:
     try:
         await client.check_subscriptions(settings, timeout_s=BROKER_TIMEOUT_S)
         received = await _arrives(settings, topics.result(word), word.encode())
-        queries = await _arrives(settings, topics.query, json.dumps({"id": word, "client": word}).encode())
+        query = json.dumps({"id": word, "client": word}).encode()
+        open_topic = (topics.query,) if settings.intake.open_topic else ()
+        silent = [
+            topic
+            for topic in (*open_topic, topics.query_of(word))
+            if await _arrives(settings, topic, query) is False
+        ]
     except (AgentSilent, BadTlsFile, ConfigError) as error:
         return [
             failed(
@@ -53,11 +59,12 @@ async def broker(settings: Settings, profile: Profile) -> list[Finding]:
                 f"allow reading and writing of inarvl/{settings.device}/# in the broker's access list",
             )
         ]
-    if queries is False:
+    if silent:
         return [
             failed(
-                f"{url} grants the subscription to {topics.query}, but does not deliver messages on it",
-                f"allow reading and writing of {topics.query} in the broker's access list",
+                f"{url} grants the subscription to {silent[0]}, but does not deliver messages on it",
+                f"allow reading and writing of {topics.query} and {topics.query_of('+')} in the broker's "
+                "access list",
             )
         ]
     return [ok(f"{url} delivers messages")]

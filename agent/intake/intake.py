@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.config.settings import Settings
+from agent.intake.client_rules import ClientRules
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.query import Query
@@ -32,12 +33,13 @@ class Intake:
     """Checks requests against the queue's limits and queues or refuses them.
 
     Args:
-        settings: its section `intake` has the limits.
+        settings: its sections `intake` and `clients` have the limits.
     """
 
     def __init__(self, queue: RequestQueue, settings: Settings) -> None:
         self._queue = queue
         self._limits = settings.intake
+        self._clients = ClientRules(settings.clients)
 
     @property
     def max_payload_bytes(self) -> int:
@@ -52,6 +54,7 @@ class Intake:
     def apply(self, settings: Settings) -> None:
         """Applies the new limits to the queries that arrive from now on."""
         self._limits = settings.intake
+        self._clients.apply(settings.clients)
 
     def time_limit(self, query: Query | None, *, now_s: float, expiry_s: float | None = None) -> TimeLimit:
         """Returns how much time a query that arrives now has left.
@@ -68,9 +71,20 @@ class Intake:
         left_ms = allowed_ms - age_ms
         return TimeLimit(allowed_ms, left_ms if expiry_s is None else min(left_ms, expiry_s * 1e3))
 
+    def admit(self, client: str, *, verified: bool) -> None:
+        """Counts a query of a client that arrives now.
+
+        Args:
+            verified: the front door knows that it is this client; otherwise the name is only a claim.
+
+        Raises:
+            TooOften: the client asks more often than the site file allows.
+        """
+        self._clients.admit(client, verified=verified)
+
     async def submit(self, request: Request) -> None:
         """Queues `request`; if not all can be answered in time, refuses it or the one that it displaces."""
-        shed = self._queue.offer(request)
+        shed = self._queue.offer(self._clients.ranked(request))
         if shed is not None:
             refused, reason = shed
             await refused.refuse(reason)

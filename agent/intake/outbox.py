@@ -64,24 +64,28 @@ class Outbox:
             return
         self._queue(SpooledReply(key, address.topic, address.correlation, payload), ready_at)
 
-    async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> None:
+    async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> bool:
         """Refuses a query that the spool has no space for, or that is not worth space.
 
         Returns when the refusal is on disk, or else when the broker has it. It also waits while
         MAX_OPEN_REFUSALS are open, so that the broker delivers no more queries than can be refused.
+
+        Returns:
+            False if the spool has a query with the same key; then nothing is sent.
         """
         payload = reply.to_bytes()
         refusal = SpooledReply(entry.key, address.topic, address.correlation, payload)
         try:
             if await self._spool.refuse(entry, payload) is Added.DUPLICATE:
-                return
+                return False
         except SpoolFailed:
             if self._first(entry.key):
                 await self._publish(refusal)
-            return
+            return True
         self._queue(refusal, None)
         while self._open > MAX_OPEN_REFUSALS:
             await self._changed.wait()
+        return True
 
     async def repeat(self, key: str, address: Address, reply: bytes) -> None:
         """Publishes the reply that `key` has to a later query; returns when the broker has it."""

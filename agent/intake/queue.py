@@ -1,31 +1,40 @@
 """Queues requests, and refuses those that cannot be answered in time.
 
-1. A higher priority is served first; within a priority, the earlier deadline.
+1. Clients get fair shares of the workers (waiting.py). Of one client, a higher priority is served first;
+   within a priority, the earlier deadline.
 2. If the queue is too long to meet a new request's deadline at the present service time, the request is
    refused immediately.
-3. If `capacity` requests wait already, one of those with the lowest priority is refused, the new one or
-   another: the one with the smallest share of its time left, which after an outage is the one that was asked
-   first; of equal ones the one that would be served last.
+3. If `capacity` requests wait already, one of the client with the most is refused, of those with the lowest
+   priority there: the one with the smallest share of its time left, which after an outage is the one that was
+   asked first; of equal ones the one that would be served last.
 4. A request whose remaining time is too short is refused when a worker gets it, or has expired when its time
    ends: more important requests may prevent it from ever being served. The time that its reply needs does not
    count as remaining.
 5. A new request is not refused while a worker is idle and no request waits: whether an idle agent can meet a
    deadline is the controller's decision.
+6. While other clients have asked within RECENT_S, a client leaves one of RESERVED workers to them: otherwise
+   its slow requests could occupy all.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from bisect import bisect, insort
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 
 from agent.intake.request import Request
+from agent.intake.waiting import Waiting
 from agent.smoothing import Smoothed
 from inarvl.errors import InarvlError
 
 GAIN = 0.2
+RECENT_S = 60.0
+RESERVED = 8
+MAX_CLIENTS = 256
 
 
 class Shed(InarvlError):
@@ -61,7 +70,7 @@ class ServiceTime:
 
 
 class RequestQueue:
-    """A bounded queue ordered by priority and deadline.
+    """A bounded queue with a fair share for each client.
 
     Attributes:
         service_time: learned from the requests that were served.
@@ -77,14 +86,17 @@ class RequestQueue:
         self.service_time = ServiceTime(workers)
         self.served = 0
         self.idle = workers
+        self._workers = workers
         self._capacity = capacity
         self._clock = clock
-        self._requests: list[Request] = []
+        self._waiting = Waiting()
+        self._in_work: Counter[str] = Counter()
+        self._clients: OrderedDict[str, _Client] = OrderedDict()
         self._closed = False
         self._changed = anyio.Event()
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self._waiting)
 
     def offer(self, request: Request) -> tuple[Request, Shed] | None:
         """Queues `request`.
@@ -92,33 +104,35 @@ class RequestQueue:
         Returns:
             The request to refuse, `request` or another, with the reason; None if all may stay.
         """
-        ahead = bisect(self._requests, _turn(request), key=_turn)
-        if self._requests or not self.idle:
-            needed_s = self.service_time.wait_s(ahead) + self.service_time.short_s()
-            if request.due_at - self._clock() < needed_s:
+        self._client(request).asked_at = now = self._clock()
+        ahead = self._waiting.ahead(request)
+        if len(self) or not self.idle:
+            needed_s = self.service_time.wait_s(ahead) + self._short_s(request)
+            if request.due_at - now < needed_s:
                 return request, Shed(
                     f"{ahead} queries are ahead of it, about {needed_s:.1f} s: "
                     "ask less often, or allow more deadline_ms"
                 )
-        insort(self._requests, request, key=_turn)
+        self._waiting.add(request)
         self._wake()
-        if len(self._requests) <= self._capacity:
+        if len(self) <= self._capacity:
             return None
-        return self._requests.pop(self._least_useful()), Shed(
+        return self._waiting.pop_least_useful(now), Shed(
             f"{self._capacity} queries wait already: ask later, less often, or with a higher priority"
         )
 
     async def get(self) -> Request | None:
         """Waits for the next request and removes it; returns None if the queue is closed and empty."""
-        while not self._requests:
-            if self._closed:
+        while (request := self._waiting.pop_next(self._free_workers())) is None:
+            if self._closed and not len(self):
                 return None
             await self._changed.wait()
         self.idle -= 1
         self.served += 1
-        return self._requests.pop(0)
+        self._in_work.update({request.party, request.member})
+        return request
 
-    def done(self, seconds: float, *, counts: bool = True) -> None:
+    def done(self, seconds: float, request: Request | None = None, *, counts: bool = True) -> None:
         """Records that the worker of a request is idle again after `seconds`.
 
         Args:
@@ -127,41 +141,84 @@ class RequestQueue:
         self.idle += 1
         if counts:
             self.service_time.observe(seconds)
+        if request is not None:
+            self._in_work -= Counter({request.party, request.member})
+            if counts:
+                self._client(request).service_time.observe(seconds)
+        self._wake()
 
     def too_late(self, request: Request) -> Shed | None:
         """Returns why the request that a worker just got should be refused; None if there is time for it."""
         now = self._clock()
         waited_s, left_s = now - request.arrived_at, request.due_at - now
-        if waited_s <= left_s or left_s >= self.service_time.short_s():
+        if waited_s <= left_s or left_s >= self._short_s(request):
             return None
         return Shed(_waited(waited_s))
 
     def expired(self) -> list[tuple[Request, Expired]]:
         """Removes and returns the requests whose time is over, with the reason."""
         now = self._clock()
-        expired = [request for request in self._requests if request.due_at <= now]
-        self._requests = [request for request in self._requests if request.due_at > now]
-        return [(request, Expired(_waited(now - request.arrived_at))) for request in expired]
+        due = self._waiting.pop_due(now)
+        return [(request, Expired(_waited(now - request.arrived_at))) for request in due]
 
     def close(self) -> None:
         """Ends the queue: when no request waits any more, `get` returns None."""
         self._closed = True
         self._wake()
 
-    def _least_useful(self) -> int:
-        """Returns the place of the request to refuse if there are too many."""
-        now, lowest = self._clock(), self._requests[-1].query.priority
-        places = [n for n, request in enumerate(self._requests) if request.query.priority == lowest]
-        return min(places, key=lambda n: (self._requests[n].share_left(now), -n))
+    def _free_workers(self) -> Callable[[str], bool]:
+        """Returns whether a party, or a member of one, may use one more worker."""
+        since = self._clock() - RECENT_S
+        recent = [client for client in self._clients.values() if client.asked_at > since]
+        names = {client.party for client in recent}, {client.member for client in recent}
+        most = max(1, self._workers - max(1, self._workers // RESERVED))
+
+        def free(name: str) -> bool:
+            others = any(asked - {name} for asked in names if name in asked)
+            return self._closed or not others or self._in_work[name] < most
+
+        return free
+
+    def _short_s(self, request: Request) -> float:
+        """Returns the service time of a quickly served request of the same client, in seconds.
+
+        The requests of other clients may be of another kind, and say little about it.
+        """
+        if len(self._clients) <= 1:
+            return self.service_time.short_s()
+        client = self._clients.get(request.member)
+        return 0.0 if client is None else client.service_time.short_s()
+
+    def _client(self, request: Request) -> _Client:
+        client = self._clients.get(request.member)
+        if client is None:
+            client = _Client(request.party, request.member, ServiceTime(self._workers))
+            self._clients[request.member] = client
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+        self._clients.move_to_end(request.member)
+        return client
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
 
+@dataclass
+class _Client:
+    """What is known of a client.
+
+    Attributes:
+        party, member: as in `Request`.
+        service_time: of its own requests.
+        asked_at: when it asked last, in seconds on the clock.
+    """
+
+    party: str
+    member: str
+    service_time: ServiceTime
+    asked_at: float = -math.inf
+
+
 def _waited(waited_s: float) -> str:
     return f"it waited {waited_s:.1f} s behind others: ask less often, or allow more deadline_ms"
-
-
-def _turn(request: Request) -> tuple[float, float]:
-    return -request.query.priority, request.due_at

@@ -4,6 +4,8 @@
 2. A reply at which the broker closed the connection twice is set aside. Because its topic may be the reason,
    an error is sent to the default topic instead, if the reply had another one.
 3. A reply that the broker rejects is logged and dropped.
+4. A stored reply whose topic the site file does not allow any more is replaced by an error on the default
+   topic.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from dataclasses import replace
 from agent.messages.deliveries import DisconnectedTwice, PublishRefused
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.packet_limit import PacketTooLarge
+from agent.messages.query import BadQuery
 from agent.messages.reply import Refusal
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import SpooledReply
@@ -39,13 +43,22 @@ class ReplySetAside(InarvlError):
 class ReplyPublisher:
     """Publishes replies with QoS 1."""
 
-    def __init__(self, mqtt: MqttConnection, topics: Topics, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self, mqtt: MqttConnection, topics: Topics, dead_letters: DeadLetters, rules: ReplyRules
+    ) -> None:
         self._mqtt = mqtt
         self._topics = topics
         self._dead_letters = dead_letters
+        self._rules = rules
 
     async def publish(self, reply: SpooledReply) -> None:
         """Publishes `reply`, or an error in its place; returns when that is done or impossible."""
+        if not self._rules.allows(reply.reply_topic):
+            refused = BadQuery(
+                "bad_response_topic", "the site file does not allow the response topic any more"
+            )
+            await self._send_error(replace(_with_error(reply, refused), reply_topic=self._topics.result()))
+            return
         try:
             await self._send(reply)
         except PacketTooLarge as error:
@@ -57,11 +70,13 @@ class ReplyPublisher:
         except DisconnectedTwice as error:
             reason = f"at the reply to it on {reply.reply_topic[:200]}, {error}"
             await self._dead_letters.set_aside("reply_set_aside", reply.key, reason, reply.reply)
-            refused = ReplySetAside(f"{error}: choose another response topic, or ask for a shorter answer")
+            disconnected = ReplySetAside(
+                f"{error}: choose another response topic, or ask for a shorter answer"
+            )
             topic = reply.reply_topic
             if not topic.startswith(self._topics.result("")):
                 topic = self._topics.result()
-            await self._send_error(replace(_with_error(reply, refused), reply_topic=topic))
+            await self._send_error(replace(_with_error(reply, disconnected), reply_topic=topic))
         except PublishRefused as error:
             log.error("the reply to %s: %s", reply.key, error)
 

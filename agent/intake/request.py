@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from agent.messages.query import Query
 from agent.messages.reply import Refusal, Reply
+from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
+
+OPEN = "claims"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Request:
         query_id: the id that the sender chose; None if it chose none.
         correlation: text from the sender, returned inside the reply.
         resent: an earlier run of the agent may have replied too.
+        verified: the broker vouches for `query.client`; otherwise it is only a claim.
+        reply_to: where the reply goes, to tell senders apart that claim no name.
+        weight: of its client's share; 1 for a request of the default priority.
     """
 
     key: str
@@ -38,6 +44,26 @@ class Request:
     query_id: str | None = None
     correlation: str | None = None
     resent: bool = False
+    verified: bool = False
+    reply_to: str = ""
+    weight: float = 1.0
+
+    @property
+    def party(self) -> str:
+        """Whose share of the capacity it uses: that of its client, or the one of all claimed names."""
+        return party_of(self.query.client, verified=self.verified)
+
+    @property
+    def member(self) -> str:
+        """Whose part of the party's share it uses."""
+        if self.verified:
+            return self.party
+        return f"{OPEN} {self.reply_to if self.query.client == ANONYMOUS else self.query.client}"
+
+    @property
+    def cost(self) -> float:
+        """How much of the share it uses."""
+        return 1.0 / self.weight
 
     @property
     def due_at(self) -> float:
@@ -55,3 +81,8 @@ class Request:
         await self.reply(
             Refusal.of(error, query_id=self.query_id, resent=self.resent, correlation=self.correlation)
         )
+
+
+def party_of(client: str, *, verified: bool) -> str:
+    """Returns a name for the client, or for all clients whose name is only claimed."""
+    return f"client {client}" if verified else OPEN

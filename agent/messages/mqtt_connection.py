@@ -64,6 +64,7 @@ class MqttConnection:
     Args:
         subscriptions: topics to receive, with the messages that the broker retains.
         live: topics to receive without them.
+        ended: topics of an earlier run that a stored session must not receive any more.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class MqttConnection:
         will: Will | None = None,
         subscriptions: tuple[str, ...] = (),
         live: tuple[str, ...] = (),
+        ended: tuple[str, ...] = (),
     ) -> None:
         self.connected = asyncio.Event()
         self.tried = asyncio.Event()
@@ -82,6 +84,7 @@ class MqttConnection:
         self._will = will
         self._subscriptions = subscriptions
         self._live = live
+        self._ended = ended
         self._subscribing: int | None = None
         self._connections = 0
         self._received: asyncio.Queue[Message] = asyncio.Queue()
@@ -218,6 +221,8 @@ class MqttConnection:
             return
         self._limit.learn(properties)
         self._connections += 1
+        if self._ended:
+            client.unsubscribe(list(self._ended))
         if self._subscriptions or self._live:
             self._subscribing = subscribe(client, self._subscriptions, self._live)
         else:
@@ -295,7 +300,7 @@ class MqttConnection:
                 self._received.qsize(),
             )
             return
-        if message.retain and message.topic in self._live:
+        if message.retain and any(paho.topic_matches_sub(live, message.topic) for live in self._live):
             log.warning("ignored a retained message on %s: publish it without retain", message.topic)
             if message.qos:
                 client.ack(message.mid, message.qos)

@@ -69,7 +69,7 @@ class Query:
         asked_at: when it was asked, in seconds since 1970; None for when it arrived.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
         priority: 0 to 9; if not all queries can be answered in time, lower priorities are refused first.
-        client: the sender's name, used in the default reply topic.
+        client: the sender's name, used in the default reply topic; on the open topic only a claim.
         response_topic, correlation: the MQTT 5 properties, for senders with MQTT 3.1.1.
         form: the form that the answer must have: fields `answer`, `choices` and `schema`.
     """
@@ -186,8 +186,8 @@ def response_topic(topic: str | None) -> str | None:
     """Returns `topic` if replies may be published to it.
 
     Raises:
-        BadQuery: the topic is long, has many levels or wildcards, is reserved for the broker, or is a topic
-            of inarvl that is not for results.
+        BadQuery: the topic is long, has many or empty levels or wildcards, is reserved for the broker, or is
+            a topic of inarvl that is not for results.
     """
     if topic is None:
         return None
@@ -196,10 +196,14 @@ def response_topic(topic: str | None) -> str | None:
     levels = topic.split("/")
     if len(levels) > MAX_TOPIC_LEVELS:
         raise BadQuery("bad_response_topic", f"the topic has over {MAX_TOPIC_LEVELS} levels: use fewer")
-    if not topic or "#" in topic or "+" in topic or topic.startswith("$") or "\0" in topic:
+    if not topic or "#" in topic or "+" in topic or topic.startswith("$") or not topic.isprintable():
         raise BadQuery(
             "bad_response_topic",
-            f"cannot publish to {quoted(topic)}: use a topic without wildcards or a leading $",
+            f"cannot publish to {quoted(topic)}: use printable characters without wildcards or a leading $",
+        )
+    if "" in levels:
+        raise BadQuery(
+            "bad_response_topic", f"{quoted(topic)} has an empty level: remove the / that is too many"
         )
     if levels[0] == "inarvl" and "result" not in levels[2:3]:
         raise BadQuery(

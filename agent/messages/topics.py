@@ -15,8 +15,23 @@ class Topics:
 
     @property
     def query(self) -> str:
-        """Queries to the agent (QoS 1, never retained)."""
+        """The open topic for queries (QoS 1, never retained): anybody may write any client's name in them."""
         return f"inarvl/{self.device}/query"
+
+    def query_of(self, client: str) -> str:
+        """Returns the topic for queries of one client, to which the broker lets only this client publish."""
+        return f"{self.query}/{client}"
+
+    def client_of(self, topic: str) -> str | None:
+        """Returns the client whose own topic for queries or feedback `topic` is; None if it is no such topic.
+
+        >>> Topics("gate").client_of("inarvl/gate/query/camera-1")
+        'camera-1'
+        """
+        for shared in (self.query, self.feedback):
+            if topic.startswith(f"{shared}/"):
+                return topic.removeprefix(f"{shared}/")
+        return None
 
     def result(self, client: str = ANONYMOUS) -> str:
         """Returns the default reply topic of a client."""
@@ -54,5 +69,18 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Feedback: whether an earlier answer was correct."""
+        """Feedback of an operator: whether an earlier answer was correct."""
         return f"inarvl/{self.device}/feedback"
+
+    def feedback_of(self, client: str) -> str:
+        """Returns the topic for feedback of one client, about the answers that it got."""
+        return f"{self.feedback}/{client}"
+
+    def received(self, *, open_topic: bool = True) -> tuple[str, ...]:
+        """Returns the topics that the agent subscribes to, as filters.
+
+        Args:
+            open_topic: whether queries on the open topic are received.
+        """
+        queries = (self.query, self.query_of("+")) if open_topic else (self.query_of("+"),)
+        return (*queries, self.mode_set, self.feedback, self.feedback_of("+"))

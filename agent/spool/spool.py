@@ -6,6 +6,9 @@
    MAX_KEPT_REPLY bytes. The key and a small reply stay until they are pruned, to answer duplicates.
 4. The open queries have a maximum number and a maximum of bytes. A query beyond these is refused as busy, and
    the refusal is stored like any reply.
+5. A party, such as a client, has at most PARTY_SHARE times the space that is free (dynamic thresholds,
+   Choudhury and Hahne 1998), so that one alone may use most of it. The last of RESERVED parts is for parties
+   that have nothing in it.
 One thread uses the database. Operations that wait while it commits share the next commit.
 """
 
@@ -40,6 +43,7 @@ CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
 """
 MAX_BYTES = 256 * 2**20
 MAX_KEPT_REPLY = 2048
+PARTY_SHARE, RESERVED = 4, 16
 
 
 class SpoolFull(InarvlError):
@@ -71,7 +75,11 @@ class Kept(enum.Enum):
 
 @dataclass(frozen=True)
 class SpoolEntry:
-    """A received query. Times are wall clock times in ms since 1970, which stay valid across restarts."""
+    """A received query. Times are wall clock times in ms since 1970, which stay valid across restarts.
+
+    Attributes:
+        key: its first line names the party that it belongs to.
+    """
 
     key: str
     received_ms: int
@@ -151,8 +159,11 @@ class Spool:
         def insert(db: sqlite3.Connection) -> Added:
             if _known(db, entry.key):
                 return Added.DUPLICATE
-            waiting, waiting_bytes = db.execute(
-                "SELECT count(*), total(length(payload)) FROM query WHERE delivered = 0"
+            party = entry.key.partition("\n")[0] + "\n"
+            waiting, waiting_bytes, own, own_bytes = db.execute(
+                "SELECT count(*), total(size), total(own), total(own * size) FROM (SELECT length(payload) "
+                "AS size, substr(key, 1, ?) = ? AS own FROM query WHERE delivered = 0)",
+                (len(party), party),
             ).fetchone()
             if waiting >= self._max_waiting:
                 raise SpoolFull(f"{waiting} queries wait already: ask again later, or less often")
@@ -160,6 +171,12 @@ class Spool:
                 raise SpoolFull(
                     f"{waiting_bytes / 2**20:.0f} MiB of queries wait already: "
                     "ask again later, or send smaller images"
+                )
+            free = self._max_waiting - self._max_waiting // RESERVED - waiting
+            free_bytes = self._max_bytes - self._max_bytes // RESERVED - waiting_bytes
+            if own and (own >= PARTY_SHARE * free or own_bytes > PARTY_SHARE * free_bytes):
+                raise SpoolFull(
+                    f"{own:.0f} queries of this client wait already: ask again later, or less often"
                 )
             _insert(db, entry, None)
             return Added.NEW

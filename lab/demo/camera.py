@@ -54,7 +54,7 @@ class Camera:
     def __init__(self, port: int, device: str, *, rng: np.random.Generator) -> None:
         self._topics = Topics(device)
         self._name = f"camera-{uuid.uuid4().hex[:8]}"
-        self._reply_topic = f"demo/{self._name}/answers"
+        self._reply_topic = self._topics.result(self._name)
         self._mqtt = MqttConnection(
             MqttOptions("127.0.0.1", port, client_id=self._name),
             subscriptions=(self._reply_topic, self._topics.status),

@@ -114,7 +114,7 @@ class Product:
     @asynccontextmanager
     async def client(self, protocol: str = "5", *, also: str | None = None) -> AsyncIterator[Client]:
         """Connect a client that receives its own replies, the agent's status, and the topic `also`."""
-        answers = f"{DEVICE}/{uuid.uuid4().hex}"
+        answers = self.topics.result(uuid.uuid4().hex)
         connection = MqttConnection(
             MqttOptions("127.0.0.1", self.port, client_id=answers[-12:], protocol=protocol),
             subscriptions=(answers, self.topics.status, *([also] if also else [])),

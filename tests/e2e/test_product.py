@@ -121,14 +121,14 @@ def test_ask_shows_that_a_photo_is_too_large(product: Product, tmp_path: Path) -
 def test_mosquitto_pub_gets_its_answer(product: Product, tmp_path: Path) -> None:
     image, question = jpeg()
     (tmp_path / "shot.jpg").write_bytes(image)
-    broker = ["-p", str(product.port), "-V", "5"]
+    broker, answers = ["-p", str(product.port), "-V", "5"], product.topics.result("lab")
     subscriber = subprocess.Popen(
-        ["mosquitto_sub", *broker, "-t", "lab/answers", "-C", "1", "-W", "60"],
+        ["mosquitto_sub", *broker, "-t", answers, "-C", "1", "-W", "60"],
         stdout=subprocess.PIPE,
         text=True,
     )
     publish = ["mosquitto_pub", *broker, "-t", product.topics.query, "-q", "1"]
-    publish += ["-f", str(tmp_path / "shot.jpg"), "-D", "publish", "response-topic", "lab/answers"]
+    publish += ["-f", str(tmp_path / "shot.jpg"), "-D", "publish", "response-topic", answers]
     publish += ["-D", "publish", "user-property", "question", question]
     answer = ""
     while not answer and subscriber.poll() is None:  # the subscription may not be active yet

@@ -30,7 +30,7 @@ from lab.rig.image_bombs import chunks_bomb, png_bomb, scans_bomb, segments_bomb
 REPLY_S, CRASH_S = 120.0, 60.0
 ROUNDS, PAUSE_S = 8, 1.0
 CONNECTIONS = 1000
-TOO_DEEP = "/".join("a" * 202)  # mosquitto closes the connection above 200 slashes
+TOO_DEEP = "/".join([TOPICS.result(), *"a" * 202])  # mosquitto closes the connection above 200 slashes
 
 
 @dataclass
@@ -68,7 +68,7 @@ async def attacking(injector: FaultInjector, *topics: str) -> AsyncIterator[Atta
     """Connects an attacker to the broker."""
     layout, name = injector.deployment.layout, f"attacker-{uuid.uuid4().hex[:8]}"
     options = MqttOptions(layout.address, layout.broker_port, client_id=name)
-    replies = f"attack/{name}"
+    replies = TOPICS.result(name)
     async with MqttConnection(options, subscriptions=(replies, *topics)) as mqtt:
         await mqtt.connected.wait()
         yield Attacker(mqtt, replies)

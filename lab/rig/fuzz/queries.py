@@ -18,12 +18,14 @@ from agent.forms.value import answer_problem, value_of
 from agent.messages.address import Address
 from agent.messages.payload import read_payload
 from agent.messages.query import BadQuery, Query
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from controller import text_signals
 from lab.rig.fuzz.fuzz_door import FuzzDoor, Use
 from lab.rig.fuzz.mutation import Mutator
 
 TOPICS = Topics("d")
+RULES = ReplyRules(TOPICS)
 
 
 def _image() -> bytes:
@@ -43,7 +45,7 @@ SEEDS = (
         "max_tokens": 8,
         "priority": 4,
         "client": "camera",
-        "response_topic": "lab/answers",
+        "response_topic": f"{TOPICS.result()}/lab",
         "correlation": "c",
         "answer": "choice",
         "choices": ["one", "two", "three"],
@@ -93,11 +95,11 @@ async def opened() -> AsyncIterator[Use]:
             fields, image = read_payload(payload, user)
             query = Query.from_fields(fields, image)
         except BadQuery as error:
-            refusal = Address.of(fields, TOPICS, response=user.get("response_topic")).refusal(error)
+            refusal = Address.of(fields, RULES, response=user.get("response_topic")).refusal(error)
             json.loads(refusal.to_bytes())
             return
         finally:
-            Address.of(fields, TOPICS)
+            Address.of(fields, RULES)
         query.to_bytes()
         text_signals(query.question)
         infer(query.question)

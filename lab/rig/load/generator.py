@@ -94,11 +94,18 @@ class SentQuery:
 
 
 class LoadGenerator:
-    """One MQTT client that sends queries and receives their replies."""
+    """One MQTT client that sends queries and receives their replies.
 
-    def __init__(self, host: str, port: int, topics: Topics, *, rng: np.random.Generator) -> None:
+    Args:
+        own_topic: It sends its queries on its own topic, not on the open one.
+    """
+
+    def __init__(
+        self, host: str, port: int, topics: Topics, *, rng: np.random.Generator, own_topic: bool = False
+    ) -> None:
         self._name = f"load-{uuid.uuid4().hex[:10]}"
-        self._reply_topic = f"load/{self._name}"
+        self._query_topic = topics.query_of(self._name) if own_topic else topics.query
+        self._reply_topic = topics.result(self._name)
         self._mqtt = MqttConnection(
             MqttOptions(host, port, client_id=self._name, receive_maximum=1000),
             subscriptions=(self._reply_topic, topics.status),
@@ -175,7 +182,7 @@ class LoadGenerator:
             **asked_at,
         }
         await self._mqtt.publish(
-            self._topics.query, image, qos=1, response_topic=self._reply_topic, user=fields
+            self._query_topic, image, qos=1, response_topic=self._reply_topic, user=fields
         )
         query.acked_at = time.monotonic()
 

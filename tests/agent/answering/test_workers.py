@@ -26,6 +26,7 @@ from agent.intake.request import Request
 from agent.messages.address import Address
 from agent.messages.query import Query
 from agent.messages.reply import Answer, Refusal, Reply, reply_from_bytes
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import Spool
@@ -119,7 +120,9 @@ async def answer_queries(
     connection, answering = SlowConnection(clock, publish_s), SlowAnswering(clock, answer_s)
     answering.fault = fault
     folder = Path(tempfile.mkdtemp())
-    publisher = ReplyPublisher(connection, Topics("d"), DeadLetters(folder, print))  # type: ignore[arg-type]
+    publisher = ReplyPublisher(
+        connection, Topics("d"), DeadLetters(folder, print), ReplyRules(Topics("d"), ("t",))
+    )  # type: ignore[arg-type]
     outbox = Outbox(spool, publisher, clock=clock)
     feedback = Feedback(answering.feedback)
     workers = Workers(

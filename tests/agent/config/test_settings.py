@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agent.config.settings import Settings, load_settings
-from agent.config.yaml_file import ConfigError
+from agent.config.yaml_file import ConfigError, check
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "agent.example.yaml"
+ACCESS = EXAMPLE.with_name("mqtt-access.md")
 
 
 def load(tmp_path: Path, text: str) -> Settings:
@@ -199,3 +202,18 @@ def test_an_unreadable_secret_is_named(tmp_path: Path) -> None:
 def test_the_state_directory_is_the_one_that_systemd_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/elsewhere")
     assert Settings().state_dir == Path("/var/lib/elsewhere")
+
+
+def test_the_settings_in_the_page_about_access_are_valid() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", ACCESS.read_text(), re.DOTALL)
+    settings = Settings.model_validate(yaml.safe_load("".join(blocks)))
+    assert not settings.intake.open_topic
+    assert settings.clients["*"].per_minute == 120
+
+
+@pytest.mark.parametrize(
+    "allow", ["a/#", "a/+/b", "$SYS", "/a", "a//b", "", "inarvl", "inarvl/d/mode/set", "inarvl/peers"]
+)
+def test_replies_cannot_be_allowed_on_reserved_or_invalid_topics(allow: str) -> None:
+    with pytest.raises(ConfigError, match=r"replies\.allow"):
+        check({"replies": {"allow": [allow]}}, Settings, "agent.yaml")

@@ -21,6 +21,7 @@ from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.mqtt_message import Message
 from agent.messages.reply import Refusal, reply_from_bytes
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import Spool
@@ -52,6 +53,8 @@ class DoorRig:
         now_s: float = 1000.0,
         uptime: Uptime | None = None,
         under_way: Path | None = None,
+        allow: tuple[str, ...] = (),
+        **site: Any,
     ) -> None:
         self.spool = spool
         self.acknowledged: list[int] = []
@@ -60,17 +63,19 @@ class DoorRig:
         folder = Path(tempfile.mkdtemp())
         dead_letters = DeadLetters(folder / "set-aside", lambda code, _: self.events.append(code))
         self.under_way = UnderWay(under_way or folder / "under-way")
-        publisher = ReplyPublisher(self.connection, TOPICS, dead_letters)  # type: ignore[arg-type]
+        rules = ReplyRules(TOPICS, allow)
+        publisher = ReplyPublisher(self.connection, TOPICS, dead_letters, rules)  # type: ignore[arg-type]
         self.outbox = Outbox(spool, publisher)
         self.queue = RequestQueue(64, workers=8, clock=lambda: 5.0)
         limits = {"max_payload_bytes": 10_000, "default_deadline_ms": 30_000}
-        intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits}))
+        intake = Intake(self.queue, Settings.model_validate({"device": "d", "intake": limits, **site}))
         self.door = MqttDoor(
             TOPICS,
             spool,
             self.outbox,
             intake,
             Quarantine(self.under_way, dead_letters),
+            rules,
             clock=lambda: 5.0,
             wall_clock=lambda: now_s,
             uptime=lambda: uptime,

@@ -33,11 +33,14 @@ async def test_a_valid_query_is_spooled_acknowledged_and_submitted(rig: DoorRig)
 
 async def test_an_image_with_user_properties_is_a_query(rig: DoorRig) -> None:
     await rig.receive(
-        JPEG, user={"id": "q", "question": "What?", "bridge": "b"}, response_topic="r", correlation=b"\x01"
+        JPEG,
+        user={"id": "q", "question": "What?", "bridge": "b"},
+        response_topic=TOPICS.result("r"),
+        correlation=b"\x01",
     )
     (request,) = await rig.submitted()
     assert (request.query.image, request.query.question) == (JPEG, "What?")
-    assert await rig.destination(request) == ("r", b"\x01")
+    assert await rig.destination(request) == (TOPICS.result("r"), b"\x01")
 
 
 async def test_a_query_is_acknowledged_only_after_it_is_on_disk(rig: DoorRig) -> None:
@@ -92,10 +95,10 @@ async def test_a_malformed_message_is_refused_once(rig: DoorRig, payload: bytes,
 
 
 async def test_a_refusal_is_sent_to_the_reply_address(rig: DoorRig) -> None:
-    await rig.receive(b"not JSON", response_topic="own", correlation=b"c")
+    await rig.receive(b"not JSON", response_topic=TOPICS.result("own"), correlation=b"c")
     await rig.receive(query(id="q", client="cam", correlation="m", pin="moon"))
     (first, second) = rig.connection.published
-    assert (first[0], first[2]) == ("own", b"c")
+    assert (first[0], first[2]) == (TOPICS.result("own"), b"c")
     assert second[0] == TOPICS.result("cam")
     assert (rig.refused()[1].id, rig.refused()[1].correlation) == ("q", "m")
 

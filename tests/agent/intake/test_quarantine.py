@@ -11,7 +11,7 @@ import pytest
 from agent.intake.request import Request
 from agent.messages.reply import Refusal
 from agent.spool.spool import Spool
-from door_rig import DoorRig, query
+from door_rig import TOPICS, DoorRig, query
 
 pytestmark = pytest.mark.anyio
 
@@ -67,21 +67,22 @@ async def test_a_query_that_crashes_the_agent_twice_is_set_aside(spool: Spool, t
     assert [request.query_id for request in await third.submitted()] == ["waiting"]
 
 
+@pytest.mark.parametrize("topic", [TOPICS.query, TOPICS.query_of("t")])
 async def test_a_message_that_crashes_the_agent_while_it_is_read_is_set_aside(
-    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str
 ) -> None:
     payload = query(id="poison")
     for _ in range(2):
         rig = DoorRig(spool, under_way=tmp_path / "under-way")
         with monkeypatch.context() as patch:
-            patch.setattr(rig.door, "_read", lambda _: (_ for _ in ()).throw(Crash))
+            patch.setattr(rig.door._reader, "_read", lambda _: (_ for _ in ()).throw(Crash))
             with pytest.raises(Crash):
-                await rig.receive(payload, dup=True, response_topic="t")
+                await rig.receive(payload, topic=topic, dup=True, response_topic=TOPICS.result("t"))
         rig.under_way.close()
     rig = DoorRig(spool, under_way=tmp_path / "under-way")
-    await rig.receive(payload, dup=True, response_topic="t")
-    ((topic, _, _),) = rig.connection.published
-    assert (topic, rig.refused()[0].code) == ("t", "internal")
+    await rig.receive(payload, topic=topic, dup=True, response_topic=TOPICS.result("t"))
+    ((replied, _, _),) = rig.connection.published
+    assert (replied, rig.refused()[0].code) == (TOPICS.result("t"), "internal")
     assert rig.events == ["query_set_aside"]
     assert rig.acknowledged == [0]
 

@@ -11,12 +11,14 @@ import pytest
 from agent.intake.reply_publisher import ReplyPublisher
 from agent.messages.deliveries import DisconnectedTwice, PublishRefused
 from agent.messages.packet_limit import PacketTooLarge
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.spool.dead_letters import DeadLetters, read_dead_letters
 from agent.spool.spool import SpooledReply
 from inarvl.errors import InarvlError
 
 pytestmark = pytest.mark.anyio
+RULES = ReplyRules(Topics("d"), allow=("t",))
 ANSWER = b'{"id": "q", "answer": "' + b"x" * 2000 + b'", "correlation": "m", "resent": true}'
 
 
@@ -37,7 +39,7 @@ async def publish(broker: Broker, topic: str, folder: Path, reply: bytes = ANSWE
     """Publishes a reply; returns the codes of the events."""
     events: list[str] = []
     letters = DeadLetters(folder, lambda code, _: events.append(code))
-    publisher = ReplyPublisher(broker, Topics("d"), letters)  # type: ignore[arg-type]
+    publisher = ReplyPublisher(broker, Topics("d"), letters, RULES)  # type: ignore[arg-type]
     await publisher.publish(SpooledReply("key", topic, b"c", reply))
     return events
 
@@ -77,3 +79,16 @@ async def test_a_damaged_reply_is_replaced_too(tmp_path: Path) -> None:
     broker = Broker("t", PacketTooLarge("large"), above=500)
     await publish(broker, "t", tmp_path, reply=b"\0" * 1000)
     assert broker.accepted[0][1]["error"]["code"] == "reply_too_large"
+
+
+async def test_a_stored_reply_to_a_topic_that_is_not_allowed_any_more_becomes_an_error(
+    tmp_path: Path,
+) -> None:
+    broker = Broker("", PublishRefused("never"))
+    await publish(broker, "zigbee2mqtt/front_door/set", tmp_path)
+    ((topic, body, _),) = broker.accepted
+    assert (topic, body["id"], body["error"]["code"]) == (
+        "inarvl/d/result/anonymous",
+        "q",
+        "bad_response_topic",
+    )

@@ -116,21 +116,34 @@ async def test_the_will_is_published_only_after_an_unexpected_disconnect(
         assert (await first(watching)).payload == expected
 
 
+@pytest.mark.parametrize(("topic", "live"), [("query", "query"), ("query/camera", "query/+")])
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_retained_messages_are_ignored_on_live_topics(
-    broker: Any, protocol: str, caplog: pytest.LogCaptureFixture
+    broker: Any, protocol: str, topic: str, live: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connect(broker, "camera") as camera:
-        for topic in ("query", "record"):
-            await camera.publish(topic, b"old", qos=1, retain=True)
+        for retained in (topic, "record"):
+            await camera.publish(retained, b"old", qos=1, retain=True)
     options = MqttOptions("127.0.0.1", broker.port, "agent", protocol=protocol)
-    async with MqttConnection(options, subscriptions=("record",), live=("query",)) as connection:
+    async with MqttConnection(options, subscriptions=("record",), live=(live,)) as connection:
         assert (await first(connection)).payload == b"old", "of the record"
-        await connection.publish("query", b"new", qos=1, retain=True)
+        await connection.publish(topic, b"new", qos=1, retain=True)
         message = await first(connection)
-        assert (message.topic, message.payload, message.retain) == ("query", b"new", False)
-    warned = "ignored a retained message on query" in caplog.text
+        assert (message.topic, message.payload, message.retain) == (topic, b"new", False)
+    warned = f"ignored a retained message on {topic}" in caplog.text
     assert warned == (protocol == "3.1.1"), "with MQTT 5 the broker does not send it"
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_stored_session_no_longer_receives_an_ended_topic(broker: Any, protocol: str) -> None:
+    options = MqttOptions("127.0.0.1", broker.port, "agent", protocol=protocol)
+    async with MqttConnection(options, live=("query", "query/+")) as before:
+        await asyncio.wait_for(before.connected.wait(), TIMEOUT_S)
+    async with MqttConnection(options, live=("query/+",), ended=("query",)) as after:
+        await asyncio.wait_for(after.connected.wait(), TIMEOUT_S)
+        for topic in ("query", "query/camera"):
+            await after.publish(topic, b"x", qos=1)
+        assert (await first(after)).topic == "query/camera"
 
 
 async def test_of_two_clients_with_one_name_one_says_so_and_stands_back(

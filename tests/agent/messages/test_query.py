@@ -10,6 +10,7 @@ import pytest
 from agent.messages.address import Address
 from agent.messages.payload import read_payload
 from agent.messages.query import BadQuery, Query, response_topic
+from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -112,7 +113,7 @@ def test_a_numeric_id_is_read_as_its_text(written: str, text: str) -> None:
     payload = json.dumps(VALID).replace('"7"', written).encode()
     fields, image = read_payload(payload)
     assert Query.from_fields(fields, image).id == text
-    assert Address.of(fields, Topics("cam")).query_id == text
+    assert Address.of(fields, ReplyRules(Topics("cam"))).query_id == text
 
 
 @pytest.mark.parametrize(
@@ -182,21 +183,24 @@ def test_a_raw_image_with_another_image_is_rejected() -> None:
 
 
 class TestAddress:
-    topics = Topics("cam")
+    rules = ReplyRules(Topics("cam"), allow=("from",))
 
     def test_mqtt5_has_precedence_over_json_and_json_over_the_default(self) -> None:
         fields = {"response_topic": "from/json", "client": "me"}
-        assert Address.of(fields, self.topics, response="from/mqtt").topic == "from/mqtt"
-        assert Address.of(fields, self.topics).topic == "from/json"
-        assert Address.of({"client": "me"}, self.topics).topic == "inarvl/cam/result/me"
-        assert Address.of({}, self.topics).topic == "inarvl/cam/result/anonymous"
+        assert Address.of(fields, self.rules, response="from/mqtt").topic == "from/mqtt"
+        assert Address.of(fields, self.rules).topic == "from/json"
+        assert Address.of({"client": "me"}, self.rules).topic == "inarvl/cam/result/me"
+        assert Address.of({}, self.rules).topic == "inarvl/cam/result/anonymous"
 
-    @pytest.mark.parametrize("topic", ["a/+", "$SYS/x", "inarvl/cam/query", ""])
-    def test_an_invalid_response_topic_falls_back_to_the_default(self, topic: str) -> None:
-        assert Address.of({}, self.topics, response=topic).topic == "inarvl/cam/result/anonymous"
+    @pytest.mark.parametrize("topic", ["a/+", "$SYS/x", "inarvl/cam/query", "", "zigbee2mqtt/door/set"])
+    def test_a_refused_response_topic_falls_back_to_the_default_with_an_error(self, topic: str) -> None:
+        address = Address.of({}, self.rules, response=topic)
+        assert address.topic == "inarvl/cam/result/anonymous"
+        assert address.fault is not None
+        assert address.fault.code == "bad_response_topic"
 
     def test_an_invalid_query_keeps_its_id_and_correlation(self) -> None:
-        address = Address.of({"id": "7", "correlation": "c", "pin": "moon"}, self.topics, correlation=b"\x01")
+        address = Address.of({"id": "7", "correlation": "c", "pin": "moon"}, self.rules, correlation=b"\x01")
         assert (address.query_id, address.mirror, address.correlation) == ("7", "c", b"\x01")
 
 

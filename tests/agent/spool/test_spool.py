@@ -319,3 +319,31 @@ async def test_a_failed_operation_rolls_back_only_its_own_changes(path: Path) ->
     rows = await writer.do(lambda db: db.execute("SELECT text FROM note").fetchall())
     assert rows == [("stored",)] * 20
     await writer.close()
+
+
+async def test_one_party_leaves_space_for_others(path: Path) -> None:
+    spool = await Spool.open(path, max_waiting=100, max_bytes=10_000)
+    refused = set()
+    for party in ("flood", "other flood", "third flood"):
+        for number in range(100):
+            try:
+                await spool.add(replace(ENTRY, key=f"{party}\n{number}", payload=b""))
+            except SpoolFull:
+                refused.add(party)
+    assert refused == {"flood", "other flood", "third flood"}
+    assert await spool.add(replace(ENTRY, key="polite\n1", payload=b"x" * 1000)) is Added.NEW
+    await spool.close()
+
+
+async def test_the_bytes_of_one_party_leave_space_for_others(path: Path) -> None:
+    spool = await Spool.open(path, max_waiting=1000, max_bytes=100_000)
+    refused = set()
+    for party in ("flood", "other flood", "third flood"):
+        for number in range(100):
+            try:
+                await spool.add(replace(ENTRY, key=f"{party}\n{number}", payload=b"x" * 2_000))
+            except SpoolFull:
+                refused.add(party)
+    assert refused == {"flood", "other flood", "third flood"}
+    assert await spool.add(replace(ENTRY, key="polite\n1", payload=b"x" * 2_000)) is Added.NEW
+    await spool.close()
