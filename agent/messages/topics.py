@@ -54,5 +54,9 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Feedback: whether an earlier answer was correct."""
+        """Feedback of the operator: whether an earlier answer to anybody was correct."""
         return f"inarvl/{self.device}/feedback"
+
+    def feedback_of(self, client: str) -> str:
+        """Returns the topic for a client's feedback on answers to its own questions."""
+        return f"{self.feedback}/{client}"
