@@ -76,9 +76,9 @@ class Controller:
             decision, execution, judgement, self._learned, self._settings, self._rng, now
         )
         self._episode(decision).judged(arm.skill, judgement, audit)
-        if found.arm is not None and found.arm == basis.reference:
-            return replace(found, beside=self._newcomer(candidates))
-        return found
+        asked = found.arm is not None and found.arm == basis.reference
+        beside = self._newcomer(candidates) if asked else found.beside
+        return replace(found, beside=beside, differ=judgement.differ)
 
     def fallback(self, decision: Decision, failed: Execution, *, now: float) -> Decision | None:
         """The next best arm after one failed, under the same id; None when nothing is left."""

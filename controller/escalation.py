@@ -51,17 +51,17 @@ def follow_up(
         in_time = min(timely) < math.inf
         next_arm = _worth_asking(timely, place, judgement, basis)
         if next_arm is not None:
-            return FollowUp("escalate", next_arm, 1.0, why_escalated(judgement), loss, differ=judgement.differ), 0.0
+            return FollowUp("escalate", next_arm, 1.0, why_escalated(judgement), loss), 0.0
     reason = why_kept(run.arm, judgement, alone=alone, in_time=in_time)
     home = roster.home
     if home is None or asks[home] == math.inf:
-        return FollowUp("keep", None, 1.0, reason, loss, differ=judgement.differ), 0.0
+        return FollowUp("keep", None, 1.0, reason, loss), 0.0
     if candidates.estimates.latency_ms[home] > settings.audit_room_ms:
-        return FollowUp("keep", None, 1.0, reason, loss, differ=judgement.differ), 0.0
+        return FollowUp("keep", None, 1.0, reason, loss), 0.0
     propensity = learned.audit.propensity(judgement.differ, loss, basis.scrutiny)
     if rng.random() < propensity:
-        return FollowUp("audit", roster.arms[home], propensity, reason, loss, differ=judgement.differ), propensity
-    return FollowUp("keep", None, 1.0 - propensity, reason, loss, differ=judgement.differ), propensity
+        return FollowUp("audit", roster.arms[home], propensity, reason, loss), propensity
+    return FollowUp("keep", None, 1.0 - propensity, reason, loss), propensity
 
 
 def _worth_asking(asks: list[float], place: int, judgement: Judgement, basis: Basis) -> Arm | None:

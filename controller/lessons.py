@@ -69,9 +69,7 @@ def learn_truth(episode: Episode, correct: bool, learned: Learned, weight: float
         if episode.own and episode.skill is not None and episode.judgement is not None:
             learned.quality.learn(episode.skill, episode.x, differed, weight)
             learned.judge.learn(episode.skill, episode.judgement, differed, weight)
-            learned.familiarity.learn(
-                episode.looks, differing(episode.skill), expected, differed, weight
-            )
+            learned.familiarity.learn(episode.looks, differing(episode.skill), expected, differed, weight)
             learned.tally.add("labels")
     learned.truth.learn(correct, differed, expected, episode.x, who, episode.looks, weight=weight)
 

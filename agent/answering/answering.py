@@ -22,8 +22,8 @@ import numpy as np
 
 from agent.answering.arms import TIERS, Arms, Attempt
 from agent.answering.comparing import Comparing, Comparison
-from agent.answering.known_errors import NOTHING_KNOWN, KnownError, known_error
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
+from agent.answering.known_errors import NOTHING_KNOWN, KnownError, known_error
 from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings

@@ -1,12 +1,12 @@
 """Receives feedback: whether an earlier answer was correct, from clients or operators that know.
 
-1. Every answer that is sent gets a decision id that nobody can guess; only its asker receives it. Feedback names
-   an answer by it, or by the query's id.
+1. Every answer that is sent gets a decision id that nobody can guess; only its asker receives it. Feedback
+   names an answer by it, or by the query's id.
 2. A client's own topic takes feedback on the answers to its own questions only, the operator's topic on all.
    Each answer takes feedback once.
 3. Feedback waits until everything that ran for its answer is known: only then can it be tested.
-4. How much it counts, `FeedbackTrust` says. Feedback of a client that is ignored is dropped, and does not count
-   as the one that its answer takes.
+4. How much it counts, `FeedbackTrust` says. Feedback of a client that is ignored is dropped, and does not
+   count as the one that its answer takes.
 """
 
 from __future__ import annotations
@@ -146,9 +146,9 @@ class Feedback:
         if self._trust.observe(teller, correct, known.p_wrong, tested=known.tested):
             contradicted, tested = self._trust.contradictions(teller)
             self._ignored(
-                f"feedback of {quoted(teller)} is ignored: of its {tested} answers that the agent compared by "
-                f"itself it contradicted {contradicted}. Check who sends it; if it is right and the cloud's "
-                "model is wrong, add the name to feedback.trusted in the site file"
+                f"feedback of {quoted(teller)} is ignored: it contradicted {contradicted} of the {tested} answers "
+                "that the agent compared by itself. Check who sends it; if it is right and the cloud's model is "
+                "wrong, add the name to feedback.trusted in the site file"
             )
             return False
         if self._trust.ignores(teller):

@@ -1,20 +1,20 @@
 """How far the feedback of each client is believed, by what the agent knows of the same answers by itself.
 
 1. Of every answer with feedback the agent holds a probability that it is wrong: from the comparison of the
-   board's answer with the reference's if both answered (the answer is then *tested*), else from how likely they
-   were to differ. Whoever says the truth says "wrong" more often where that probability is higher. Whoever
-   always says the same, or answers at random, does not.
-2. So the reliability of a client is the slope of "said wrong" on that probability: 1 for the truth, 1 - 2e with
-   a share e of false feedback, 0 for what carries no information. For two classes it is Youden's J (1950), and
-   paying for this correlation alone is what makes the truth pay (Shnayder, Agarwal, Frongillo and Parkes 2016).
-   Its estimate is a ridge regression with forgetting. A label counts as much as this estimate less DOUBT of its
-   standard errors: nothing at first, and nothing under any number of new names.
-3. A client can know which answers were tested, and lie about the others only. So their slope is estimated apart,
-   from 1 downwards, and all of them together count at most EARNED for each comparison that the agent made.
+   board's answer with the reference's if both answered (the answer is then *tested*), else from how likely
+   they were to differ. Whoever says the truth says "wrong" more often where that probability is higher.
+   Whoever always says the same, or answers at random, does not.
+2. So the reliability of a client is the slope of "said wrong" on that probability: 1 for the truth, 1 - 2e
+   with a share e of false feedback, 0 for what carries no information. For two classes it is Youden's J
+   (1950), and paying for this correlation alone is what makes the truth pay (Shnayder, Agarwal, Frongillo and
+   Parkes 2016). Its estimate is a ridge regression with forgetting. A label counts as much as this estimate
+   less DOUBT of its standard errors: nothing at first, and nothing under any number of new names.
+3. A client can know which answers were tested, and lie about the others only. So their slope is estimated
+   apart, from 1 downwards, and all of them count at most EARNED for each comparison that the agent made.
 4. Two cumulative sums (Page 1954) watch the tested answers of each client, for "right" where "wrong" was due,
-   and for "wrong" where "right" was due. At LIMIT the client is ignored until a person trusts it.
-   At a rate of contradictions as high as `most_contradictions` allows there is one false alarm in at least
-   exp(LIMIT) = 1000 tested answers (Lorden 1971).
+   and for "wrong" where "right" was due. At LIMIT the client is ignored until a person trusts it. If it
+   contradicts as often as `wrong_by_honest` allows, there is one false alarm in at least exp(LIMIT) = 1000
+   tested answers of each kind (Lorden 1971); if it contradicts less often, far fewer.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class FeedbackTrust:
         return held is not None and held.ignored and client not in self._trusted
 
     def contradictions(self, client: str) -> tuple[int, int]:
-        """Returns how many of the client's tested labels contradicted the reference, and how many there are."""
+        """Returns how many of a client's tested labels contradicted the reference, and how many there are."""
         held = self._clients.get(client, _Client())
         return held.contradicted, held.tested
 
@@ -199,7 +199,7 @@ class FeedbackTrust:
 
 
 def wrong_by_honest(p_wrong: float) -> tuple[float, float]:
-    """Returns the least and the most often that a client may say "wrong", though not all that it says is true.
+    """Returns how often, at least and at most, a client may say "wrong" that means well.
 
     The reference errs, and a client too: half of the answers that should be wrong may be right, and of those
     that should be right, twice as many and 15% more may be wrong.

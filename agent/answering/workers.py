@@ -7,7 +7,6 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import anyio
@@ -54,6 +53,11 @@ def answer_of(request: Request, answered: Answered, *, decision_id: str, now: fl
         resent=request.resent,
         correlation=request.correlation,
     )
+
+
+def new_decision_id() -> str:
+    """Returns 128 random bits in hexadecimal digits."""
+    return secrets.token_hex(DECISION_ID_BYTES)
 
 
 def warning_of(question: Question, model: str) -> str | None:
@@ -111,7 +115,7 @@ class Workers:
         under_way: UnderWay,
         answered: Callable[[Request, Answered, Finished], None],
         door: Door | None = None,
-        new_id: Callable[[], str] = partial(secrets.token_hex, DECISION_ID_BYTES),
+        new_id: Callable[[], str] = new_decision_id,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.busy_until: dict[str, float] = {}

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from agent.config.feedback_settings import FeedbackSettings
 from agent.config.yaml_file import ConfigError, Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
@@ -156,6 +157,7 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     metrics: str | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(

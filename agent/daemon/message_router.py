@@ -74,3 +74,5 @@ class MessageRouter:
             self._servers.receive_record(message.topic, message.payload)
         elif message.topic == self._topics.feedback:
             self._feedback.receive(message.payload)
+        elif message.topic.startswith(self._topics.feedback_of("")):
+            self._feedback.receive(message.payload, self._topics.client_of(message.topic))

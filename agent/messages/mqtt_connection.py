@@ -293,7 +293,7 @@ class MqttConnection:
                 self._received.qsize(),
             )
             return
-        if message.retain and message.topic in self._live:
+        if message.retain and any(paho.topic_matches_sub(live, message.topic) for live in self._live):
             log.warning("ignored a retained message on %s: publish it without retain", message.topic)
             if message.qos:
                 client.ack(message.mid, message.qos)

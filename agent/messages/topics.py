@@ -18,6 +18,11 @@ class Topics:
         """Queries to the agent (QoS 1, never retained)."""
         return f"inarvl/{self.device}/query"
 
+    def client_of(self, topic: str) -> str | None:
+        """Returns the client whose own topic for feedback `topic` is; None if it is no such topic."""
+        prefix = self.feedback_of("")
+        return topic.removeprefix(prefix) if topic.startswith(prefix) else None
+
     def result(self, client: str = ANONYMOUS) -> str:
         """Returns the default reply topic of a client."""
         return f"inarvl/{self.device}/result/{client}"
@@ -54,9 +59,9 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Feedback of the operator: whether an earlier answer to anybody was correct."""
+        """Feedback of an operator: whether an earlier answer was correct."""
         return f"inarvl/{self.device}/feedback"
 
     def feedback_of(self, client: str) -> str:
-        """Returns the topic for a client's feedback on answers to its own questions."""
+        """Returns the topic for feedback of one client, about the answers that it got."""
         return f"{self.feedback}/{client}"

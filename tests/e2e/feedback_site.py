@@ -1,4 +1,4 @@
-"""A real broker and agent with two scripted models, a board that is usually wrong, and clients that give feedback."""
+"""A real broker and agent with two scripted models, a board that is usually wrong, and clients that teach."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def scripted(model: str, number: int, right: float) -> tuple[bool, float]:
 
 async def _chat(model: str, right: float, latency_s: float, request: web.Request) -> web.Response:
     content = (await request.json())["messages"][-1]["content"]
+    if isinstance(content, str):
+        return web.json_response({"error": {"code": "invalid_request", "message": "no image"}}, status=400)
     text = next(part["text"] for part in content if part["type"] == "text")
     number = int(next(word for word in text.split() if word.isdigit()))
     await anyio.sleep(latency_s)
@@ -165,8 +167,11 @@ class FeedbackSite:
         fields = {"id": name, "question": f"Is lamp {number} on?", "answer": "yes_no", "client": client}
         self._waiting[name] = anyio.Event()
         await self.connection.publish(
-            self.product.topics.query, image.getvalue(), qos=1,
-            response_topic=self.product.topics.result(client), user=fields,
+            self.product.topics.query,
+            image.getvalue(),
+            qos=1,
+            response_topic=self.product.topics.result(client),
+            user=fields,
         )
         with anyio.fail_after(60):
             await self._waiting[name].wait()
