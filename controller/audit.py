@@ -64,7 +64,7 @@ class Audit:
         self._kept += EVEN_RATE * (kept - self._kept)
         self._told -= EVEN_RATE * self._told * kept
 
-    def learn_told(self, weight: float) -> None:
+    def learn_told(self, weight: float = 1.0) -> None:
         """Take in that somebody told whether a kept answer was right, and how far that is believed."""
         self._told = min(1.0, self._told + EVEN_RATE * weight)
 

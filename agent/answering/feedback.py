@@ -93,7 +93,7 @@ class Feedback:
         if known.tested:
             self._trust.compared()
         sent = self._sent.get(decision_id)
-        if sent is None:  # the answer came too late and was not sent
+        if sent is None or sent.known is not None:  # an answer that came too late was not sent
             return
         sent.known = known
         if sent.told is not None:
@@ -146,9 +146,9 @@ class Feedback:
         if self._trust.observe(teller, correct, known.p_wrong, tested=known.tested):
             contradicted, tested = self._trust.contradictions(teller)
             self._ignored(
-                f"feedback of {quoted(teller)} is ignored: it contradicted {contradicted} of the {tested} answers "
-                "that the agent compared by itself. Check who sends it; if it is right and the cloud's model is "
-                "wrong, add the name to feedback.trusted in the site file"
+                f"feedback of {quoted(teller)} is ignored: it contradicted {contradicted} of the {tested} "
+                "answers that the agent compared by itself. Check who sends it; if it is right and the model "
+                "in the cloud is wrong, add the name to feedback.trusted in the site file"
             )
             return False
         if self._trust.ignores(teller):

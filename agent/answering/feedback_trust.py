@@ -32,8 +32,8 @@ SPREAD: Final = 0.12  # variance of a label around what is expected of it
 RIDGE: Final = 0.5  # precision of "the slope is 0" before the first label, in units of 1 / SPREAD
 DOUBT: Final = 1.0  # standard errors by which a slope is underrated
 UNTESTED_RIDGE: Final = 0.3  # precision of "the slope of untested answers is 1", in units of 1 / SPREAD
-EARNED: Final = 0.5  # weight of untested labels that one comparison of the agent's own allows
-MOST_EARNED: Final = 10.0  # of that weight, which may be saved
+EARNED: Final = 3.0  # weight of untested labels that one comparison of the agent's own allows
+MOST_EARNED: Final = 30.0  # of that weight, which may be saved
 LIMIT: Final = math.log(1000.0)  # of a cumulative sum, in nats; a false alarm in 1000 tested answers or more
 FEWER: Final = 5.0  # a liar says what is due this many times more rarely than a client that may err
 SCRUTINY: Final = 4.0  # times as many audits of the answers about which somebody gives feedback
@@ -142,8 +142,10 @@ class FeedbackTrust:
         held.tested += 1
         held.contradicted += told_correct == (p_wrong > 0.5)
         least, most = wrong_by_honest(p_wrong)
-        held.kind = max(0.0, held.kind + _evidence(least, not told_correct))
-        held.harsh = max(0.0, held.harsh + _evidence(1.0 - most, told_correct))
+        if p_wrong > 0.5:
+            held.kind = max(0.0, held.kind + _evidence(least, not told_correct))
+        else:
+            held.harsh = max(0.0, held.harsh + _evidence(1.0 - most, told_correct))
         was, held.ignored = held.ignored, held.ignored or max(held.kind, held.harsh) >= LIMIT
         return held.ignored and not was
 
@@ -201,10 +203,10 @@ class FeedbackTrust:
 def wrong_by_honest(p_wrong: float) -> tuple[float, float]:
     """Returns how often, at least and at most, a client may say "wrong" that means well.
 
-    The reference errs, and a client too: half of the answers that should be wrong may be right, and of those
-    that should be right, twice as many and 15% more may be wrong.
+    The reference errs, and a client too: half of the answers that should be wrong may be right, and three
+    times as many as expected of those that should be right may be wrong, and a tenth more.
     """
-    return p_wrong / 2, min(0.9, 2 * p_wrong + 0.15)
+    return p_wrong / 2, min(0.9, 3 * p_wrong + 0.1)
 
 
 def _evidence(least: float, as_due: bool) -> float:

@@ -25,9 +25,8 @@ from agent.messages.reply import Answer, reply_from_bytes
 from agent.standalone.broker import broker, free_port
 from product import START_S, Product
 
-CLOUD_S = 0.1
-CLOUD_RIGHT, BOARD_RIGHT = 0.95, 0.3
-AT_ONCE = 4
+CLOUD_RIGHT = 0.95
+AT_ONCE = 8
 
 
 def truth(number: int) -> bool:
@@ -99,6 +98,8 @@ class FeedbackSite:
     Attributes:
         events: what the agent published on its topic of events.
         records: the decision records, by query id.
+        telemetry: the latest message.
+        next_telemetry: set when the next one arrives.
     """
 
     product: Product
@@ -106,6 +107,7 @@ class FeedbackSite:
     events: list[dict[str, Any]] = field(default_factory=list)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     telemetry: dict[str, Any] = field(default_factory=dict)
+    next_telemetry: anyio.Event = field(default_factory=anyio.Event)
     _asked: int = 0
     _waiting: dict[str, anyio.Event] = field(default_factory=dict)
     _answers: dict[str, Answer] = field(default_factory=dict)
@@ -124,6 +126,7 @@ class FeedbackSite:
                 self._recorded.setdefault(record["query_id"], anyio.Event()).set()
             elif message.topic == topics.telemetry:
                 self.telemetry = json.loads(message.payload)
+                self.next_telemetry.set()
             elif message.topic.startswith(topics.result("")):
                 reply = reply_from_bytes(message.payload)
                 assert isinstance(reply, Answer), reply
@@ -179,6 +182,13 @@ class FeedbackSite:
                 await self._recorded.setdefault(name, anyio.Event()).wait()
         return Told(number, client, self._answers.pop(name))
 
+    async def restart_agent(self) -> None:
+        """Stops the agent, which saves what it learned, and starts it again."""
+        await to_thread.run_sync(self.product.services["agent"].stop)
+        service = self.product.start("agent")
+        await to_thread.run_sync(lambda: service.wait_ready(START_S, lambda _status: None))
+        await self.product.online()
+
     async def feedback(self, correct: bool, *, client: str | None = None, **names: str) -> None:
         """Publishes feedback on a client's topic, or on the operator's for None."""
         topic = self.product.topics.feedback + ("" if client is None else f"/{client}")
@@ -186,7 +196,16 @@ class FeedbackSite:
 
 
 @asynccontextmanager
-async def feedback_site(folder: Path, **site: Any) -> AsyncIterator[FeedbackSite]:
+async def feedback_site(
+    folder: Path, board_right: float, cloud_s: float, **site: Any
+) -> AsyncIterator[FeedbackSite]:
+    """Runs the site until left.
+
+    Args:
+        board_right: share of right answers of the board.
+        cloud_s: time that the cloud takes.
+        site: more settings for the site file.
+    """
     with broker(folder) as (_, port):
         product = Product(folder, port, free_port())
         product.configure()
@@ -198,8 +217,8 @@ async def feedback_site(folder: Path, **site: Any) -> AsyncIterator[FeedbackSite
         product.config.write_text(yaml.safe_dump(content))
         topics = product.topics
         async with (
-            _model_server("board", BOARD_RIGHT, 0.0, socket=folder / "vlm.sock"),
-            _model_server("cloud", CLOUD_RIGHT, CLOUD_S, port=product.peer_port),
+            _model_server("board", board_right, 0.0, socket=folder / "vlm.sock"),
+            _model_server("cloud", CLOUD_RIGHT, cloud_s, port=product.peer_port),
         ):
             service = product.start("agent")
             try:
@@ -216,7 +235,7 @@ async def feedback_site(folder: Path, **site: Any) -> AsyncIterator[FeedbackSite
                     yield running
                     tasks.cancel_scope.cancel()
             finally:
-                await to_thread.run_sync(service.stop)
+                await to_thread.run_sync(product.services["agent"].stop)
 
 
 def share(told: Iterable[Told]) -> float:
