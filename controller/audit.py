@@ -41,12 +41,13 @@ class Audit:
         self._kept = 0.5  # share of questions whose answer was kept
         self._told = 0.0  # share of kept answers of which somebody tells anyway whether they were right
 
-    def propensity(self, differ: float, loss: float) -> float:
+    def propensity(self, differ: float, loss: float, scrutiny: float = 1.0) -> float:
         """How likely an answer should be audited.
 
         Args:
             differ: probability that it differs from the cloud's.
             loss: right answers that keeping it is expected to lose, `differ` times what differing loses.
+            scrutiny: how many times as likely as others.
         """
         if self._budget <= 0:
             return 0.0
@@ -54,7 +55,7 @@ class Audit:
         thrift = math.pow(2.0, 2.0 * (self._purse - half) / half)
         deviation = abs(loss) * math.sqrt((1.0 - differ) / differ)
         even = (1.0 - self._told) * self._budget / max(0.05, self._kept)
-        return min(MOST, max(LEAST, even * thrift * deviation / TELLING))
+        return min(MOST, max(LEAST, scrutiny * even * thrift * deviation / TELLING))
 
     def learn(self, kept: bool, audited: bool) -> None:
         """Take in whether a question's answer was kept, and if it was audited."""
@@ -63,9 +64,9 @@ class Audit:
         self._kept += EVEN_RATE * (kept - self._kept)
         self._told -= EVEN_RATE * self._told * kept
 
-    def learn_told(self) -> None:
-        """Take in that somebody told whether a kept answer was right."""
-        self._told = min(1.0, self._told + EVEN_RATE)
+    def learn_told(self, weight: float = 1.0) -> None:
+        """Take in that somebody told whether a kept answer was right, and how far that is believed."""
+        self._told = min(1.0, self._told + EVEN_RATE * weight)
 
     def raise_alarm(self) -> None:
         """Allow the opening audits once more."""

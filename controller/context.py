@@ -67,7 +67,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Context:
-    """One question and the state of everything at the moment it must be placed."""
+    """One question and the state of everything at the moment it must be placed.
+
+    Attributes:
+        scrutiny: how many times as likely as those of other questions an audit of its answer should be.
+    """
 
     signals: Signals
     options: tuple[Option, ...]
@@ -75,3 +79,4 @@ class Context:
     deadline_ms: float | None = None
     pin: Tier | None = None
     mode: Mode = "auto"
+    scrutiny: float = 1.0

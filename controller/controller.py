@@ -63,7 +63,7 @@ class Controller:
         basis, arm = decision.basis, execution.arm
         candidates = basis.candidates
         if basis.reference is not None and arm.skill == basis.reference.skill:
-            own = FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0)
+            own = FollowUp("keep", None, 1.0, "cloud: it is the reference", 0.0, differ=0.0)
             return replace(own, beside=self._newcomer(candidates))
         judgement = self._learned.judge.judge(
             arm,
@@ -76,9 +76,9 @@ class Controller:
             decision, execution, judgement, self._learned, self._settings, self._rng, now
         )
         self._episode(decision).judged(arm.skill, judgement, audit)
-        if found.arm is not None and found.arm == basis.reference:
-            return replace(found, beside=self._newcomer(candidates))
-        return found
+        asked = found.arm is not None and found.arm == basis.reference
+        beside = self._newcomer(candidates) if asked else found.beside
+        return replace(found, beside=beside, differ=judgement.differ)
 
     def fallback(self, decision: Decision, failed: Execution, *, now: float) -> Decision | None:
         """The next best arm after one failed, under the same id; None when nothing is left."""
@@ -91,20 +91,25 @@ class Controller:
         if episode.own is None:
             self._memory.forget(decision.id)
         elif episode.truth is not None:
-            self.feedback(decision.id, episode.truth, now=now)
+            self.feedback(decision.id, episode.truth, now=now, weight=episode.truth_weight)
         self._learned.tally.add("alarms", len(events))
         return tuple(events)
 
-    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
-        """Learn whether the answer sent out was right; False when its decision is no longer remembered."""
+    def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
+        """Learn whether the answer sent out was right; False when its decision is no longer remembered.
+
+        Args:
+            weight: how far it is believed, from 0 to 1: it counts for so much of a label.
+        """
         episode = self._memory.get(decision_id)
         if episode is None:
             return False
         if episode.own is None:
-            episode.truth = correct  # it came before the outcome: an audit may still be under way
+            # It came before the outcome: an audit may still be under way.
+            episode.truth, episode.truth_weight = correct, weight
             return True
         self._memory.forget(decision_id)
-        learn_truth(episode, correct, self._learned)
+        learn_truth(episode, correct, self._learned, weight)
         return True
 
     def study(self, example: Example, *, weight: float = 1.0) -> None:

@@ -56,6 +56,7 @@ class Basis(NamedTuple):
         contested: both the reference and another arm could be used, so that accuracy was chosen.
         swayed: another arm was cheaper than the reference, so that the price of a lost answer had a say.
         failed: the arm that failed before, of a fallback.
+        scrutiny: how many times as likely as others an audit of its answer should be.
     """
 
     x: Vector
@@ -73,6 +74,7 @@ class Basis(NamedTuple):
     contested: bool
     swayed: bool
     failed: Arm | None = None
+    scrutiny: float = 1.0
 
     @property
     def reference(self) -> Arm | None:
@@ -85,7 +87,7 @@ class Decision:
     """The arm to ask first.
 
     Attributes:
-        id: names it in records and in feedback.
+        id: names it to the controller; nobody else gets it.
         propensity: probability with which this arm was chosen.
         time: when, on the clock that `now` is from.
     """
@@ -149,6 +151,7 @@ class FollowUp:
         reason: in words that a user understands.
         loss: right answers expected to be lost by keeping the answer; None where the policy has no estimate.
         beside: a cloud arm to ask in addition after the reply, if the reference answers too; None for none.
+        differ: how likely the answer differs from the reference's; None where the policy has no estimate.
     """
 
     action: Literal["keep", "escalate", "audit"]
@@ -157,3 +160,4 @@ class FollowUp:
     reason: str = ""
     loss: float | None = None
     beside: Arm | None = None
+    differ: float | None = None

@@ -58,7 +58,7 @@ def follow_up(
         return FollowUp("keep", None, 1.0, reason, loss), 0.0
     if candidates.estimates.latency_ms[home] > settings.audit_room_ms:
         return FollowUp("keep", None, 1.0, reason, loss), 0.0
-    propensity = learned.audit.propensity(judgement.differ, loss)
+    propensity = learned.audit.propensity(judgement.differ, loss, basis.scrutiny)
     if rng.random() < propensity:
         return FollowUp("audit", roster.arms[home], propensity, reason, loss), propensity
     return FollowUp("keep", None, 1.0 - propensity, reason, loss), propensity

@@ -49,23 +49,29 @@ def learn_outcome(
     return events
 
 
-def learn_truth(episode: Episode, correct: bool, learned: Learned) -> None:
-    """Take in that the answer that was sent out was right or wrong."""
+def learn_truth(episode: Episode, correct: bool, learned: Learned, weight: float = 1.0) -> None:
+    """Take in that the answer that was sent out was right or wrong.
+
+    Args:
+        weight: share of a label that it counts for; with 0 it is counted in the tally alone.
+    """
     if episode.own is None:
         return
+    learned.tally.add("feedback")
+    if weight <= 0.0:
+        return
     if episode.own:
-        learned.audit.learn_told()
+        learned.audit.learn_told(weight)
     expected = episode.differ if episode.judgement is None else episode.judgement.differ
     differed, who = episode.differ, Who(episode.skill, episode.standard, not episode.own)
     if not episode.compared:
         differed = learned.truth.differed(correct, episode.differ, expected, episode.x, who)
         if episode.own and episode.skill is not None and episode.judgement is not None:
-            learned.quality.learn(episode.skill, episode.x, differed, 1.0)
-            learned.judge.learn(episode.skill, episode.judgement, differed, 1.0)
-            learned.familiarity.learn(episode.looks, differing(episode.skill), expected, differed)
+            learned.quality.learn(episode.skill, episode.x, differed, weight)
+            learned.judge.learn(episode.skill, episode.judgement, differed, weight)
+            learned.familiarity.learn(episode.looks, differing(episode.skill), expected, differed, weight)
             learned.tally.add("labels")
-    learned.truth.learn(correct, differed, expected, episode.x, who, episode.looks)
-    learned.tally.add("feedback")
+    learned.truth.learn(correct, differed, expected, episode.x, who, episode.looks, weight=weight)
 
 
 def _compare(episode: Episode, outcome: Outcome, candidates: Candidates) -> None:

@@ -28,6 +28,7 @@ class Episode:
         witnessed: not the reference but another cloud arm answered too, and `differ` is what that tells.
         own: whether the judged answer was sent out; None until the outcome is learned.
         truth: whether the answer that was sent out was right, if feedback came first.
+        truth_weight: how far that is believed.
     """
 
     x: Vector
@@ -41,6 +42,7 @@ class Episode:
     witnessed: bool = False
     own: bool | None = None
     truth: bool | None = None
+    truth_weight: float = 1.0
 
     @classmethod
     def of(cls, decision: Decision) -> Episode:

@@ -71,6 +71,7 @@ def place(
         best=best,
         contested=contested,
         swayed=contested and bool((able & (cost < cost[home])).any()),
+        scrutiny=context.scrutiny,
     )
     return Decision(name, roster.arms[chosen], propensity, now, basis)
 

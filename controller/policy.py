@@ -28,7 +28,7 @@ class DecisionLike(Protocol):
     """What a policy decided; `controller.Decision` is the controller's own.
 
     Attributes:
-        id: names the decision in records and in feedback.
+        id: names the decision to its policy; nobody else gets it.
         arm: the arm to ask first.
         propensity: probability with which this arm was chosen.
         predictions: what each arm was expected to do, by `Arm.id`; may lack arms, or be empty.
@@ -72,5 +72,9 @@ class Policy(Protocol[D]):
     def learn(self, decision: D, outcome: Outcome, *, now: float) -> tuple[DriftEvent, ...]:
         """Learn from everything that ran for a decision; returns the drift alarms that it raised."""
 
-    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
-        """Learn whether the answer that was sent is right; False when the decision is no longer known."""
+    def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
+        """Learn whether the answer that was sent is right; False when the decision is no longer known.
+
+        Args:
+            weight: how far it is believed, from 0 to 1.
+        """

@@ -54,6 +54,9 @@ ERROR_CODES: Final = (
     ErrorCode("learned_damaged", "The saved state of the controller cannot be used.", ("event",)),
     ErrorCode("mode_damaged", "The saved mode cannot be read: set it again.", ("event",)),
     ErrorCode("name_taken", "Another agent with the same name has connected to the broker.", ("event",)),
+    ErrorCode(
+        "feedback_ignored", "A client's feedback contradicts the models too often to be believed.", ("event",)
+    ),
     ErrorCode("warm_start_failed", "A warm-start file cannot be used.", ("event", "message")),
     ErrorCode("vlm_error", "A model server failed in some other way.", ("attempt",)),
     ErrorCode("vlm_unavailable", "The model server could not be reached.", ("attempt",)),

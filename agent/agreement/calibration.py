@@ -71,9 +71,9 @@ class _Share(_Part):
     def mean(self) -> float:
         return self.correct / (self.correct + self.wrong)
 
-    def learn(self, correct: bool) -> None:
-        self.correct += correct
-        self.wrong += not correct
+    def learn(self, correct: bool, weight: float) -> None:
+        self.correct += weight * correct
+        self.wrong += weight * (not correct)
         kept = min(1.0, MEMORY / (self.correct + self.wrong))
         self.correct, self.wrong = kept * self.correct, kept * self.wrong
 
@@ -114,16 +114,21 @@ class Calibration:
             p = self._scaling(task)(found.p_same)
             self._scaling(task).learn(found.p_same, label, max(MIN_INFORMATION, p * (1 - p)))
 
-    def learn_feedback(self, task: Task, found: Agreement, tier: Tier, *, correct: bool) -> None:
+    def learn_feedback(
+        self, task: Task, found: Agreement, tier: Tier, *, correct: bool, weight: float = 1.0
+    ) -> None:
         """Learns whether one of the two answers, which was sent, is correct.
 
         Args:
             found: the comparison, not corrected.
             tier: of the arm whose answer was sent.
+            weight: how far it is believed, from 0 to 1; with 0 nothing is learned.
         """
+        if weight <= 0:
+            return
         anchors = self._state.anchors.setdefault(tier, _Anchors())
         if found.sure and _is_extreme(found.p_same):
-            (anchors.same if found.p_same > 0.5 else anchors.different).learn(correct)
+            (anchors.same if found.p_same > 0.5 else anchors.different).learn(correct, weight)
         if found.layer not in CORRECTED:
             return
         p = self._scaling(task)(found.p_same)
@@ -131,7 +136,8 @@ class Calibration:
         p_correct = p * same + (1 - p) * different
         if_correct, if_wrong = p * same / p_correct, p * (1 - same) / (1 - p_correct)
         information = p_correct * (if_correct - p) ** 2 + (1 - p_correct) * (if_wrong - p) ** 2
-        self._scaling(task).learn(found.p_same, if_correct if correct else if_wrong, information)
+        label = if_correct if correct else if_wrong
+        self._scaling(task).learn(found.p_same, label, weight * information)
 
     def snapshot(self) -> dict[str, Any]:
         """Returns what was learned, for JSON."""

@@ -23,6 +23,7 @@ import numpy as np
 from agent.answering.arms import TIERS, Arms, Attempt
 from agent.answering.comparing import Comparing, Comparison
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
+from agent.answering.known_errors import NOTHING_KNOWN, KnownError, known_error
 from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
@@ -57,6 +58,7 @@ class Answered:
         attempts: in order; `attempts[chosen]` has the answer.
         audit: what runs after the reply; None if nothing does.
         beside: the arm to ask after the reply in addition, if the reference has answered; None for none.
+        p_differs: how likely the answer differs from the reference's; None if the policy has no estimate.
     """
 
     question: Question
@@ -66,6 +68,7 @@ class Answered:
     reason: str
     audit: FollowUp | None = None
     beside: Arm | None = None
+    p_differs: float | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -95,11 +98,13 @@ class Finished:
         attempts: all that ran, the audit included.
         comparisons: of their answers.
         alarms: the drift alarms that learning raised.
+        known: how likely the answer that was sent is wrong, as far as the agent knows by itself.
     """
 
     attempts: tuple[Attempt, ...]
     comparisons: tuple[Comparison, ...]
     alarms: tuple[DriftEvent, ...]
+    known: KnownError = NOTHING_KNOWN
 
 
 class Answering:
@@ -113,6 +118,7 @@ class Answering:
         device: returns the board's present readings.
         settings: its section `intake` has the token limit.
         comparing: compares the answers to a question; by default from their texts alone.
+        scrutiny: returns how many times as often the answers to a client's questions should be audited.
     """
 
     def __init__(
@@ -124,6 +130,7 @@ class Answering:
         *,
         rng: np.random.Generator,
         comparing: Comparing | None = None,
+        scrutiny: Callable[[str], float] = lambda _client: 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mode: Mode = "auto"
@@ -131,6 +138,7 @@ class Answering:
         self._arms = arms
         self._device = device
         self._comparing = comparing or Comparing(None, rng=rng)
+        self._scrutiny = scrutiny
         self._rng = rng
         self._clock = clock
         self._retries = TokenBucket(RETRY_SHARE, RETRY_BURST)
@@ -181,6 +189,7 @@ class Answering:
             until = self._clock() + AUDIT_TIMEOUT_S
             audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
             attempts, audited = (*attempts, audit), audit.execution.failure is None
+        trusted = len(_without_cancelled(attempts))  # what a newcomer says tests nobody
         if answered.beside is not None and attempts[-1].execution.failure is None:
             until = self._clock() + AUDIT_TIMEOUT_S
             newcomer = await self._calls.ask(answered.beside, answered.question, expires_at=until)
@@ -192,12 +201,20 @@ class Answering:
         alarms = self._learn(answered.decision, attempts, chosen, comparisons, audited=audited)
         tier = answered.attempt.execution.arm.tier
         self._comparing.remember(answered.decision.id, query, comparisons, chosen, tier)
-        return Finished(attempts, comparisons, alarms)
+        known = known_error(
+            attempts[:trusted], chosen, comparisons, audited=audited, p_differs=answered.p_differs
+        )
+        return Finished(attempts, comparisons, alarms, known)
 
-    def feedback(self, decision_id: str, correct: bool) -> bool:
-        """Learns whether the answer that was sent is correct; False if the policy no longer remembers it."""
-        self._comparing.feedback(decision_id, correct)
-        return self._policy.feedback(decision_id, correct, now=self._clock())
+    def feedback(self, decision_id: str, correct: bool, weight: float) -> bool:
+        """Learns whether the answer that was sent is correct; False if the policy no longer remembers it.
+
+        Args:
+            decision_id: the policy's own id of the decision.
+            weight: how far it is believed, from 0 to 1.
+        """
+        self._comparing.feedback(decision_id, correct, weight)
+        return self._policy.feedback(decision_id, correct, now=self._clock(), weight=weight)
 
     async def _context(self, question: Question, expires_at: float) -> Context:
         options = await self._arms.options(question)
@@ -208,6 +225,7 @@ class Answering:
             deadline_ms=(expires_at - self._clock()) * 1e3,
             pin=question.query.pin,
             mode=self.mode,
+            scrutiny=self._scrutiny(question.query.client),
         )
 
     def _allowed_tiers(self, question: Question) -> tuple[Tier, ...]:
@@ -250,17 +268,23 @@ class Answering:
         follow_up = self._policy.escalate(decision, attempts[first].execution, now=self._clock())
         reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
         beside = follow_up.beside
-        if follow_up.action == "audit":
-            return Answered(question, decision, tuple(attempts), first, reason, follow_up, beside)
-        if follow_up.action == "keep" or follow_up.arm is None:
-            return Answered(question, decision, tuple(attempts), first, reason, beside=beside)
+        if follow_up.action != "escalate" or follow_up.arm is None:
+            audit = follow_up if follow_up.action == "audit" else None
+            return Answered(
+                question, decision, tuple(attempts), first, reason, audit, beside, follow_up.differ
+            )
         until = min(expires_at, self._clock() + PATIENCE * p95_s(decision, follow_up.arm))
         attempts.append(await self._calls.ask(follow_up.arm, question, expires_at=until))
         if attempts[-1].execution.failure is None:
             last = len(attempts) - 1
             return Answered(question, decision, tuple(attempts), last, follow_up.reason, beside=beside)
         return Answered(
-            question, decision, tuple(attempts), first, "board: the cloud failed to answer better"
+            question,
+            decision,
+            tuple(attempts),
+            first,
+            "board: the cloud failed to answer better",
+            p_differs=follow_up.differ,
         )
 
 

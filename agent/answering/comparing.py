@@ -104,11 +104,11 @@ class Comparing:
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
 
-    def feedback(self, decision_id: str, correct: bool) -> None:
-        """Learns whether the answer that was sent is correct."""
+    def feedback(self, decision_id: str, correct: bool, weight: float = 1.0) -> None:
+        """Learns whether the answer that was sent is correct, and how far that is believed."""
         if decision_id in self._remembered:
             task, found, tier = self._remembered.pop(decision_id)
-            self.calibration.learn_feedback(task, found, tier, correct=correct)
+            self.calibration.learn_feedback(task, found, tier, correct=correct, weight=weight)
 
     def _compare(self, query: Query, places: tuple[int, int], one: str, other: str) -> Comparison:
         if normalise(one) == normalise(other):

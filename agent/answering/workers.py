@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,10 +31,11 @@ from vlm import bundled
 log = logging.getLogger(__name__)
 
 EXPIRY_CHECK_S = 0.05
+DECISION_ID_BYTES = 16
 
 
-def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
-    """Returns the reply to `request`."""
+def answer_of(request: Request, answered: Answered, *, decision_id: str, now: float) -> Answer:
+    """Returns the reply to `request`; `decision_id` is the secret by which feedback names the decision."""
     execution = answered.attempt.execution
     return Answer(
         id=request.query.id,
@@ -45,12 +47,17 @@ def answer_of(request: Request, answered: Answered, *, now: float) -> Answer:
         latency_ms=round((now - request.arrived_at) * 1e3, 1),
         energy_j=answered.energy_j,
         energy_source=answered.energy_source,
-        decision_id=answered.decision.id,
+        decision_id=decision_id,
         reason=answered.reason,
         warning=warning_of(answered.question, execution.arm.model),
         resent=request.resent,
         correlation=request.correlation,
     )
+
+
+def new_decision_id() -> str:
+    """Returns 128 random bits in hexadecimal digits."""
+    return secrets.token_hex(DECISION_ID_BYTES)
 
 
 def warning_of(question: Question, model: str) -> str | None:
@@ -94,6 +101,8 @@ class Workers:
         under_way: records which requests are in work, for the case of a crash.
         answered: called with each answer and what was learned from it.
         door: guards what follows a reply: the audit, learning and the decision record.
+        new_id: returns a new decision id that nobody can guess. It is in the reply to the asker and nowhere
+            else: whoever knows it may give feedback on the answer.
     """
 
     def __init__(
@@ -106,6 +115,7 @@ class Workers:
         under_way: UnderWay,
         answered: Callable[[Request, Answered, Finished], None],
         door: Door | None = None,
+        new_id: Callable[[], str] = new_decision_id,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.busy_until: dict[str, float] = {}
@@ -116,6 +126,7 @@ class Workers:
         self._under_way = under_way
         self._answered = answered
         self._door = door or Door("steps after a reply")
+        self._new_id = new_id
         self._clock = clock
 
     async def run(self, queue: RequestQueue) -> None:
@@ -150,7 +161,8 @@ class Workers:
             question = await to_thread.run_sync(self._questions.read, request.query)
             answered = await self._answering.answer(question, expires_at=request.due_at)
             now = self._clock()
-            answer = answer_of(request, answered, now=now)
+            decision_id = self._new_id()
+            answer = answer_of(request, answered, decision_id=decision_id, now=now)
         except Exception as error:
             if not isinstance(error, InarvlError):
                 log.exception("query %s failed because of a fault in the agent", request.key)
@@ -163,9 +175,11 @@ class Workers:
             log.debug("query %s: asked %s: %s", request.query.id, execution.arm.id, outcome)
         if now < request.expires_at:
             log.debug("query %s: answered: %s", request.query.id, answered.reason)
-            self._feedback.remember(request.query.id, answered.decision.id)
+            self._feedback.remember(decision_id, answered.decision.id, query=request.query)
             await request.reply(answer)
         else:
             await request.refuse(DeadlineExpired("its answer came too late: allow more deadline_ms"))
         with self._door.guard(f"query {request.key}"):
-            self._answered(request, answered, await self._answering.finish(answered))
+            finished = await self._answering.finish(answered)
+            self._feedback.finished(decision_id, finished.known)
+            self._answered(request, answered, finished)

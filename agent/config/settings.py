@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.config.client_settings import Clients, Replies, as_topic_level
+from agent.config.feedback_settings import FeedbackSettings
 from agent.config.metrics_settings import MetricsSettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
@@ -156,6 +157,7 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     metrics: MetricsSettings | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(

@@ -26,6 +26,7 @@ from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.arms import Arms
 from agent.answering.comparing import Comparing
 from agent.answering.feedback import Feedback
+from agent.answering.feedback_trust import FeedbackTrust
 from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
@@ -111,6 +112,7 @@ class Daemon:
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
+        self._trust = FeedbackTrust(settings.feedback.trusted)
         self._answering = Answering(
             self._controller,
             self._arms,
@@ -118,8 +120,14 @@ class Daemon:
             settings,
             rng=rng,
             comparing=self._comparing,
+            scrutiny=self._trust.scrutiny,
         )
-        self._feedback = Feedback(self._answering.feedback, door=self._doors.feedback)
+        self._feedback = Feedback(
+            self._answering.feedback,
+            trust=self._trust,
+            ignored=self._feedback_ignored,
+            door=self._doors.feedback,
+        )
         self._questions = QuestionReader(self._arms.resolutions, settings)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
@@ -129,6 +137,7 @@ class Daemon:
         self._learned = LearnedState(
             self._controller,
             self._comparing.calibration,
+            self._trust,
             Store(settings.state_dir / "learned.json"),
             self._events,
         )
@@ -249,6 +258,7 @@ class Daemon:
             part.apply(self._settings)
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)
+        self._trust.apply(self._settings.feedback.trusted)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
@@ -276,6 +286,10 @@ class Daemon:
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)
+
+    def _feedback_ignored(self, message: str) -> None:
+        log.warning("%s", message)
+        self._events.error("feedback_ignored", message)
 
     def _summary(self) -> str:
         status = self._controller.status()

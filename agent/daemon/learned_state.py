@@ -1,4 +1,4 @@
-"""Keeps what was learned across restarts: the state of the controller, and of the comparison of answers.
+"""Keeps what was learned across restarts: of the decisions, of the comparison of answers, and of feedback.
 
 1. At the start, the controller begins with the profile's warm start, which has estimates for its models.
    Then the last saved state of this board is restored.
@@ -17,6 +17,7 @@ import anyio
 from anyio import to_thread
 
 from agent.agreement.calibration import Calibration
+from agent.answering.feedback_trust import FeedbackTrust
 from agent.daemon.store import NotFinite, Store, StoreFailed
 from agent.profile.warm_start import read_warm_start
 from agent.reporting.events import Events
@@ -25,17 +26,23 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-AGREEMENT = "agreement"
+AGREEMENT, FEEDBACK = "agreement", "feedback"
 
 
 class LearnedState:
-    """Saves and restores a controller and a calibration, in one file."""
+    """Saves and restores a controller, a calibration and the trust in feedback, in one file."""
 
     def __init__(
-        self, controller: Controller, calibration: Calibration, store: Store, events: Events
+        self,
+        controller: Controller,
+        calibration: Calibration,
+        trust: FeedbackTrust,
+        store: Store,
+        events: Events,
     ) -> None:
         self._controller = controller
         self._calibration = calibration
+        self._trust = trust
         self._store = store
         self._events = events
         self._saving = anyio.Lock()
@@ -73,12 +80,18 @@ class LearnedState:
                 log.error("%s", error)
 
     def _snapshot(self) -> dict[str, Any]:
-        return {**self._controller.snapshot(), AGREEMENT: self._calibration.snapshot()}
+        return {
+            **self._controller.snapshot(),
+            AGREEMENT: self._calibration.snapshot(),
+            FEEDBACK: self._trust.snapshot(),
+        }
 
     def _accept(self, content: dict[str, Any]) -> None:
-        agreement = content.pop(AGREEMENT, None)  # older files have none
+        agreement, feedback = content.pop(AGREEMENT, None), content.pop(FEEDBACK, None)  # not in older files
         if agreement is not None:
             self._calibration.restore(agreement)
+        if feedback is not None:
+            self._trust.restore(feedback)
         self._controller.restore(content)
 
     async def save_every(self, seconds: float) -> None:

@@ -24,15 +24,17 @@ class FeedbackMessage:
     Attributes:
         decision_id: None if the message names the query only.
         query_id: None if the message names the decision.
+        client: who asked, for an operator whose query id several clients used; None if not said.
     """
 
     correct: bool
     decision_id: str | None = None
     query_id: str | None = None
+    client: str | None = None
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> FeedbackMessage:
-        """Reads `{"id" or "decision_id", "correct": bool}`; ignores unknown keys.
+        """Reads `{"id" or "decision_id", "correct": bool}` and optionally `client`; ignores unknown keys.
 
         Raises:
             BadFeedback: the message is invalid.
@@ -47,5 +49,6 @@ class FeedbackMessage:
         if is_name(decision_id):
             return cls(correct, decision_id=decision_id)
         if is_name(query_id):
-            return cls(correct, query_id=query_id)
+            client = body.get("client")
+            return cls(correct, query_id=query_id, client=client if is_name(client) else None)
         raise BadFeedback("send the id or the decision_id of a recent answer")

@@ -55,11 +55,11 @@ def telemetry(
 def decision_record(request: Request, answered: Answered, finished: Finished) -> dict[str, Any]:
     """Returns a JSON object with the decision behind an answer, every attempt, and how far they agree.
 
+    The record is public, so it has no decision id: whoever knows that may give feedback on the answer.
     The attempts include the audit. `chosen` is the place of the attempt whose text is the answer.
     """
     decision = answered.decision
     return {
-        "decision_id": decision.id,
         "query_id": request.query.id,
         "arm": decision.arm.id,
         "propensity": decision.propensity,

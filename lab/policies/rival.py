@@ -85,7 +85,7 @@ class Rival:
         self._remaining.pop(decision.number, None)
         return ()
 
-    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+    def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
         """Ignores feedback."""
         return False
 

@@ -90,7 +90,9 @@ def test_subscribe_events_prints_the_status_and_decisions(product: Product, phot
         finally:
             printing.terminate()
     assert topic == product.topics.decision
-    assert json.loads(payload)["decision_id"] == reply["decision_id"]
+    record = json.loads(payload)
+    assert record["query_id"] == reply["id"]
+    assert reply["decision_id"] not in payload, "only the asker may know it"
 
 
 def test_controller_alone_uses_both_tiers() -> None:

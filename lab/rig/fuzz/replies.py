@@ -136,7 +136,7 @@ async def opened() -> AsyncIterator[Use]:
         answered = Answered(asked, decision, (attempt,), 0, "")
         if run.failure is None:
             request: Any = SimpleNamespace(query=asked.query, arrived_at=0.0, resent=False, correlation=None)
-            json.loads(answer_of(request, answered, now=1.0).to_bytes())
+            json.loads(answer_of(request, answered, decision_id="0" * 32, now=1.0).to_bytes())
             agreement(asked.query.question, form, attempt.text, "two")
         controller.learn(decision, Outcome((run,), 0 if run.failure is None else None), now=float(used))
 

@@ -278,7 +278,7 @@ class FirstArm:
         self.outcomes.append(outcome)
         return ()
 
-    def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+    def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
         return False
 
 

@@ -86,8 +86,8 @@ class SlowAnswering:
             raise self.fault
         return Finished(answered.attempts, (), ())
 
-    def feedback(self, decision_id: str, correct: bool) -> bool:
-        return self._controller.feedback(decision_id, correct, now=self._clock.now)
+    def feedback(self, decision_id: str, correct: bool, weight: float) -> bool:
+        return self._controller.feedback(decision_id, correct, now=self._clock.now, weight=weight)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from anyio import from_thread
 
 from agent.agreement.calibration import Calibration
+from agent.answering.feedback_trust import FeedbackTrust
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.store import Store
 from controller import Controller, ControllerSettings
@@ -38,7 +39,7 @@ def new_controller(seed: int = 0) -> Controller:
 def learned_state(folder: Path, controller: Controller) -> tuple[LearnedState, RecordedEvents]:
     events = RecordedEvents()
     store = Store(folder / "learned.json")
-    return LearnedState(controller, Calibration(), store, events), events  # type: ignore[arg-type]
+    return LearnedState(controller, Calibration(), FeedbackTrust(), store, events), events  # type: ignore[arg-type]
 
 
 def test_a_warm_start_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ class SlowStore(Store):
 async def test_the_last_save_waits_for_a_cancelled_one_and_writes_what_is_known_last(tmp_path: Path) -> None:
     store, known = SlowStore(tmp_path / "learned.json"), {"answers": 1}
     controller = SimpleNamespace(snapshot=lambda: dict(known))
-    learned = LearnedState(controller, Calibration(), store, RecordedEvents())  # type: ignore[arg-type]
+    learned = LearnedState(controller, Calibration(), FeedbackTrust(), store, RecordedEvents())  # type: ignore[arg-type]
     async with anyio.create_task_group() as background:
         background.start_soon(learned.save_every, 0.0)
         await store.writing.wait()

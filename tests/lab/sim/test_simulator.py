@@ -190,7 +190,7 @@ def test_feedback_is_delayed_and_given_only_for_its_share(dataset: Dataset) -> N
     received: list[tuple[int, float]] = []
 
     class FeedbackRecorder(Always):
-        def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+        def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
             received.append((int(decision_id), now))
             return True
 
@@ -317,7 +317,7 @@ def test_a_fifth_of_the_reports_is_false(dataset: Dataset) -> None:
     reports: dict[int, bool] = {}
 
     class ReportRecorder(Always):
-        def feedback(self, decision_id: str, correct: bool, *, now: float) -> bool:
+        def feedback(self, decision_id: str, correct: bool, *, now: float, weight: float = 1.0) -> bool:
             reports[int(decision_id)] = correct
             return True
 
