@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 import numpy as np
 
-from agent.answering.arms import TIERS, Arms, Attempt
+from agent.answering.arms import NOT_SENT, TIERS, Arms, Attempt
 from agent.answering.comparing import Comparing, Comparison
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
 from agent.answering.question import Question
@@ -141,6 +141,7 @@ class Answering:
         """Answers `question` before the clock reaches `expires_at`.
 
         Raises:
+            LocalOnly, CloudCallsSpent: it is pinned to the cloud, and its camera's policy forbids that.
             NoArm: no arm can or may answer it now.
             DeadlineExpired: the deadline passed before there was an answer.
             Unanswered: every arm failed.
@@ -150,6 +151,8 @@ class Answering:
         failed: Unanswered | None = None
         while True:
             attempts: list[Attempt] = []
+            if question.query.pin == "cloud" and (kept := self._arms.kept_on_board(question)) is not None:
+                raise kept
             try:
                 first = self._policy.decide(await self._context(question, expires_at), now=self._clock())
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
@@ -174,14 +177,20 @@ class Answering:
     async def finish(self, answered: Answered) -> Finished:
         """Runs the audit of `answered`, if there is one, compares the answers, and learns from all of it."""
         attempts, audited = answered.attempts, False
-        if answered.audit is not None and answered.audit.arm is not None:
+        if (
+            answered.audit is not None
+            and answered.audit.arm is not None
+            and self._may_leave(answered.question)
+        ):
             until = self._clock() + AUDIT_TIMEOUT_S
             audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
             attempts, audited = (*attempts, audit), audit.execution.failure is None
         attempts = _without_cancelled(attempts)
         chosen = attempts.index(answered.attempt)
         query = answered.question.query
-        comparisons = await self._comparing.judged(query, attempts)
+        comparisons = await self._comparing.judged(
+            query, attempts, may_leave=lambda: self._may_leave(answered.question)
+        )
         alarms = self._learn(answered.decision, attempts, chosen, comparisons, audited=audited)
         tier = answered.attempt.execution.arm.tier
         self._comparing.remember(answered.decision.id, query, comparisons, chosen, tier)
@@ -192,19 +201,25 @@ class Answering:
         self._comparing.feedback(decision_id, correct)
         return self._policy.feedback(decision_id, correct, now=self._clock())
 
+    def _may_leave(self, question: Question) -> bool:
+        """Returns whether the cloud may be asked now: the mode may have changed since the decision."""
+        return "cloud" in self._allowed_tiers(question)
+
     async def _context(self, question: Question, expires_at: float) -> Context:
         options = await self._arms.options(question)
+        kept = self._arms.kept_on_board(question) is not None
         return Context(
             signals=question.signals,
             options=options,
             device=self._device(),
             deadline_ms=(expires_at - self._clock()) * 1e3,
-            pin=question.query.pin,
+            pin="local" if kept else question.query.pin,  # which the mode `cloud` does not overrule
             mode=self.mode,
         )
 
     def _allowed_tiers(self, question: Question) -> tuple[Tier, ...]:
-        return tuple(tier for tier in TIERS if barred(tier, question.query.pin, self.mode) is None)
+        pin = "local" if self._arms.kept_on_board(question) is not None else question.query.pin
+        return tuple(tier for tier in TIERS if barred(tier, pin, self.mode) is None)
 
     def _explained(self, error: NoArm, question: Question) -> NoArm:
         """Returns the error with the servers that would be asked if they could."""
@@ -242,9 +257,12 @@ class Answering:
         first = len(attempts) - 1
         follow_up = self._policy.escalate(decision, attempts[first].execution, now=self._clock())
         reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
+        kept = self._arms.kept_on_board(question)
+        if decision.arm.tier == "local" and kept is not None:
+            reason = f"{reason}; {kept}"
         if follow_up.action == "audit":
             return Answered(question, decision, tuple(attempts), first, reason, audit=follow_up)
-        if follow_up.action == "keep" or follow_up.arm is None:
+        if follow_up.action == "keep" or follow_up.arm is None or not self._may_leave(question):
             return Answered(question, decision, tuple(attempts), first, reason)
         until = min(expires_at, self._clock() + PATIENCE * p95_s(decision, follow_up.arm))
         attempts.append(await self._calls.ask(follow_up.arm, question, expires_at=until))
@@ -257,4 +275,4 @@ class Answering:
 
 def _without_cancelled(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     """Returns the attempts from which something can be learned."""
-    return tuple(attempt for attempt in attempts if attempt.execution.failure != CANCELLED)
+    return tuple(attempt for attempt in attempts if attempt.execution.failure not in (CANCELLED, *NOT_SENT))

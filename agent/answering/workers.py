@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -147,7 +148,8 @@ class Workers:
             if self._clock() >= request.due_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
             log.debug("query %s: reading its image", request.query.id)
-            question = await to_thread.run_sync(self._questions.read, request.query)
+            read = partial(self._questions.read, request.query, verified=request.verified)
+            question = await to_thread.run_sync(read)
             answered = await self._answering.answer(question, expires_at=request.due_at)
             now = self._clock()
             answer = answer_of(request, answered, now=now)

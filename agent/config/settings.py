@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from agent.config.camera_settings import CameraSettings
+from agent.config.privacy_settings import PrivacySettings
 from agent.config.yaml_file import ConfigError, Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
@@ -154,6 +156,8 @@ class Settings(Section):
     discovery: Discovery = Discovery()
     probing: Probing = Probing()
     judge: JudgeSettings = JudgeSettings()
+    cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
+    privacy: PrivacySettings = PrivacySettings()
     metrics: str | None = None
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(

@@ -23,6 +23,8 @@ from anyio.abc import TaskGroup
 
 from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.arms import Arms
+from agent.answering.cameras import Cameras
+from agent.answering.cloud_calls import CloudCalls
 from agent.answering.comparing import Comparing
 from agent.answering.feedback import Feedback
 from agent.answering.question import QuestionReader
@@ -100,8 +102,16 @@ class Daemon:
         )
         replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
+        self._cloud_calls_store = Store(settings.state_dir / "cloud-calls.json")
+        self._cloud_calls = CloudCalls(self._cloud_calls_store.save)
+        self._cameras = Cameras(settings.cameras, self._cloud_calls)
         self._arms = Arms(
-            self._servers, energy_meter, profile.resolutions_of, profile.max_images_of, door=replies
+            self._servers,
+            energy_meter,
+            profile.resolutions_of,
+            profile.max_images_of,
+            cameras=self._cameras,
+            door=replies,
         )
         self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
@@ -115,7 +125,7 @@ class Daemon:
             comparing=self._comparing,
         )
         self._feedback = Feedback(self._answering.feedback, door=self._doors.feedback)
-        self._questions = QuestionReader(self._arms.resolutions, settings)
+        self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
         self._mode = ModeSwitch(
@@ -146,6 +156,7 @@ class Daemon:
         """
         self._learned.restore(self._profile.warm_start)
         self._mode.restore()
+        self._restore_cloud_calls()
         self._servers.apply(self._settings)
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
@@ -199,6 +210,19 @@ class Daemon:
         under_way.close()
         await spool.close()
 
+    def _restore_cloud_calls(self) -> None:
+        restored = False
+
+        def accept(content: dict[str, Any]) -> None:
+            nonlocal restored
+            self._cloud_calls.restore(content)
+            restored = True
+
+        if self._cloud_calls_store.load(accept) and not restored:
+            self._cloud_calls.lose()
+            message = "the count of cloud calls is lost: cameras with a limit are local until 00:00 UTC"
+            self._events.error("cloud_calls_lost", message)
+
     async def _receive_until_stopped(self, door: MqttDoor, unanswered: list[SpoolEntry]) -> None:
         router = MessageRouter(
             self._topics,
@@ -241,6 +265,7 @@ class Daemon:
         for part in (self._servers, self._intake, self._questions, self._answering):
             part.apply(self._settings)
         self._judge.apply(self._settings.judge)
+        self._cameras.apply(self._settings.cameras)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 

@@ -10,7 +10,7 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-LIVE = {"local", "peers", "prompt", "image_roots", "judge"}
+LIVE = {"local", "peers", "prompt", "image_roots", "judge", "cameras"}
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
 
 

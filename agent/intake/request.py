@@ -26,6 +26,7 @@ class Request:
         query_id: the id that the sender chose; None if it chose none.
         correlation: text from the sender, returned inside the reply.
         resent: an earlier run of the agent may have replied too.
+        verified: the broker vouches for `query.client`.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Request:
     query_id: str | None = None
     correlation: str | None = None
     resent: bool = False
+    verified: bool = False
 
     @property
     def due_at(self) -> float:
