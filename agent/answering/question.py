@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 
 from anyio import to_thread
@@ -118,5 +119,7 @@ class QuestionReader:
         views = [View(resolution, mask) for resolution in self._resolutions() for mask in masks]
         prepared = [self._decoder.prepare(file, views) for file in files]
         seen = combined_signals([image.signals for image in prepared])
+        if not self._settings.privacy.remember_looks:
+            seen = replace(seen, picture="", scene="")
         signals = Signals(seen, text_signals(query.question))
         return Question(query, signals, prepared, self._decoder, verified=verified)

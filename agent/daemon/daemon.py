@@ -24,18 +24,19 @@ from anyio.abc import TaskGroup
 from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.arms import Arms
 from agent.answering.cameras import Cameras
-from agent.answering.cloud_calls import CloudCalls
 from agent.answering.comparing import Comparing
 from agent.answering.feedback import Feedback
 from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
+from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog
 from agent.intake.intake import Intake
@@ -55,8 +56,7 @@ from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sensing import Sensing
-from agent.spool.dead_letters import FOLDER, DeadLetters
-from agent.spool.spool import Spool, SpoolEntry
+from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
 from agent.spool.under_way import UnderWay
 from cloud.peer import TOPIC as PEERS
 from controller import Controller
@@ -95,6 +95,7 @@ class Daemon:
         )
         self._times_taken_over = 0
         self._events = Events(mqtt, topics.event)
+        self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
         self._sensing = Sensing.from_profile(profile)
         self._servers = ServerDirectory(
@@ -102,9 +103,8 @@ class Daemon:
         )
         replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._cloud_calls_store = Store(settings.state_dir / "cloud-calls.json")
-        self._cloud_calls = CloudCalls(self._cloud_calls_store.save)
-        self._cameras = Cameras(settings.cameras, self._cloud_calls)
+        self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
+        self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
@@ -154,19 +154,21 @@ class Daemon:
         Raises:
             SpoolFailed: the state directory cannot be used.
         """
+        self._state.prepare()
         self._learned.restore(self._profile.warm_start)
         self._mode.restore()
-        self._restore_cloud_calls()
+        self._cloud_calls.restore()
         self._servers.apply(self._settings)
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
             self._settings.state_dir / "spool.db",
             max_waiting=OPEN_PER_QUERY * limits.max_waiting,
             max_bytes=limits.max_spool_mb * 2**20,
-            damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
+            max_kept_reply=MAX_KEPT_REPLY if self._settings.privacy.keep_replies else 0,
+            damaged=self._state.spool_damaged,
         )
         under_way = UnderWay(self._settings.state_dir / "under-way")
-        dead_letters = DeadLetters(self._settings.state_dir / FOLDER, self._events.error)
+        dead_letters = self._state.dead_letters
         outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters))
         door = MqttDoor(
             self._topics,
@@ -210,19 +212,6 @@ class Daemon:
         under_way.close()
         await spool.close()
 
-    def _restore_cloud_calls(self) -> None:
-        restored = False
-
-        def accept(content: dict[str, Any]) -> None:
-            nonlocal restored
-            self._cloud_calls.restore(content)
-            restored = True
-
-        if self._cloud_calls_store.load(accept) and not restored:
-            self._cloud_calls.lose()
-            message = "the count of cloud calls is lost: cameras with a limit are local until 00:00 UTC"
-            self._events.error("cloud_calls_lost", message)
-
     async def _receive_until_stopped(self, door: MqttDoor, unanswered: list[SpoolEntry]) -> None:
         router = MessageRouter(
             self._topics,
@@ -254,7 +243,7 @@ class Daemon:
             self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._learned.save_every, rates.checkpoint_s),
-            partial(heartbeat.prune, spool),
+            partial(heartbeat.prune, spool, self._state.remove_old),
             partial(self._reporter.serve_metrics, self._settings.metrics_address),
         ):
             background.start_soon(loop)
@@ -289,7 +278,8 @@ class Daemon:
         return {**self._comparing.report.to_json(), "judge": self._judge.report()}
 
     def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
-        self._reporter.publish_decision(request, answered, finished)
+        public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only
+        self._reporter.publish_decision(request, answered, finished, texts=public)
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)

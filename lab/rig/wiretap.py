@@ -26,21 +26,34 @@ class Wiretap:
     @asynccontextmanager
     async def listening(self, port: int, server_port: int) -> AsyncIterator[None]:
         """Forwards the connections at `port` of loopback to `server_port`."""
+        forwarding: set[asyncio.Task[None]] = set()
 
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             recorded = bytearray()
             self.sent.append(recorded)
             with suppress(OSError):
                 from_server, to_server = await asyncio.open_connection("127.0.0.1", server_port)
-                ended = [_copied(reader, to_server, recorded), _copied(from_server, writer, bytearray())]
+                ended = (_copied(reader, to_server, recorded), _copied(from_server, writer, bytearray()))
                 await asyncio.gather(*ended)
             writer.close()
 
-        server = await asyncio.start_server(forward, "127.0.0.1", port)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(forward(reader, writer))
+            forwarding.add(task)
+            task.add_done_callback(forwarding.discard)
+
+        server = await asyncio.start_server(accept, "127.0.0.1", port)
         try:
             yield
         finally:
             server.close()
+            for task in (*forwarding,):
+                task.cancel()
+
+    def forget(self) -> None:
+        """Forgets what was sent so far; open connections are recorded further."""
+        for sent in self.sent:
+            sent.clear()
 
     @property
     def everything(self) -> bytes:

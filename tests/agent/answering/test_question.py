@@ -148,3 +148,13 @@ def test_one_undecodable_image_of_several_is_rejected() -> None:
     with pytest.raises(BadQuery) as caught:
         QuestionReader(lambda: (), SETTINGS).read(Query("q", "same?", images=(encoded(picture()), b"hello")))
     assert caught.value.code == "bad_image"
+
+
+def test_without_the_switch_a_picture_is_not_recognised_again() -> None:
+    switched_off = Settings.model_validate({"device": "d", "privacy": {"remember_looks": False}})
+    query = Query("q", "what?", encoded(picture()))
+    found = [
+        QuestionReader(lambda: (), settings).read(query).signals for settings in (SETTINGS, switched_off)
+    ]
+    assert [bool(signals.looks) for signals in found] == [True, False]
+    assert (found[0].vector() == found[1].vector()).all()
