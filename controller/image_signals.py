@@ -71,7 +71,7 @@ def image_signals(data: bytes) -> ImageSignals:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise SignalsError(f"the image has {width}x{height} pixels: send at most 100 million")
-            quality = _jpeg_quality(image)
+            quality = jpeg_quality(image)
             reduced = _reduced_grey(image)
             kind = "PNG" if image.format == "PNG" else "JPEG"
     except UNREADABLE as error:
@@ -86,6 +86,18 @@ def image_signals(data: bytes) -> ImageSignals:
         picture=digest(data),
         scene=average_hash(reduced),
     )
+
+
+def jpeg_quality(image: Image.Image) -> float | None:
+    """Libjpeg's quality of an opened JPEG, 1 to 100, from its first quantisation table; None for others.
+
+    It inverts the scaling of the standard table: percent = 5000 / q below 50, else 200 - 2 q.
+    """
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
+        return None
+    percent = 100.0 * sum(next(iter(image.quantization.values()))) / STANDARD_TABLE_SUM
+    quality = 5000.0 / percent if percent > 100 else (200.0 - percent) / 2
+    return float(min(100.0, max(1.0, quality)))
 
 
 def _reduced_grey(image: Image.Image) -> Image.Image:
@@ -123,12 +135,3 @@ def _measure(grey: NDArray[np.float32]) -> tuple[float, float, float, float, flo
         float((slope > EDGE).mean()),
         abs(entropy),
     )
-
-
-def _jpeg_quality(image: Image.Image) -> float | None:
-    """Invert libjpeg's scaling of the standard table: percent = 5000 / q below 50, else 200 - 2 q."""
-    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
-        return None
-    percent = 100.0 * sum(next(iter(image.quantization.values()))) / STANDARD_TABLE_SUM
-    quality = 5000.0 / percent if percent > 100 else (200.0 - percent) / 2
-    return float(min(100.0, max(1.0, quality)))

@@ -42,6 +42,16 @@ ERROR_CODES: Final = (
     ErrorCode("id_reused", "The id was used before, and its reply cannot stand for this query.", ("reply",)),
     ErrorCode("busy", "More queries wait than can be answered in time.", ("reply", "attempt", "http")),
     ErrorCode("no_arm", "No model can or may answer now; the message has the reason for each.", ("reply",)),
+    ErrorCode(
+        "local_only",
+        "The query is pinned to the cloud, and the site file keeps its camera on the board.",
+        ("reply", "attempt"),
+    ),
+    ErrorCode(
+        "cloud_calls_spent",
+        "The query is pinned to the cloud, and its camera has used its cloud calls of the day.",
+        ("reply", "attempt"),
+    ),
     ErrorCode("unanswered", "Every model was asked and failed.", ("reply",)),
     ErrorCode("spool_failed", "The device's disk cannot store the query.", ("reply",)),
     ErrorCode("internal", "A fault of the agent or the server itself; see its log.", ("reply", "http")),
@@ -52,6 +62,11 @@ ERROR_CODES: Final = (
     ErrorCode("store_failed", "The disk cannot store the mode.", ("event",)),
     ErrorCode("spool_damaged", "The spool's file was damaged and has been replaced.", ("event",)),
     ErrorCode("learned_damaged", "The saved state of the controller cannot be used.", ("event",)),
+    ErrorCode(
+        "cloud_calls_lost",
+        "How often cameras with a limit used the cloud today is lost: they are local until 00:00 UTC.",
+        ("event",),
+    ),
     ErrorCode("mode_damaged", "The saved mode cannot be read: set it again.", ("event",)),
     ErrorCode("name_taken", "Another agent with the same name has connected to the broker.", ("event",)),
     ErrorCode(

@@ -17,7 +17,7 @@ from vlm import replies
 from vlm.base_url import api_bases, probe_base
 from vlm.client_tls import ClientTls
 from vlm.completion import Completion, Confidence, ModelCard
-from vlm.connection import AddressCheck, Connection, Reply
+from vlm.connection import AddressCheck, BeforeResending, Connection, Reply
 from vlm.dialect import Dialect, ServerDialects, is_specific, lacks_endpoint
 from vlm.errors import VlmError, VlmRefused
 from vlm.server_load import read_load
@@ -92,6 +92,7 @@ class VlmClient:
         response_format: Mapping[str, Any] | None = None,
         grammar: str | None = None,
         alternatives: int = 2,
+        before_resending: BeforeResending | None = None,
     ) -> Completion:
         """Asks `question` about an image, or about several in their order, with greedy decoding.
 
@@ -105,6 +106,8 @@ class VlmClient:
             response_format: the field of that name, such as a JSON schema; left out if the server refuses it.
             grammar: the possible answers in GBNF, which llama.cpp's server receives instead of these two.
             alternatives: of how many tokens at each place the log-probabilities are requested, at most 20.
+            before_resending: awaited before the images are sent again, because the server refused a field or
+                the connection ended; may raise, so that they are not.
         """
         started = time.monotonic()
         dialect = self._dialects.of(model)
@@ -122,13 +125,15 @@ class VlmClient:
                 alternatives=alternatives,
             )
             try:
-                return await self._complete(request, dialect, started, timeout_s)
+                return await self._complete(request, dialect, started, timeout_s, before_resending)
             except VlmRefused as error:
                 changed = dialect.after_refusal(request, error)  # removes a field each time, so this ends
                 if changed is None:
                     raise
                 log.info("trying another request for %s: %s", model, error)
                 dialect = changed
+            if before_resending is not None:
+                await before_resending()
 
     async def models(self, *, timeout_s: float = 5) -> list[ModelCard]:
         """Returns the models of the server, or those that the configuration names."""
@@ -205,12 +210,17 @@ class VlmClient:
         await self._connection.close()
 
     async def _complete(
-        self, request: Mapping[str, Any], dialect: Dialect, started: float, timeout_s: float
+        self,
+        request: Mapping[str, Any],
+        dialect: Dialect,
+        started: float,
+        timeout_s: float,
+        before_resending: BeforeResending | None,
     ) -> Completion:
         left_s = timeout_s - (time.monotonic() - started)
         model, body = request["model"], json.dumps(request).encode()
         headers = {"Content-Type": "application/json", DEADLINE_HEADER: str(max(1, int(left_s * 1000)))}
-        reply = await self._api("POST", "/chat/completions", left_s, body, headers)
+        reply = await self._api("POST", "/chat/completions", left_s, body, headers, before_resending)
         if not isinstance(reply.content, dict):
             raise VlmError(f"the reply of {self._url} is no JSON object")
         try:
@@ -264,14 +274,19 @@ class VlmClient:
         timeout_s: float,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        before_resending: BeforeResending | None = None,
     ) -> Reply:
         """Calls an endpoint of the API at each possible base URL, until one of them answers."""
         until = time.monotonic() + timeout_s
         errors: list[VlmError] = []
         for base in self._api_bases:
+            if errors and before_resending is not None:
+                await before_resending()
             try:
                 left_s = until - time.monotonic()
-                reply = await self._connection.json(method, base + path, left_s, body, headers)
+                reply = await self._connection.json(
+                    method, base + path, left_s, body, headers, before_resending
+                )
             except VlmError as error:
                 if not lacks_endpoint(error):
                     raise

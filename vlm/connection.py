@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 MAX_REPLY_BYTES = 2 * 2**20
 AddressCheck = Callable[[str, int], str | None]
 """Returns why a request must not go to an IP address and port; None if it may."""
+BeforeResending = Callable[[], Awaitable[None]]
+"""Awaited before a request is sent again; may raise, so that it is not."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Connection:
         timeout_s: float,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        before_resending: BeforeResending | None = None,
     ) -> Reply:
         """Calls `url` and reads the JSON of its reply.
 
@@ -100,7 +103,7 @@ class Connection:
             VlmError: see VlmClient.
         """
         started = time.monotonic()
-        async with self._call(method, url, timeout_s, body, headers) as response:
+        async with self._call(method, url, timeout_s, body, headers, before_resending) as response:
             content = await _read(response)
             timing = Timing.of(response.headers)
         latency_ms = (time.monotonic() - started) * 1000
@@ -128,10 +131,13 @@ class Connection:
         timeout_s: float,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        before_resending: BeforeResending | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with AsyncExitStack() as closing:
-                response = await self._response(closing, method, url, timeout_s, body, headers)
+                response = await self._response(
+                    closing, method, url, timeout_s, body, headers, before_resending
+                )
                 if response.status != 200:
                     raise replies.read_error(
                         self._url, response.status, response.headers.get("Retry-After"), await _read(response)
@@ -167,6 +173,7 @@ class Connection:
         timeout_s: float,
         body: bytes | None,
         headers: Mapping[str, str] | None,
+        before_resending: BeforeResending | None,
     ) -> aiohttp.ClientResponse:
         """Sends a request and returns when the headers of the reply have arrived.
 
@@ -198,6 +205,8 @@ class Connection:
             if not reused:
                 raise
             log.debug("asking %s again on a new connection: %s", self._url, error)
+        if before_resending is not None:
+            await before_resending()
         session = await closing.enter_async_context(self._new_session(pooled=False))
         return await send(session, [])
 

@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 import numpy as np
 
-from agent.answering.arms import TIERS, Arms, Attempt
+from agent.answering.arms import NOT_SENT, TIERS, Arms, Attempt
 from agent.answering.comparing import Comparing, Comparison
 from agent.answering.hedging import CANCELLED, DeadlineExpired, HedgedCalls, Unanswered, p95_s
 from agent.answering.known_errors import NOTHING_KNOWN, KnownError, known_error
@@ -152,6 +152,7 @@ class Answering:
         """Answers `question` before the clock reaches `expires_at`.
 
         Raises:
+            LocalOnly, CloudCallsSpent: it is pinned to the cloud, and its camera's policy forbids that.
             NoArm: no arm can or may answer it now.
             DeadlineExpired: the deadline passed before there was an answer.
             Unanswered: every arm failed.
@@ -161,6 +162,8 @@ class Answering:
         failed: Unanswered | None = None
         while True:
             attempts: list[Attempt] = []
+            if question.query.pin == "cloud" and (kept := self._arms.kept_on_board(question)) is not None:
+                raise kept
             try:
                 first = self._policy.decide(await self._context(question, expires_at), now=self._clock())
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
@@ -185,19 +188,20 @@ class Answering:
     async def finish(self, answered: Answered) -> Finished:
         """Runs the audit of `answered`, if there is one, compares the answers, and learns from all of it."""
         attempts, audited = answered.attempts, False
-        if answered.audit is not None and answered.audit.arm is not None:
-            until = self._clock() + AUDIT_TIMEOUT_S
-            audit = await self._calls.ask(answered.audit.arm, answered.question, expires_at=until)
+        audit_arm = None if answered.audit is None else answered.audit.arm
+        audit = await self._ask_after(audit_arm, answered.question)
+        if audit is not None:
             attempts, audited = (*attempts, audit), audit.execution.failure is None
         trusted = len(_without_cancelled(attempts))  # what a newcomer says tests nobody
-        if answered.beside is not None and attempts[-1].execution.failure is None:
-            until = self._clock() + AUDIT_TIMEOUT_S
-            newcomer = await self._calls.ask(answered.beside, answered.question, expires_at=until)
-            attempts = (*attempts, newcomer)
+        if attempts[-1].execution.failure is None:
+            newcomer = await self._ask_after(answered.beside, answered.question)
+            attempts = attempts if newcomer is None else (*attempts, newcomer)
         attempts = _without_cancelled(attempts)
         chosen = attempts.index(answered.attempt)
         query = answered.question.query
-        comparisons = await self._comparing.judged(query, attempts)
+        comparisons = await self._comparing.judged(
+            query, attempts, may_leave=lambda: self._may_leave(answered.question)
+        )
         alarms = self._learn(answered.decision, attempts, chosen, comparisons, audited=audited)
         tier = answered.attempt.execution.arm.tier
         self._comparing.remember(answered.decision.id, query, comparisons, chosen, tier)
@@ -216,20 +220,32 @@ class Answering:
         self._comparing.feedback(decision_id, correct, weight)
         return self._policy.feedback(decision_id, correct, now=self._clock(), weight=weight)
 
+    async def _ask_after(self, arm: Arm | None, question: Question) -> Attempt | None:
+        """Asks an arm after the reply; None if there is none, or nothing may leave the board any more."""
+        if arm is None or not self._may_leave(question):
+            return None
+        return await self._calls.ask(arm, question, expires_at=self._clock() + AUDIT_TIMEOUT_S)
+
+    def _may_leave(self, question: Question) -> bool:
+        """Returns whether the cloud may be asked now: the mode may have changed since the decision."""
+        return "cloud" in self._allowed_tiers(question)
+
     async def _context(self, question: Question, expires_at: float) -> Context:
         options = await self._arms.options(question)
+        kept = self._arms.kept_on_board(question) is not None
         return Context(
             signals=question.signals,
             options=options,
             device=self._device(),
             deadline_ms=(expires_at - self._clock()) * 1e3,
-            pin=question.query.pin,
+            pin="local" if kept else question.query.pin,  # which the mode `cloud` does not overrule
             mode=self.mode,
             scrutiny=self._scrutiny(question.query.client),
         )
 
     def _allowed_tiers(self, question: Question) -> tuple[Tier, ...]:
-        return tuple(tier for tier in TIERS if barred(tier, question.query.pin, self.mode) is None)
+        pin = "local" if self._arms.kept_on_board(question) is not None else question.query.pin
+        return tuple(tier for tier in TIERS if barred(tier, pin, self.mode) is None)
 
     def _explained(self, error: NoArm, question: Question) -> NoArm:
         """Returns the error with the servers that would be asked if they could."""
@@ -267,8 +283,11 @@ class Answering:
         first = len(attempts) - 1
         follow_up = self._policy.escalate(decision, attempts[first].execution, now=self._clock())
         reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
+        kept = self._arms.kept_on_board(question)
+        if decision.arm.tier == "local" and kept is not None:
+            reason = f"{reason}; {kept}"
         beside = follow_up.beside
-        if follow_up.action != "escalate" or follow_up.arm is None:
+        if follow_up.action != "escalate" or follow_up.arm is None or not self._may_leave(question):
             audit = follow_up if follow_up.action == "audit" else None
             return Answered(
                 question, decision, tuple(attempts), first, reason, audit, beside, follow_up.differ
@@ -290,4 +309,4 @@ class Answering:
 
 def _without_cancelled(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     """Returns the attempts from which something can be learned."""
-    return tuple(attempt for attempt in attempts if attempt.execution.failure != CANCELLED)
+    return tuple(attempt for attempt in attempts if attempt.execution.failure not in (CANCELLED, *NOT_SENT))

@@ -10,11 +10,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, get_args
 
 from agent.answering.arm_limits import within_limits
+from agent.answering.cameras import CameraPolicy, Cameras, LocalOnly
+from agent.answering.cloud_calls import CloudCallsSpent
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.forms.constraint import allowed, grammar, response_format
 from agent.forms.form import AnswerForm
 from agent.forms.value import answer_problem, unwrapped
+from agent.messages.images import Mask
 from agent.peers.breaker import Ended
 from agent.peers.directory import ServerDirectory
 from agent.peers.image_limits import ImageLimits
@@ -33,6 +36,7 @@ MIN_PROBABILITY = 1e-9
 MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
 MAX_REMEMBERED = 256
 INVALID = "invalid_answer"
+NOT_SENT = (LocalOnly.code, CloudCallsSpent.code)  # failures of calls that a camera's policy forbade
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 MaxImages = Callable[[Tier, ModelCard], int | None]
 
@@ -57,6 +61,7 @@ class Arms:
     Args:
         resolutions: returns the resolutions to use for a model of a tier, in pixels of the longest side.
         max_images: returns the most images of a question to a model of a tier; None for no limit.
+        cameras: what may leave the board; None for everything.
         door: guards the replies of the servers.
     """
 
@@ -67,8 +72,10 @@ class Arms:
         resolutions: Resolutions,
         max_images: MaxImages = lambda _tier, card: card.max_images,
         *,
+        cameras: Cameras | None = None,
         door: Door | None = None,
     ) -> None:
+        self._cameras = cameras or Cameras.unrestricted()
         self._servers = servers
         self._energy_meter = energy_meter
         self._resolutions = resolutions
@@ -106,42 +113,72 @@ class Arms:
             for peer, seconds in self._servers.registry(tier).resting()
         )
 
+    def policy(self, question: Question) -> CameraPolicy:
+        """Returns the policy of the camera that asks."""
+        return self._cameras.policy(question.query.client, verified=question.verified)
+
+    def kept_on_board(self, question: Question) -> LocalOnly | CloudCallsSpent | None:
+        """Returns why the camera's policy forbids to ask the cloud now; None if it does not."""
+        return self._cameras.problem(self.policy(question))
+
     async def options(self, question: Question) -> tuple[Option, ...]:
-        """Returns the arms that can be asked now, each with what a call with `question` would meet now."""
-        payload_bytes: dict[int, int] = {}
-        while missing := self.resolutions() - payload_bytes.keys():  # arms may appear while it resizes
-            for resolution in missing:
-                payload_bytes[resolution] = sum(map(len, await question.images(resolution)))
+        """Returns the arms that can be asked now, each with what a call with `question` would meet now.
+
+        Those that the camera's policy forbids are blocked.
+        """
+        kept = self.kept_on_board(question)
+        masks: dict[Tier, Mask] = {"local": (), "cloud": () if kept else self.policy(question).mask}
+        payload_bytes: dict[tuple[int, Mask], int] = {}
+        while (
+            missing := {  # arms may appear while images are made
+                (arm.resolution, masks[arm.tier]) for arm in self.available()
+            }
+            - payload_bytes.keys()
+        ):
+            for view in missing:
+                payload_bytes[view] = sum(map(len, await question.images(*view)))
         return tuple(
             Option(
                 arm,
-                payload_bytes=payload_bytes[arm.resolution],
+                payload_bytes=payload_bytes[arm.resolution, masks[arm.tier]],
                 queue=self._waiting(arm),
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
-                blocked=self._too_many_images(arm, question),
+                blocked=str(kept) if kept and arm.tier == "cloud" else self._too_many_images(arm, question),
                 vouched=self._servers.vouched(arm.tier, arm.server),
             )
             for arm in self.available()
         )
 
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
-        """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well."""
+        """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well.
+
+        Nothing is sent to the cloud that the pin or the camera's policy forbids, whatever was decided.
+        """
         with self._door.guard(f"the answer of {arm.id}"):
             return await self._ask(arm, question, max_tokens=max_tokens, timeout_s=timeout_s)
         failed = Execution(arm, latency_ms=None, failure=VlmError.code)
         return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
 
     async def _ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
-        sent = await question.images(arm.resolution)
+        mask = self.policy(question).mask if arm.tier == "cloud" else ()
+        sent = await question.images(arm.resolution, mask)
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy or peer.denies(arm.model):
             return Attempt(Execution(arm, latency_ms=None, failure="gone"), f"{arm.server} is gone")
+
+        async def leave() -> None:
+            if arm.tier == "cloud":
+                if question.query.pin == "local":
+                    raise LocalOnly("the query is pinned to the board")
+                await self._cameras.leave(self.policy(question))
+
         ended: Ended = "late" if arm.tier == "cloud" else "dropped"  # if cancelled: a hedge lost
         problem = "it was too slow"
         registry.began(arm.server)
         self._in_flight[arm.server] += 1
         try:
+            await leave()
             async with self._energy_meter.over(arm.tier) as energy:
                 completion = await peer.client.complete(
                     question.prompt if _follows_instructions(peer, arm.model) else question.query.question,
@@ -153,7 +190,11 @@ class Arms:
                     choices=allowed(question.query.form),
                     response_format=_response_format(arm, question.query.form, max_tokens),
                     grammar=grammar(question.query.form),
+                    before_resending=leave,
                 )
+        except (LocalOnly, CloudCallsSpent) as error:
+            ended = "dropped"
+            return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         except VlmError as error:
             ended, problem = self._ended(arm, question, error), str(error)
             self._image_limits.learn(peer.record.url, arm.model, error, len(question.query.sources))

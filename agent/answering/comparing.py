@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
@@ -80,10 +80,17 @@ class Comparing:
             for places in combinations(answered, 2)
         )
 
-    async def judged(self, query: Query, attempts: Sequence[Attempt]) -> tuple[Comparison, ...]:
-        """Compares all answers by their texts, and asks the judge where they leave it open."""
+    async def judged(
+        self, query: Query, attempts: Sequence[Attempt], *, may_leave: Callable[[], bool] = lambda: True
+    ) -> tuple[Comparison, ...]:
+        """Compares all answers by their texts, and asks the judge where they leave it open.
+
+        Args:
+            may_leave: returns whether the texts may go to the cloud now.
+        """
         compared = [
-            await self._judged(query, attempts, comparison) for comparison in self.compare(query, attempts)
+            await self._judged(query, attempts, comparison) if may_leave() else comparison
+            for comparison in self.compare(query, attempts)
         ]
         for comparison in compared:
             self.report.add(_resolved(query), comparison.p_same, comparison.sure, comparison.judged)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 
 from anyio import to_thread
 
+from agent.answering.cameras import Cameras
 from agent.config.settings import Settings
 from agent.forms.prompt import prompt_suffix
 from agent.intake.content import content_digest
 from agent.messages import images
+from agent.messages.images import View
 from agent.messages.query import Query
 from controller import Signals, combined_signals, text_signals
 
@@ -20,8 +23,9 @@ class Question:
     """A query with its signals, and its images at every resolution that an arm may need.
 
     Args:
-        prepared: its images, in the order of the query, at the resolutions that arms need now.
-        decoder: resizes the images for arms that appear later.
+        prepared: its images, in the order of the query, as arms need them now.
+        decoder: makes the images for arms and masks that appear later.
+        verified: whether the broker vouches for `query.client`.
 
     Attributes:
         seen: the signals of each image; those in `signals` are of all together.
@@ -33,8 +37,11 @@ class Question:
         signals: Signals,
         prepared: Sequence[images.PreparedImage],
         decoder: images.Decoder,
+        *,
+        verified: bool = False,
     ) -> None:
         self.query = query
+        self.verified = verified
         self.signals = signals
         self.seen = tuple(image.signals for image in prepared)
         self._images = tuple(prepared)
@@ -60,19 +67,20 @@ class Question:
         question._problem = problem
         return question
 
-    async def images(self, resolution: int) -> tuple[bytes, ...]:
-        """Returns the encoded images, each with at most `resolution` pixels on its longest side.
+    async def images(self, resolution: int, mask: images.Mask = ()) -> tuple[bytes, ...]:
+        """Returns the encoded images, each with at most `resolution` pixels on its longest side, masked.
 
-        They are resized in a thread, unless they have been needed at this resolution before.
+        They are made in a thread, unless they have been needed so before.
         """
-        if any(resolution not in image.resized for image in self._images):
-            await to_thread.run_sync(self._resize, resolution)
-        return tuple(image.resized[resolution] for image in self._images)
+        view = View(resolution, mask)
+        if any(view not in image.views for image in self._images):
+            await to_thread.run_sync(self._make, view)
+        return tuple(image.views[view] for image in self._images)
 
-    def _resize(self, resolution: int) -> None:
+    def _make(self, view: View) -> None:
         for image in self._images:
-            later = self._decoder.prepare(image.encoded, (resolution,))
-            image.resized.update(later.resized)
+            later = self._decoder.prepare(image.encoded, (view,), image.margin_px)
+            image.views.update(later.views)
 
 
 class QuestionReader:
@@ -80,26 +88,38 @@ class QuestionReader:
 
     Args:
         resolutions: returns the resolutions that arms may need now, in pixels.
+        cameras: have the masks of the images; None for no mask.
     """
 
-    def __init__(self, resolutions: Callable[[], Iterable[int]], settings: Settings) -> None:
+    def __init__(
+        self, resolutions: Callable[[], Iterable[int]], settings: Settings, cameras: Cameras | None = None
+    ) -> None:
         self._resolutions = resolutions
         self._settings = settings
+        self._cameras = cameras or Cameras.unrestricted()
         self._decoder = images.Decoder()
 
     def apply(self, settings: Settings) -> None:
         """Applies the new `image_roots` and size limit to the queries read from now on."""
         self._settings = settings
 
-    def read(self, query: Query) -> Question:
-        """Reads the images as a person sees them, computes their signals, and resizes them.
+    def read(self, query: Query, *, verified: bool = False) -> Question:
+        """Reads the images as a person sees them, computes their signals, and resizes and masks them.
 
         Needs tens of milliseconds for a large image, and waits for memory: call it in a thread.
+
+        Args:
+            verified: whether the broker vouches for `query.client`.
 
         Raises:
             BadQuery: an image cannot be read.
         """
         files = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
-        prepared = [self._decoder.prepare(file, self._resolutions()) for file in files]
+        masks = {(), self._cameras.policy(query.client, verified=verified).mask}
+        views = [View(resolution, mask) for resolution in self._resolutions() for mask in masks]
+        prepared = [self._decoder.prepare(file, views) for file in files]
         seen = combined_signals([image.signals for image in prepared])
-        return Question(query, Signals(seen, text_signals(query.question)), prepared, self._decoder)
+        if not self._settings.privacy.remember_looks:
+            seen = replace(seen, picture="", scene="")
+        signals = Signals(seen, text_signals(query.question))
+        return Question(query, signals, prepared, self._decoder, verified=verified)

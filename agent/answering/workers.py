@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -158,7 +159,8 @@ class Workers:
             if self._clock() >= request.due_at:
                 raise DeadlineExpired("it waited past its deadline: allow more deadline_ms")
             log.debug("query %s: reading its image", request.query.id)
-            question = await to_thread.run_sync(self._questions.read, request.query)
+            read = partial(self._questions.read, request.query, verified=request.verified)
+            question = await to_thread.run_sync(read)
             answered = await self._answering.answer(question, expires_at=request.due_at)
             now = self._clock()
             decision_id = self._new_id()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import anyio
@@ -20,10 +21,10 @@ def run(config: Config = None, log_level: LogLevel = "info", verbose: Verbose = 
     """Run the agent until it is stopped."""
     logs.configure(log_level, verbose="agent" if verbose else None)
     malloc.limit_arenas()
+    os.umask(0o077)  # nothing that the agent writes is for other users
     with explained("inarvl"):
         settings = site_settings(config)
         profile = configured_profile(settings.profile)
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
         daemon = Daemon(settings, profile, rng=np.random.default_rng(), reread=lambda: _reread(config))
         anyio.run(daemon.run)
 

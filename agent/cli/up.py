@@ -19,6 +19,7 @@ from agent.config.settings import SITE_FILE, Settings
 from agent.config.yaml_file import ConfigError, check
 from agent.standalone.interrupts import Interrupts
 from agent.standalone.standalone import AlreadyRunning, Standalone
+from inarvl.private_files import make_private_folder, open_private
 from inarvl.terminal import explained
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
@@ -96,8 +97,8 @@ def _source(name: str) -> str:
 
 def _lock(stack: ExitStack, folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((folder / "lock").open("w"))
+        make_private_folder(folder)
+        lock = stack.enter_context(os.fdopen(open_private(folder / "lock", os.O_WRONLY), "w"))
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise AlreadyRunning(

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import Clients, Replies, as_topic_level
 from agent.config.feedback_settings import FeedbackSettings
 from agent.config.metrics_settings import MetricsSettings
+from agent.config.privacy_settings import PrivacySettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
@@ -159,6 +161,8 @@ class Settings(Section):
     judge: JudgeSettings = JudgeSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     metrics: MetricsSettings | None = None
+    cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
+    privacy: PrivacySettings = PrivacySettings()
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
         default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "/var/lib/inarvl-agent"))

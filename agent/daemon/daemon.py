@@ -24,6 +24,7 @@ from anyio.abc import TaskGroup
 
 from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.arms import Arms
+from agent.answering.cameras import Cameras
 from agent.answering.comparing import Comparing
 from agent.answering.feedback import Feedback
 from agent.answering.feedback_trust import FeedbackTrust
@@ -31,11 +32,13 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
+from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog
 from agent.intake.intake import Intake
@@ -56,8 +59,7 @@ from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sensing import Sensing
-from agent.spool.dead_letters import FOLDER, DeadLetters
-from agent.spool.spool import Spool, SpoolEntry
+from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
 from agent.spool.under_way import UnderWay
 from cloud.peer import TOPIC as PEERS
 from controller import Controller
@@ -98,6 +100,7 @@ class Daemon:
         self._reply_rules = ReplyRules(topics, settings.replies.allow)
         self._times_taken_over = 0
         self._events = Events(mqtt, topics.event)
+        self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
         self._sensing = Sensing.from_profile(profile)
         self._servers = ServerDirectory(
@@ -105,8 +108,15 @@ class Daemon:
         )
         replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
+        self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
+        self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
         self._arms = Arms(
-            self._servers, energy_meter, profile.resolutions_of, profile.max_images_of, door=replies
+            self._servers,
+            energy_meter,
+            profile.resolutions_of,
+            profile.max_images_of,
+            cameras=self._cameras,
+            door=replies,
         )
         self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
@@ -128,7 +138,7 @@ class Daemon:
             ignored=self._feedback_ignored,
             door=self._doors.feedback,
         )
-        self._questions = QuestionReader(self._arms.resolutions, settings)
+        self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
         self._mode = ModeSwitch(
@@ -158,18 +168,21 @@ class Daemon:
         Raises:
             SpoolFailed: the state directory cannot be used.
         """
+        self._state.prepare()
         self._learned.restore(self._profile.warm_start)
         self._mode.restore()
+        self._cloud_calls.restore()
         self._servers.apply(self._settings)
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
             self._settings.state_dir / "spool.db",
             max_waiting=OPEN_PER_QUERY * limits.max_waiting,
             max_bytes=limits.max_spool_mb * 2**20,
-            damaged=lambda damage: self._events.error("spool_damaged", str(damage)),
+            max_kept_reply=MAX_KEPT_REPLY if self._settings.privacy.keep_replies else 0,
+            damaged=self._state.spool_damaged,
         )
         under_way = UnderWay(self._settings.state_dir / "under-way")
-        dead_letters = DeadLetters(self._settings.state_dir / FOLDER, self._events.error)
+        dead_letters = self._state.dead_letters
         outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules))
         door = MqttDoor(
             self._topics,
@@ -246,8 +259,8 @@ class Daemon:
             self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._learned.save_every, rates.checkpoint_s),
-            partial(heartbeat.prune, spool),
             partial(self._reporter.serve_metrics, self._settings.metrics),
+            partial(heartbeat.prune, spool, self._state.remove_old),
         ):
             background.start_soon(loop)
 
@@ -259,6 +272,7 @@ class Daemon:
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)
         self._trust.apply(self._settings.feedback.trusted)
+        self._cameras.apply(self._settings.cameras)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
@@ -282,7 +296,8 @@ class Daemon:
         return {**self._comparing.report.to_json(), "judge": self._judge.report()}
 
     def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
-        self._reporter.publish_decision(request, answered, finished)
+        public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only
+        self._reporter.publish_decision(request, answered, finished, texts=public)
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import anyio
+from anyio import to_thread
 
 from agent.spool.spool import Spool, SpoolFailed
 
@@ -24,11 +25,16 @@ async def repeat(every_s: float, action: Callable[[], None]) -> None:
         action()
 
 
-async def prune(spool: Spool) -> None:
-    """Deletes every PRUNE_S the keys of replies delivered over KEEP_MS ago, except the newest KEEP_KEYS."""
+async def prune(spool: Spool, remove_old: Callable[[], None]) -> None:
+    """Deletes every PRUNE_S what is not needed any more.
+
+    That are replies that were delivered over KEEP_MS ago, their keys except the newest KEEP_KEYS, and what
+    `remove_old` deletes.
+    """
     while True:
         try:
             await spool.prune(int(time.time() * 1e3) - KEEP_MS, keep=KEEP_KEYS)
-        except SpoolFailed as error:
+            await to_thread.run_sync(remove_old)
+        except (SpoolFailed, OSError) as error:
             log.error("%s", error)
         await anyio.sleep(PRUNE_S)

@@ -10,7 +10,17 @@ from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
-LIVE = {"local", "peers", "prompt", "image_roots", "judge", "feedback", "replies", "clients"}
+LIVE = {
+    "local",
+    "peers",
+    "prompt",
+    "image_roots",
+    "judge",
+    "feedback",
+    "replies",
+    "clients",
+    "cameras",
+}
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
 
 

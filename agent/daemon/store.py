@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from inarvl.errors import InarvlError
+from inarvl.private_files import write_private
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +65,7 @@ class Store:
         text = json.dumps({"crc32": zlib.crc32(body.encode()), "body": body})
         new = self._path.with_suffix(".new")
         try:
-            with new.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            write_private(new, text.encode(), sync=True)
             if self._path.exists():
                 self._path.replace(self._backup)
             new.replace(self._path)

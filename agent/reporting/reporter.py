@@ -53,9 +53,11 @@ class Reporter:
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
-    def publish_decision(self, request: Request, answered: Answered, finished: Finished) -> None:
-        """Publishes the record of one answer."""
-        self._mqtt.post(self._topics.decision, decision_record(request, answered, finished))
+    def publish_decision(
+        self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
+    ) -> None:
+        """Publishes the record of one answer; without `texts`, it has no words of a model."""
+        self._mqtt.post(self._topics.decision, decision_record(request, answered, finished, texts=texts))
 
     async def serve_metrics(self, settings: MetricsSettings | None) -> None:
         """Serves `GET /metrics` until cancelled; does nothing if `settings` is None.

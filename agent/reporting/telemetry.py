@@ -52,11 +52,15 @@ def telemetry(
     }
 
 
-def decision_record(request: Request, answered: Answered, finished: Finished) -> dict[str, Any]:
+def decision_record(
+    request: Request, answered: Answered, finished: Finished, *, texts: bool = True
+) -> dict[str, Any]:
     """Returns a JSON object with the decision behind an answer, every attempt, and how far they agree.
 
     The record is public, so it has no decision id: whoever knows that may give feedback on the answer.
     The attempts include the audit. `chosen` is the place of the attempt whose text is the answer.
+    The attempts include the audit. `chosen` is the place of the attempt whose text is the answer. Without
+    `texts`, the record has neither the texts of the attempts nor what went wrong with them in words.
     """
     decision = answered.decision
     return {
@@ -68,7 +72,7 @@ def decision_record(request: Request, answered: Answered, finished: Finished) ->
         "runs": [
             {
                 "arm": attempt.execution.arm.id,
-                "text": attempt.text,
+                **({"text": attempt.text} if texts else {}),
                 **_without_none({name: getattr(attempt.execution, name) for name in ATTEMPT_FIELDS}),
             }
             for attempt in finished.attempts

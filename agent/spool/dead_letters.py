@@ -11,10 +11,13 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from inarvl.private_files import make_private_folder, write_private
+
 log = logging.getLogger(__name__)
 
 FOLDER = "set-aside"
 MAX_LETTERS = 8
+MAX_AGE_S = 7 * 86_400.0
 Report = Callable[[str, str], None]
 
 
@@ -34,20 +37,23 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """A folder with the newest MAX_LETTERS, each as a JSON file beside its content.
+    """A folder with the newest MAX_LETTERS, each as a JSON file beside its content, for MAX_AGE_S.
 
     Args:
         report: called with a code and a message for each one.
+        keep_content: whether the content is stored, which may be images.
     """
 
-    def __init__(self, folder: Path, report: Report) -> None:
+    def __init__(self, folder: Path, report: Report, *, keep_content: bool = True) -> None:
         self._folder = folder
         self._report = report
+        self._keep_content = keep_content
 
     async def set_aside(self, code: str, key: str, reason: str, content: bytes) -> None:
         """Stores and reports a letter; a failing disk only loses its content."""
         letter = DeadLetter(time.time(), key, reason)
-        message = f"{reason}: its content is in {self._folder}"
+        kept = f"its content is in {self._folder}" if self._keep_content else "its content is not kept"
+        message = f"{reason}: {kept}"
         log.error("%s was set aside: %s", key, message)
         self._report(code, f"{key}: {message}")
         try:
@@ -55,14 +61,26 @@ class DeadLetters:
         except OSError as error:
             log.error("%s cannot be written (%s): check the disk", self._folder, error.strerror)
 
+    def remove_old(self, *, now_s: float | None = None) -> None:
+        """Deletes the letters that are older than MAX_AGE_S, or not among the newest MAX_LETTERS.
+
+        Args:
+            now_s: seconds since 1970; None for now.
+        """
+        oldest_s = (time.time() if now_s is None else now_s) - MAX_AGE_S
+        names = sorted({path.stem for path in self._folder.glob("[0-9]*.*") if path.stem.isdigit()}, key=int)
+        for name in names:
+            if int(name) / 1e9 < oldest_s or name in names[:-MAX_LETTERS]:
+                for suffix in ("json", "content"):
+                    (self._folder / f"{name}.{suffix}").unlink(missing_ok=True)
+
     def _write(self, letter: DeadLetter, content: bytes) -> None:
-        self._folder.mkdir(exist_ok=True)
+        make_private_folder(self._folder)
         name = f"{time.time_ns()}"
-        (self._folder / f"{name}.content").write_bytes(content)
-        (self._folder / f"{name}.json").write_text(json.dumps(asdict(letter)))
-        for old in sorted(self._folder.glob("*.json"))[:-MAX_LETTERS]:
-            old.unlink()
-            old.with_suffix(".content").unlink(missing_ok=True)
+        if self._keep_content:
+            write_private(self._folder / f"{name}.content", content)
+        write_private(self._folder / f"{name}.json", json.dumps(asdict(letter)).encode())
+        self.remove_old()
 
 
 def read_dead_letters(folder: Path) -> list[DeadLetter]:

@@ -3,7 +3,8 @@
 1. A query is added before it is acknowledged to the broker; a second one with the same key is a duplicate.
 2. A reply is added to its query before it is published; only the first one is stored.
 3. When the reply is delivered, the body of the query is deleted, and that of the reply if it is over
-   MAX_KEPT_REPLY bytes. The key and a small reply stay until they are pruned, to answer duplicates.
+   MAX_KEPT_REPLY bytes. The key and a small reply stay until they are pruned, to answer duplicates. What is
+   deleted is soon gone from the disk.
 4. The open queries have a maximum number and a maximum of bytes. A query beyond these is refused as busy, and
    the refusal is stored like any reply.
 5. A party, such as a client, has at most PARTY_SHARE times the space that is free (dynamic thresholds,
@@ -116,7 +117,10 @@ class Earlier:
 class Spool:
     """The acknowledged queries of this device, and their replies."""
 
-    def __init__(self, writer: SpoolWriter, max_waiting: int, max_bytes: int) -> None:
+    def __init__(
+        self, writer: SpoolWriter, max_waiting: int, max_bytes: int, max_kept_reply: int = MAX_KEPT_REPLY
+    ) -> None:
+        self._max_kept_reply = max_kept_reply
         self._writer = writer
         self._max_waiting = max_waiting
         self._max_bytes = max_bytes
@@ -128,6 +132,7 @@ class Spool:
         *,
         max_waiting: int,
         max_bytes: int = MAX_BYTES,
+        max_kept_reply: int = MAX_KEPT_REPLY,
         damaged: Callable[[Damage], None] | None = None,
     ) -> Spool:
         """Opens or creates the database.
@@ -135,6 +140,7 @@ class Spool:
         Args:
             max_waiting: maximum number of open queries.
             max_bytes: maximum size of their payloads together.
+            max_kept_reply: maximum size of a reply that stays after its delivery; 0 for none.
             damaged: called when a damaged database was replaced, now or later.
 
         Raises:
@@ -146,7 +152,7 @@ class Spool:
             raise SpoolFailed(
                 f"cannot open the spool {path} ({error}): check the folder's owner and free space"
             ) from error
-        return cls(writer, max_waiting, max_bytes)
+        return cls(writer, max_waiting, max_bytes, max_kept_reply)
 
     async def add(self, entry: SpoolEntry) -> Added:
         """Stores `entry`; returns when it is on disk.
@@ -217,9 +223,11 @@ class Spool:
         await self._do(
             lambda db: db.execute(
                 "UPDATE query SET delivered = 1, payload = NULL, "
-                "reply = CASE WHEN length(reply) > ? THEN x'' ELSE reply END WHERE key = ?",
-                (MAX_KEPT_REPLY, key),
-            )
+                "attributes = CASE WHEN json_valid(attributes) THEN json_remove(attributes, '$.user') "
+                "ELSE '{}' END, reply = CASE WHEN length(reply) > ? THEN x'' ELSE reply END WHERE key = ?",
+                (self._max_kept_reply, key),
+            ),
+            deletes=True,
         )
 
     async def earlier(self, key: str) -> Earlier | None:
@@ -252,23 +260,24 @@ class Spool:
         return [SpooledReply(*row) for row in rows]
 
     async def prune(self, before_ms: int, keep: int = 0) -> int:
-        """Deletes the keys of delivered queries that were received before `before_ms`.
+        """Deletes the replies and the keys of delivered queries that were received before `before_ms`.
 
         Args:
-            keep: how many of the newest are not deleted, because the clock may have jumped.
+            keep: how many of the newest keys are not deleted, because the clock may have jumped.
 
         Returns:
-            How many were deleted.
+            How many keys were deleted.
         """
-        return await self._do(
-            lambda db: (
-                db.execute(
-                    "DELETE FROM query WHERE delivered = 1 AND received_ms < ? "
-                    "AND number <= (SELECT max(number) FROM query) - ?",
-                    (before_ms, keep),
-                ).rowcount
-            )
-        )
+
+        def delete(db: sqlite3.Connection) -> int:
+            old = "delivered = 1 AND received_ms < ?"
+            db.execute(f"UPDATE query SET reply = x'' WHERE {old} AND length(reply) > 0", (before_ms,))
+            newest = "(SELECT max(number) FROM query)"
+            return db.execute(
+                f"DELETE FROM query WHERE {old} AND number <= {newest} - ?", (before_ms, keep)
+            ).rowcount
+
+        return await self._do(delete, deletes=True)
 
     async def check(self) -> None:
         """Returns when the database has run a query.
@@ -282,9 +291,9 @@ class Spool:
         """Finishes the pending operations and closes the database."""
         await self._writer.close()
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _do(self, work: Callable[[sqlite3.Connection], T], *, deletes: bool = False) -> T:
         try:
-            return await self._writer.do(work)
+            return await (self._writer.delete(work) if deletes else self._writer.do(work))
         except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(f"the spool cannot be read or written ({error}): check the disk") from error
 

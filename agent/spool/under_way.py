@@ -19,6 +19,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
+from inarvl.private_files import open_private
+
 log = logging.getLogger(__name__)
 
 SLOTS = 1024
@@ -38,7 +40,7 @@ class UnderWay:
         self._free = [*range(SLOTS)]
         self._file: int | None = None
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._file = open_private(path, os.O_RDWR)
             os.posix_fallocate(self._file, 0, SLOTS * SLOT_BYTES)  # later writes need no space
             self._read(os.pread(self._file, SLOTS * SLOT_BYTES, 0))
         except OSError as error:

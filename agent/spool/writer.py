@@ -4,6 +4,8 @@
    one operation at a time, because a full disk may have room for some of them.
 2. A damaged database is renamed, at the start or later. What can be read of it is copied into a new one, and
    the current operations run there.
+3. What operations delete is overwritten at once in the database, and remains in its write-ahead log. That is
+   emptied after a pause of WIPE_PAUSE_S, and without a pause WIPE_WITHIN_S after the deletion.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.spool.file import Damage, connect, replace
+from agent.spool.file import Damage, connect, replace, wipe
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], Any]
 Item = tuple[Operation, "asyncio.Future[Any]"]
 MAX_PER_COMMIT = 64
+WIPE_PAUSE_S, WIPE_WITHIN_S = 0.25, 2.0
 
 
 class SpoolWriter:
@@ -43,6 +48,7 @@ class SpoolWriter:
         self._schema = schema
         self._damaged = damaged
         self._pending: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._deleted_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -70,6 +76,16 @@ class SpoolWriter:
         self._pending.put((operation, done))
         return await asyncio.shield(done)
 
+    async def delete(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs an operation like `do`; what it deletes is soon gone from the disk."""
+
+        def then_wipe(db: sqlite3.Connection) -> T:
+            found = operation(db)
+            self._deleted_at = self._deleted_at or time.monotonic()
+            return found
+
+        return await self.do(then_wipe)
+
     async def close(self) -> None:
         """Finishes the pending operations and closes the database."""
         self._pending.put(None)
@@ -84,13 +100,30 @@ class SpoolWriter:
         self._settle(self._opened)
         closing = False
         while not closing:
-            batch = [self._pending.get()]
+            batch = [self._next()]
             while len(batch) < MAX_PER_COMMIT and not self._pending.empty():
                 batch.append(self._pending.get())
             closing = None in batch
             self._run_batch([item for item in batch if item is not None])
         if self._db is not None:
             self._db.close()
+
+    def _next(self) -> Item | None:
+        """Waits for the next item; wipes before it, if it is time for that."""
+        while self._deleted_at is not None:
+            if time.monotonic() - self._deleted_at < WIPE_WITHIN_S:
+                with suppress(queue.Empty):
+                    return self._pending.get(timeout=WIPE_PAUSE_S)
+            self._wipe()
+        return self._pending.get()
+
+    def _wipe(self) -> None:
+        try:
+            wiped = self._db is None or wipe(self._db)
+        except sqlite3.Error as error:
+            log.error("what was deleted remains in the write-ahead log (%s): check the disk", error)
+            wiped = True  # with the next deletion
+        self._deleted_at = None if wiped else time.monotonic()
 
     def _open(self) -> sqlite3.Connection:
         try:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from agent.messages.images.decoding_process import DecodingProcess
 from agent.messages.images.opening import TOO_LARGE
-from agent.messages.images.preparing import PreparedImage, prepare
+from agent.messages.images.preparing import PreparedImage, View, prepare
 from agent.messages.query import BadQuery
 from vlm.image_header import MAX_PIXELS, MAX_SCANS, ImageHeader, TooManyParts, read_header
 
@@ -40,8 +40,8 @@ class Decoder:
         self._callers = threading.BoundedSemaphore(MAX_CALLERS)
         self._budget = _Budget(BUDGET_BYTES)
 
-    def prepare(self, data: bytes, resolutions: Iterable[int]) -> PreparedImage:
-        """Returns `prepare(data, resolutions)`.
+    def prepare(self, data: bytes, views: Iterable[View], least_margin_px: int = 0) -> PreparedImage:
+        """Returns `prepare(data, views, least_margin_px)`.
 
         Raises:
             BadQuery: the image cannot be decoded, or not within the limits.
@@ -51,14 +51,14 @@ class Decoder:
             needed = _bytes_needed(header, data)
             if header.sequential and header.scans <= USUAL_SCANS and needed <= USUAL_BYTES:
                 with self._budget.reserved(needed):
-                    return prepare(data, resolutions)
+                    return prepare(data, views, least_margin_px)
         if not self._callers.acquire(blocking=False):
             raise BadQuery(
                 "busy",
                 "large or unusual images wait already: ask later, or send an ordinary JPEG of the camera",
             )
         try:
-            return self._process.prepare(data, tuple(resolutions))
+            return self._process.prepare(data, tuple(views), least_margin_px)
         finally:
             self._callers.release()
 

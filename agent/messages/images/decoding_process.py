@@ -23,7 +23,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from agent.messages.images.preparing import PreparedImage, prepare
+from agent.messages.images.preparing import PreparedImage, View, prepare
 from agent.messages.query import BadQuery
 
 TIME_LIMIT_S = 10.0
@@ -42,8 +42,8 @@ class DecodingProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
-    def prepare(self, data: bytes, resolutions: tuple[int, ...]) -> PreparedImage:
-        """Returns `prepare(data, resolutions)`.
+    def prepare(self, data: bytes, views: tuple[View, ...], least_margin_px: int = 0) -> PreparedImage:
+        """Returns `prepare(data, views, least_margin_px)`.
 
         Raises:
             BadQuery: the image cannot be decoded, or not within the limits.
@@ -53,7 +53,7 @@ class DecodingProcess:
                 self._start()
             assert self._connection is not None, "it was started"
             try:
-                self._connection.send((data, resolutions, self._time_limit_s))
+                self._connection.send((data, views, least_margin_px, self._time_limit_s))
                 result = self._connection.recv()
             except (EOFError, OSError):
                 self._stop()
@@ -105,12 +105,12 @@ def serve() -> None:
     connection = Connection(sys.stdin.fileno())
     while True:
         try:
-            data, resolutions, time_limit_s = connection.recv()
+            data, views, least_margin_px, time_limit_s = connection.recv()
         except (EOFError, OSError):
             return
         signal.setitimer(signal.ITIMER_PROF, time_limit_s)
         try:
-            result: PreparedImage | tuple[str, str] = prepare(data, resolutions)
+            result: PreparedImage | tuple[str, str] = prepare(data, views, least_margin_px)
         except BadQuery as error:
             result = (error.code, str(error))
         except MemoryError:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
-
 from PIL import Image, JpegImagePlugin
 
 from agent.messages.images import jpeg_file
+from agent.messages.images.encoding import encoded
 from agent.messages.images.opening import opened
 from inarvl.picture import flat, scale_transparency, turn_of, turned
 
-JPEG_QUALITY = 90
 # Where Pillow finds the orientation of a PNG before the pixels; a chunk eXIf may also come after them.
 PNG_ORIENTATION = {"exif", "Raw profile type exif", "XML:com.adobe.xmp"}
 
 
 def normalise(data: bytes) -> bytes:
-    """Makes an image one that every model server decodes to what a person sees.
+    """Makes an image one that is decoded everywhere to what a person sees; it stays on the board.
 
     Returns:
         A JPEG, grey or RGB, whose EXIF orientation `fit` applies; or a PNG that is upright and has no
@@ -32,13 +30,6 @@ def normalise(data: bytes) -> bytes:
             return data
         scale_transparency(image, data)
         return encoded(turned(flat(image), turn_of(image)))
-
-
-def encoded(image: Image.Image) -> bytes:
-    """Returns a grey or RGB image as JPEG."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return file.getvalue()
 
 
 def _is_plain(image: Image.Image, data: bytes) -> bool:

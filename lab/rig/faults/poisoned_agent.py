@@ -15,11 +15,11 @@ POISON = "Does this question kill the agent?"
 read = QuestionReader.read
 
 
-def read_or_die(self: QuestionReader, query: Query) -> Question:
+def read_or_die(self: QuestionReader, query: Query, *, verified: bool = False) -> Question:
     """Replaces `QuestionReader.read`."""
     if query.question == POISON:
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(self, query)
+    return read(self, query, verified=verified)
 
 
 setattr(QuestionReader, "read", read_or_die)  # noqa: B010 # a type checker refuses the assignment

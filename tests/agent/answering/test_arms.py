@@ -9,6 +9,7 @@ import pytest
 
 from agent.answering.arms import Arms
 from agent.forms.form import AnswerForm
+from agent.messages.images import Mask
 from agent.peers.peer import MODEL_REST_S
 from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
@@ -22,10 +23,13 @@ pytestmark = pytest.mark.anyio
 class Question:
     """A question about one image."""
 
-    query = SimpleNamespace(sources=("image",), question="What is it?", form=AnswerForm())
+    query = SimpleNamespace(
+        sources=("image",), question="What is it?", form=AnswerForm(), client="camera", pin=None
+    )
     prompt = "What is it?"
+    verified = False
 
-    async def images(self, _resolution: int) -> tuple[bytes, ...]:
+    async def images(self, _resolution: int, _mask: Mask) -> tuple[bytes, ...]:
         return (b"jpeg",)
 
 

@@ -13,7 +13,8 @@ from PIL import Image, WebPImagePlugin
 
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
-from agent.messages.images.preparing import prepare
+from agent.messages.images import Mask
+from agent.messages.images.preparing import View, prepare
 from agent.messages.query import BadQuery, Query
 from controller import image_signals
 
@@ -49,10 +50,13 @@ def pixels(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-async def test_an_ordinary_image_is_sent_and_measured_as_it_came(form: str, mode: str) -> None:
+async def test_an_ordinary_image_is_measured_as_it_came_and_sent_with_its_pixels(
+    form: str, mode: str
+) -> None:
     data = encoded(picture(mode), form)
     question = read(data)
-    assert (await question.images(NATIVE))[0] is data
+    (sent,) = await question.images(NATIVE)
+    assert np.abs(pixels(sent) - pixels(data)).mean() < 1
     assert question.signals.image == image_signals(data)
 
 
@@ -95,7 +99,7 @@ def test_another_format_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None
         return load(image)
 
     monkeypatch.setattr(WebPImagePlugin.WebPImageFile, "load", recorded)
-    prepare(encoded(picture(), "WEBP"), (NATIVE, SMALL))
+    prepare(encoded(picture(), "WEBP"), (View(NATIVE), View(SMALL)))
     assert len(decoded) == 1
 
 
@@ -119,7 +123,7 @@ async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: 
     question_data = encoded(picture())
     question, threads = read(question_data), []
 
-    def fit(data: bytes, resolution: int) -> bytes:
+    def fit(data: bytes, resolution: int, _mask: Mask, _margin_px: int) -> bytes:
         threads.append(threading.current_thread())
         return data[:resolution]
 
@@ -132,7 +136,8 @@ async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: 
 async def test_several_images_are_resized_in_their_order() -> None:
     data = [encoded(picture()), encoded(picture().rotate(180), "PNG")]
     question = QuestionReader(lambda: (NATIVE, SMALL), SETTINGS).read(Query("q", "same?", images=tuple(data)))
-    assert await question.images(NATIVE) == tuple(data)
+    for sent, came in zip(await question.images(NATIVE), data, strict=True):
+        assert np.abs(pixels(sent) - pixels(came)).mean() < 1
     small = await question.images(SMALL)
     assert [pixels(image).shape for image in small] == [(40, 64)] * 2
     assert pixels(small[0])[0, 0] > pixels(small[1])[0, 0]
@@ -143,3 +148,13 @@ def test_one_undecodable_image_of_several_is_rejected() -> None:
     with pytest.raises(BadQuery) as caught:
         QuestionReader(lambda: (), SETTINGS).read(Query("q", "same?", images=(encoded(picture()), b"hello")))
     assert caught.value.code == "bad_image"
+
+
+def test_without_the_switch_a_picture_is_not_recognised_again() -> None:
+    switched_off = Settings.model_validate({"device": "d", "privacy": {"remember_looks": False}})
+    query = Query("q", "what?", encoded(picture()))
+    found = [
+        QuestionReader(lambda: (), settings).read(query).signals for settings in (SETTINGS, switched_off)
+    ]
+    assert [bool(signals.looks) for signals in found] == [True, False]
+    assert (found[0].vector() == found[1].vector()).all()

@@ -14,9 +14,12 @@ from PIL import Image
 from agent.messages.images import decoding
 from agent.messages.images.decoding import MAX_CALLERS, Decoder
 from agent.messages.images.decoding_process import DecodingProcess
-from agent.messages.images.preparing import prepare
+from agent.messages.images.preparing import View, prepare
 from agent.messages.query import BadQuery
 from lab.rig.image_bombs import chunks_bomb, png_bomb, scans_bomb, segments_bomb
+
+MASK = (((0.1, 0.1), (0.4, 0.1), (0.3, 0.5)),)
+VIEWS = (View(0), View(32), View(32, MASK))
 
 
 def encoded(form: str, size: tuple[int, int] = (120, 80), **options: Any) -> bytes:
@@ -41,7 +44,7 @@ def decoder(process: DecodingProcess) -> Decoder:
 
 def code(decoder: Decoder | DecodingProcess, data: bytes) -> str:
     with pytest.raises(BadQuery) as caught:
-        decoder.prepare(data, (0, 32))
+        decoder.prepare(data, VIEWS)
     return caught.value.code
 
 
@@ -50,12 +53,12 @@ def test_a_usual_image_is_decoded_in_the_thread(
     form: str, decoder: Decoder, process: DecodingProcess
 ) -> None:
     data = encoded(form)
-    assert decoder.prepare(data, (0, 32)).encoded is data
+    assert decoder.prepare(data, VIEWS).encoded is data
     assert process._child is None
 
 
 def test_a_phone_photo_is_decoded_in_the_thread(decoder: Decoder, process: DecodingProcess) -> None:
-    decoder.prepare(encoded("JPEG", (4032, 3024)), (448,))
+    decoder.prepare(encoded("JPEG", (4032, 3024)), (View(448),))
     assert process._child is None
 
 
@@ -64,7 +67,7 @@ def test_the_process_prepares_the_same_image(
     options: dict[str, Any], decoder: Decoder, process: DecodingProcess
 ) -> None:
     data = encoded(**options)
-    assert decoder.prepare(data, (0, 32)) == prepare(data, (0, 32))
+    assert decoder.prepare(data, VIEWS) == prepare(data, VIEWS)
     assert process._child is not None
 
 
@@ -80,7 +83,7 @@ def test_an_image_that_needs_too_long_ends_the_process_and_not_the_next_image(
     process: DecodingProcess,
 ) -> None:
     assert code(process, segments_bomb(300_000)) == "bad_image"
-    process.prepare(encoded("WEBP"), (32,))
+    process.prepare(encoded("WEBP"), (View(32),))
 
 
 def test_the_memory_of_the_process_is_limited(
@@ -88,7 +91,7 @@ def test_the_memory_of_the_process_is_limited(
 ) -> None:
     monkeypatch.setattr("agent.messages.images.decoding_process.COMMAND", LITTLE_MEMORY)
     assert code(process, png_bomb(3000)) in ("bad_image", "too_large")
-    process.prepare(encoded("PNG"), (32,))
+    process.prepare(encoded("PNG"), (View(32),))
 
 
 LITTLE_MEMORY = (
@@ -98,11 +101,11 @@ LITTLE_MEMORY = (
 
 
 def test_the_process_starts_again_after_it_was_killed(process: DecodingProcess) -> None:
-    process.prepare(encoded("PNG"), (32,))
+    process.prepare(encoded("PNG"), (View(32),))
     assert process._child is not None
     process._child.kill()
     process._child.wait()
-    process.prepare(encoded("PNG"), (32,))
+    process.prepare(encoded("PNG"), (View(32),))
 
 
 @pytest.mark.parametrize("data", [encoded("PNG"), bytes(2**24)], ids=["unanswered", "unread"])
@@ -113,7 +116,7 @@ def test_a_process_that_does_not_answer_is_replaced(
         hanging.setattr("agent.messages.images.decoding_process.COMMAND", "import time; time.sleep(600)")
         hanging.setattr("agent.messages.images.decoding_process.WAIT_S", 1)
         assert code(process, data) == "bad_image"
-    process.prepare(encoded("PNG"), (32,))
+    process.prepare(encoded("PNG"), (View(32),))
 
 
 def test_large_images_leave_workers_for_others(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +132,7 @@ def test_large_images_leave_workers_for_others(decoder: Decoder, monkeypatch: py
             threads.submit(decoder.prepare, encoded("WEBP"), ())
             entered.acquire()
         assert code(decoder, encoded("WEBP")) == "busy"
-        decoder.prepare(encoded("JPEG"), (32,))
+        decoder.prepare(encoded("JPEG"), (View(32),))
         leave.set()
 
 

@@ -130,7 +130,7 @@ def test_an_orientation_after_the_pixels_of_a_png_is_applied(resolution: int) ->
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_invalid_orientation_is_ignored(orientation: int) -> None:
     data = encoded(picture(), "JPEG", exif=exif(orientation))
-    assert images.fit(data, 0) is data
+    assert images.normalise(data) is data
 
 
 @RESOLUTIONS

@@ -1,12 +1,13 @@
-"""An image is resized to an arm's resolution; one that needs no change is sent as it came."""
+"""An image is resized to an arm's resolution; one that needs no change keeps its format and quality."""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from agent.messages import images
 from agent.messages.query import BadQuery
@@ -18,9 +19,12 @@ def image_file(width: int, height: int, form: str = "JPEG", mode: str = "RGB", *
     return file.getvalue()
 
 
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
 def size(data: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data)) as image:
-        return image.size
+    return opened(data).size
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
@@ -45,12 +49,30 @@ def test_the_longer_side_is_resized_and_the_aspect_ratio_kept(form: str) -> None
         ("PNG", "1", {}),
     ],
 )
-def test_an_image_that_needs_no_change_is_unchanged(
+def test_an_image_that_needs_no_change_keeps_its_pixels_and_size(
     resolution: int, form: str, mode: str, options: dict[str, Any]
 ) -> None:
     data = image_file(400, 200, form, mode, **options)
     assert images.normalise(data) is data
-    assert images.fit(data, resolution) is data
+    sent = images.fit(data, resolution)
+    before, after = (np.asarray(opened(file).convert("RGB")).astype(np.float64) for file in (data, sent))
+    assert opened(sent).format == form
+    assert np.abs(before - after).mean() < (1.0 if form == "JPEG" else 1e-9)
+    assert form == "PNG" or len(sent) < 1.2 * len(data)
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90, 95])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_jpeg_is_encoded_again_at_its_quality(quality: int, subsampling: int) -> None:
+    data = image_file(400, 200, quality=quality, subsampling=subsampling)
+    sent = images.fit(data, 0)
+    assert opened(sent).quantization == opened(data).quantization  # type: ignore[attr-defined]
+    assert JpegImagePlugin.get_sampling(opened(sent)) == subsampling
+
+
+def test_a_large_png_becomes_a_jpeg() -> None:
+    data = image_file(1200, 900, "PNG")
+    assert opened(images.fit(data, 0)).format == "JPEG"
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
