@@ -23,6 +23,7 @@ from cloud.peer import SERVICE, TOPIC, BadPeerRecord, PeerRecord
 from inarvl.connection_problem import connection_problem
 from inarvl.errors import InarvlError
 from inarvl.network_interfaces import NetworkInterface, network_interfaces
+from inarvl.server_url import shown_url, url_problem
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +114,10 @@ async def on_broker(
     Raises:
         AnnounceFailed: `url` has another form.
     """
+    problem = url_problem(url, ("mqtt", "mqtts"), "use --username and --password-file")
+    if problem is not None:
+        raise AnnounceFailed(f"invalid broker URL {shown_url(url)!r}: it {problem}")
     parts = urlparse(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise AnnounceFailed(f"invalid broker URL {url!r}: give mqtt://host:port or mqtts://host:port")
     topic = f"{TOPIC}/{record.id}"
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.will_set(topic, b"", qos=1, retain=True)
@@ -141,7 +143,7 @@ async def on_broker(
         client.tls_set()
     if username is not None:
         client.username_pw_set(username, password)
-    client.connect_async(parts.hostname, parts.port or (8883 if parts.scheme == "mqtts" else 1883))
+    client.connect_async(str(parts.hostname), parts.port or (8883 if parts.scheme == "mqtts" else 1883))
     client.loop_start()
     try:
         yield

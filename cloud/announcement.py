@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 import typer
 
 from cloud.announce import advertised_host, on_broker, on_lan
 from cloud.peer import PeerRecord
+from inarvl.secret_file import read_secret
 
 HOSTNAME = socket.gethostname()
 
@@ -21,7 +21,9 @@ Identifier = Annotated[str, typer.Option("--id", help="Identifier of this peer; 
 Advertise = Annotated[str | None, typer.Option(help="host or host:port at which devices reach this server.")]
 Broker = Annotated[str | None, typer.Option(help="mqtt(s)://host:port to publish a retained record to.")]
 Username = Annotated[str | None, typer.Option(help="User name for the broker.")]
-PasswordFile = Annotated[Path | None, typer.Option(help="File that contains the password for the broker.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(help="File with the password for the broker, or credential:NAME of the unit.")
+]
 Zeroconf = Annotated[
     bool, typer.Option("--zeroconf/--no-zeroconf", help="Announce on the local network, or do not.")
 ]
@@ -61,8 +63,7 @@ class Announcement:
             if self.zeroconf:
                 await stack.enter_async_context(on_lan(record, self.interfaces, listening=listening))
             if self.broker:
-                file = self.password_file
-                password = (await anyio.Path(file).read_text()).strip() if file else None
+                password = read_secret(self.password_file) if self.password_file else None
                 await stack.enter_async_context(
                     on_broker(record, self.broker, username=self.username, password=password)
                 )

@@ -30,7 +30,11 @@ from vlm.checkpoint import Checkpoint
 from vlm.cli import DeviceChoice, QuantizationChoice
 from vlm.server import ServeOptions, ServerInfo, serve
 
-app = typer.Typer(help="Serve models to devices, or announce another server to them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Serve models to devices, or announce another server to them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 app.command("ray")(ray_command)
 

@@ -74,6 +74,7 @@ ERROR_CODES: Final = (
     ErrorCode("generation_failed", "The model failed on this request.", ("http",)),
     ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),
     ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
+    ErrorCode("secret_unavailable", "A password, key or token cannot be read.", ("message",)),
     ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
     ErrorCode("bad_tls_file", "A certificate or key file for the broker cannot be used.", ("message",)),
     ErrorCode("broker_failed", "`inarvl up` cannot start or use a broker.", ("message",)),

@@ -5,14 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from inarvl.printable import printable
+from inarvl.redaction import redacted
 
 
 class _OneLine(logging.Formatter):
-    """Escapes control characters in messages: they may have text of remote hosts."""
+    """Escapes control characters in messages, which may have text of remote hosts, and redacts secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 # logging's name
         record.message = printable(record.message)
@@ -21,6 +28,8 @@ class _OneLine(logging.Formatter):
 
 def configure(level: str = "info", *, verbose: str | None = None) -> None:
     """Logs to standard error from `level` upwards; without time stamps under systemd, which adds its own.
+
+    Exceptions that end the process are printed without secrets from then on, too.
 
     Args:
         verbose: a logger of which everything is logged.
@@ -33,6 +42,14 @@ def configure(level: str = "info", *, verbose: str | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if verbose is not None:
         logging.getLogger(verbose).setLevel(logging.DEBUG)
+    redact_tracebacks()
+
+
+def redact_tracebacks() -> None:
+    """Prints exceptions that end the process or a thread without secrets."""
+    sys.excepthook = _print_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _print_uncaught_in_thread
 
 
 @contextmanager
@@ -45,3 +62,12 @@ def silent(name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _print_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _print_uncaught_in_thread(hook: threading.ExceptHookArgs) -> None:
+    if hook.exc_value is not None and not issubclass(hook.exc_type, SystemExit):
+        _print_uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)

@@ -53,6 +53,16 @@ def url_problem(url: str, schemes: tuple[str, ...], credentials_hint: str = CRED
     return None
 
 
+def shown_url(url: str) -> str:
+    """Returns the URL for a message: without user name, password, query and fragment, and not too long.
+
+    >>> shown_url("http://me:secret@host:80/v1?key=k")
+    'http://host:80/v1'
+    """
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    return (scheme + separator + re.split(r"[?#]", rest.rpartition("@")[2])[0])[:200]
+
+
 def socket_problem(url: str) -> str | None:
     """Returns what is wrong with a URL `unix:/path` of a socket; None if a connection can be tried."""
     path = url.removeprefix("unix:")

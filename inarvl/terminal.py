@@ -9,19 +9,22 @@ import typer
 from rich.text import Text
 
 from inarvl.errors import InarvlError
+from inarvl.logs import redact_tracebacks
 from inarvl.printable import printable
+from inarvl.redaction import redacted
 
 
 def plain(text: object) -> Text:
-    """Returns `printable` text for rich, which reads no markup in it."""
-    return Text(printable(text))
+    """Returns `printable` text without secrets for rich, which reads no markup in it."""
+    return Text(printable(redacted(str(text))))
 
 
 @contextmanager
 def explained(program: str) -> Iterator[None]:
     """Prints an InarvlError as one line and exits with status 1, without a traceback."""
+    redact_tracebacks()
     try:
         yield
     except InarvlError as error:
-        typer.secho(f"{program}: {printable(error)}", err=True, fg="red")
+        typer.secho(f"{program}: {printable(redacted(str(error)))}", err=True, fg="red")
         raise typer.Exit(1) from error

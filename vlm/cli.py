@@ -28,7 +28,9 @@ from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
 
 app = typer.Typer(
-    help="Download, test and serve vision-language models on this machine.", no_args_is_help=True
+    help="Download, test and serve vision-language models on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from inarvl.server_url import socket_problem, url_problem
+from inarvl.redaction import hide, redacted, redacted_json
+from inarvl.server_url import shown_url, socket_problem, url_problem
 from vlm import replies
 from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import parse_json
@@ -54,10 +55,12 @@ class Connection:
         problem = socket_problem(url) if self._socket_path else url_problem(url, ("http", "https"))
         if problem is not None:
             raise VlmError(
-                f"invalid server URL {url[:200]!r}: it {problem}; write unix:/path/to/socket, "
+                f"invalid server URL {shown_url(url)!r}: it {problem}; write unix:/path/to/socket, "
                 "http://host:port or https://host:port, with a path if needed"
             )
         self.base_url = "http://vlm" if self._socket_path else url
+        if api_key:
+            hide(api_key)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http: aiohttp.ClientSession | None = None
 
@@ -85,9 +88,9 @@ class Connection:
             content = await _read(response)
             timing = Timing.of(response.headers)
         latency_ms = (time.monotonic() - started) * 1000
-        parsed = parse_json(content)
+        parsed = redacted_json(parse_json(content))
         if not isinstance(parsed, dict | list):
-            raise VlmError(f"the reply of {url} is no JSON object: {content[:200]!r}")
+            raise VlmError(f"the reply of {url} is no JSON object: {_shown(content)!r}")
         if isinstance(parsed, dict) and parsed.get("error") and not parsed.keys() & {"choices", "data"}:
             raise replies.error_in_reply(self._url, parsed)
         return Reply(parsed, timing, latency_ms)
@@ -123,7 +126,8 @@ class Connection:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that DNS cannot have
             connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
             raise VlmUnavailable(
-                f"cannot reach {self._url}: {error or type(error).__name__}", connected=connected
+                f"cannot reach {self._url}: {redacted(str(error)) or type(error).__name__}",
+                connected=connected,
             ) from error
 
     async def _response(
@@ -182,6 +186,10 @@ class Connection:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_record_reuse)
         return aiohttp.ClientSession(connector=connector, headers=self._headers, trace_configs=[trace])
+
+
+def _shown(content: bytes) -> str:
+    return redacted(content.decode(errors="replace"))[:200]
 
 
 async def _record_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from inarvl.redaction import redacted, redacted_json
 from vlm.completion import MAX_ID_LENGTH, MAX_TOKENS, Completion, Confidence, ModelCard
 from vlm.dialect import names_refused_field
 from vlm.errors import VlmBusy, VlmDenied, VlmError, VlmRefused, VlmTimeout, VlmUnavailable
@@ -173,9 +174,9 @@ def first_models(url: str, cards: Sequence[ModelCard]) -> list[ModelCard]:
 
 def read_error(url: str, status: int, retry_after: str | None, body: bytes) -> VlmError:
     """Returns the error for a reply whose status is not 200; `retry_after` is its Retry-After header."""
-    parsed = parse_json(body)
+    parsed = redacted_json(parse_json(body))
     text, code = _message_and_code(parsed)
-    text = text or clean_text(body[: 2 * MAX_MESSAGE].decode(errors="replace"))
+    text = text or clean_text(redacted(body.decode(errors="replace"))[: 2 * MAX_MESSAGE])
     return _error(url, status, retry_after, text, code)
 
 

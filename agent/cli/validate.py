@@ -12,6 +12,7 @@ from agent.config.settings import Settings
 from agent.config.yaml_file import check, read
 from agent.profile.choice import AUTO
 from agent.profile.loading import load_profile
+from inarvl.secret_file import is_credential
 from inarvl.terminal import explained
 
 
@@ -30,5 +31,5 @@ def validate(
                 load_profile(settings.profile)
             typer.echo(f"{file}: a valid site file")
             for secret in settings.secret_files:
-                if not os.access(secret, os.R_OK):
+                if not is_credential(secret) and not os.access(secret, os.R_OK):
                     typer.echo(f"{secret}: cannot be read here; the agent must be able to read it", err=True)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from agent.config.yaml_file import ConfigError, Section, load
+from agent.config.secret import SecretFile, optional_secret, secret_file_path
+from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 from cloud.peer import BadPeerRecord, PeerRecord
@@ -36,10 +37,10 @@ class Broker(Section):
 
     url: str = "mqtt://localhost:1883"
     username: str | None = None
-    password_file: Path | None = None
+    password_file: SecretFile | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
-    key_file: Path | None = None
+    key_file: SecretFile | None = None
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive_s: int = Field(30, ge=5, le=3600)
 
@@ -75,7 +76,7 @@ class Server(Section):
 
     id: str
     url: str
-    api_key_file: Path | None = None
+    api_key_file: SecretFile | None = None
     models: tuple[str, ...] = ()
     prompt: Prompt | None = None
 
@@ -203,15 +204,16 @@ class Settings(Section):
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files with passwords and API keys, which the agent reads when it starts."""
-        files = (self.broker.password_file, *(server.api_key_file for server in self.peers))
+        """The files with passwords, private keys and API keys, which the agent reads when it starts."""
+        broker = (self.broker.password_file, self.broker.key_file)
+        files = (*broker, *(server.api_key_file for server in self.peers))
         return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:
         """Returns the options of a connection to the broker as `client_id`.
 
         Raises:
-            ConfigError: the password file cannot be read.
+            ConfigError: the password cannot be read.
         """
         broker = self.broker
         return MqttOptions(
@@ -219,11 +221,11 @@ class Settings(Section):
             port=broker.port,
             client_id=client_id,
             username=broker.username,
-            password=_secret(broker.password_file),
+            password=optional_secret(broker.password_file),
             tls=broker.tls,
             ca_file=broker.ca_file,
             cert_file=broker.cert_file,
-            key_file=broker.key_file,
+            key_file=secret_file_path(broker.key_file),
             protocol=broker.protocol,
             keepalive_s=broker.keepalive_s,
             maximum_packet_bytes=PACKET_SLACK * self.intake.max_payload_bytes + 2**20,
@@ -240,7 +242,7 @@ class Settings(Section):
         Raises:
             ConfigError: a key file cannot be read.
         """
-        keys = {server.id: _secret(server.api_key_file) for server in self.peers}
+        keys = {server.id: optional_secret(server.api_key_file) for server in self.peers}
         return {server: key for server, key in keys.items() if key is not None}
 
 
@@ -269,14 +271,3 @@ def _checked(url: str, schemes: tuple[str, ...], credentials_hint: str) -> str:
     if problem is not None:
         raise ValueError(problem)
     return url
-
-
-def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the secret cannot be read ({error.strerror}); make the file readable for the agent"
-        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,6 +12,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inarvl.errors import InarvlError
+
+SECRET = re.compile(
+    r"passw|passphrase|secret|token|api_?key|credential|authori[sz]ation|bearer|^key$", re.IGNORECASE
+)
+LIKE_VALUE = re.compile(r"(['\"])(?!<)(?:(?!\1).){2,}\1")  # of the file, in a message of the YAML parser
 
 
 class ConfigError(InarvlError):
@@ -49,8 +55,12 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except RecursionError:
         raise ConfigError(f"{path}: invalid YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date that does not exist
-        raise ConfigError(f"{path}: invalid YAML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: invalid YAML: it is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: invalid YAML: {_yaml_problem(error)}") from None
+    except (ValueError, LookupError, TypeError, AttributeError):  # such as a date that does not exist
+        raise ConfigError(f"{path}: invalid YAML: a value does not fit its type; put it in quotes") from None
     if not isinstance(content, dict | None):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return content or {}
@@ -94,12 +104,27 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """Returns place and kind of the mistake without the line itself, which may have a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "it has a character that YAML forbids"
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return place + LIKE_VALUE.sub("a value", error.problem or error.context or "it cannot be read")
+
+
 def _unknown(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     section: type[BaseModel] | None = kind
     for part in location[:-1]:
         if section is not None and isinstance(part, str) and part in section.model_fields:
             section = _section_in(section.model_fields[part].annotation)
     names = list(section.model_fields) if section else []
+    if SECRET.search(str(location[-1])):
+        files = [name for name in names if name.endswith("_file")] or ["password_file or api_key_file"]
+        return (
+            "unknown key; a secret is never written here: write it into a file that only the agent can read, "
+            f"and name that file with {' or '.join(files)}"
+        )
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove it"
 

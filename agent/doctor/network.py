@@ -9,6 +9,7 @@ from pathlib import Path
 from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
+from agent.config.yaml_file import ConfigError
 from agent.doctor.finding import Finding, failed, ok, warning
 from agent.messages.deliveries import PublishRefused
 from agent.messages.tls import BadTlsFile
@@ -37,7 +38,7 @@ async def broker(settings: Settings, profile: Profile) -> list[Finding]:
         await client.check_subscriptions(settings, timeout_s=BROKER_TIMEOUT_S)
         received = await _arrives(settings, topics.result(word), word.encode())
         queries = await _arrives(settings, topics.query, json.dumps({"id": word, "client": word}).encode())
-    except (AgentSilent, BadTlsFile) as error:
+    except (AgentSilent, BadTlsFile, ConfigError) as error:
         return [
             failed(
                 f"{url}: {error}",
@@ -103,7 +104,10 @@ async def peers(settings: Settings, profile: Profile) -> list[Finding]:
                 "or wait until one is announced over MQTT",
             )
         ]
-    keys = settings.api_keys()
+    try:
+        keys = settings.api_keys()
+    except ConfigError as error:
+        return [failed(str(error), "see the check of permissions")]
     findings = []
     for name, record in known.items():
         models = record.models if name in configured else ()

@@ -35,6 +35,7 @@ from agent.messages.mqtt_transport import connect, new_client, publish_propertie
 from agent.messages.packet_limit import PacketLimit, PacketTooLarge
 from agent.messages.reconnect_pause import STAND_BACK_S
 from agent.messages.thread_callbacks import Loss, ThreadCallbacks
+from inarvl.redaction import redacted_json
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ class MqttConnection:
         It is dropped while there is no connection, and if the broker does not accept messages of its size.
         """
         if self.connected.is_set():
-            payload = (content if isinstance(content, str) else json.dumps(content)).encode()
+            hidden = redacted_json(content)
+            payload = (hidden if isinstance(hidden, str) else json.dumps(hidden)).encode()
             try:
                 self._limit.check(topic, payload, None)
             except PacketTooLarge as error:

@@ -152,13 +152,27 @@ def test_the_model_in_the_units_environment_file_must_exist(
 
 def test_secrets_that_every_user_can_read_are_a_warning(tmp_path: Path) -> None:
     secret = tmp_path / "password"
-    secret.write_text("s")
+    secret.write_text("long enough")
     site = settings(tmp_path, broker={"password_file": str(secret)})
     for mode, verdict in ((0o644, "warning"), (0o640, "ok")):
         secret.chmod(mode)
         assert permissions.permissions(site, PROFILE)[-1].verdict == verdict
+    secret.write_text("short")
+    assert permissions.permissions(site, PROFILE)[-1].verdict == "warning"
     secret.unlink()
     assert permissions.permissions(site, PROFILE)[-1].verdict == "failed"
+
+
+def test_a_credential_that_the_unit_does_not_have_is_a_failure_with_the_line_that_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = settings(tmp_path, broker={"password_file": "credential:mqtt.password"})
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert "LoadCredential=mqtt.password:" in permissions.permissions(site, PROFILE)[-1].remedy
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert "no such credential" in permissions.permissions(site, PROFILE)[-1].fact
+    (tmp_path / "mqtt.password").write_text("long enough")
+    assert permissions.permissions(site, PROFILE)[-1].verdict == "ok"
 
 
 def test_the_check_of_the_state_dir_does_not_create_it(tmp_path: Path) -> None:
