@@ -26,8 +26,7 @@ from cloud.ray_cli import ray_command
 from inarvl import __version__, logs, systemd
 from inarvl.terminal import explained
 from vlm import VlmClient
-from vlm.checkpoint import Checkpoint
-from vlm.cli import DeviceChoice, QuantizationChoice
+from vlm.cli import DeviceChoice, QuantizationChoice, Revision, Sha256, pinned_checkpoints
 from vlm.server import ServeOptions, ServerInfo, serve
 
 app = typer.Typer(
@@ -49,6 +48,8 @@ def serve_command(
     listen: Annotated[
         str, typer.Option(help="Address host:port; port 0 selects a free port.")
     ] = "0.0.0.0:8020",
+    sha256: Sha256 = None,
+    revision: Revision = None,
     quantization: Annotated[
         QuantizationChoice, typer.Option(help="Format of the weights in memory.")
     ] = QuantizationChoice.none,
@@ -90,7 +91,7 @@ def serve_command(
 
     with explained("inarvl-cloud"):
         options = ServeOptions(
-            models=tuple(Checkpoint.at(source, quantization.value, None) for source in model),
+            models=pinned_checkpoints(model, None, quantization.value, sha256, revision),
             listen=listen,
             device=device.value,
             max_tokens=max_tokens,

@@ -48,6 +48,7 @@ from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import Will
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
+from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
@@ -99,9 +100,10 @@ class Daemon:
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )
         replies = self._doors.peers.replies
+        pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
         self._arms = Arms(
-            self._servers, energy_meter, profile.resolutions_of, profile.max_images_of, door=replies
+            self._servers, energy_meter, pins.resolutions_of, profile.max_images_of, door=replies
         )
         self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
