@@ -35,8 +35,7 @@ from inarvl.secret_file import secret_path
 from inarvl.terminal import explained
 from vlm import VlmClient
 from vlm.bearer_tokens import first_token
-from vlm.checkpoint import Checkpoint
-from vlm.cli import DeviceChoice, QuantizationChoice
+from vlm.cli import DeviceChoice, QuantizationChoice, Revision, Sha256, pinned_checkpoints
 from vlm.client_tls import ClientTls
 from vlm.server import ServeOptions, ServerInfo, serve
 from vlm.server_options import (
@@ -71,6 +70,8 @@ def serve_command(
     listen: Annotated[
         str, typer.Option(help="Address host:port; port 0 selects a free port.")
     ] = "127.0.0.1:8020",
+    sha256: Sha256 = None,
+    revision: Revision = None,
     quantization: Annotated[
         QuantizationChoice, typer.Option(help="Format of the weights in memory.")
     ] = QuantizationChoice.none,
@@ -142,7 +143,7 @@ def serve_command(
         access = server_access(files, token_file, names, insecure)
         access.check_address(listen)
         options = ServeOptions(
-            models=tuple(Checkpoint.at(source, quantization.value, None) for source in model),
+            models=pinned_checkpoints(model, None, quantization.value, sha256, revision),
             listen=listen,
             device=device.value,
             max_tokens=max_tokens,

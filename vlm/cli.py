@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 from inarvl import logs
 from inarvl.terminal import explained
 from vlm import bundled
-from vlm.checkpoint import Checkpoint
+from vlm.checkpoint import Checkpoint, Quantization
 from vlm.errors import ModelLoadError
 from vlm.gguf.export import export
 from vlm.gguf.precision import Precision
@@ -26,6 +27,7 @@ from vlm.hub.models_table import models_table
 from vlm.hub.picture_test import run_picture_test
 from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
+from vlm.model_files import digest
 from vlm.server_options import (
     AllowedHost,
     ClientCa,
@@ -63,6 +65,14 @@ class DeviceChoice(str, Enum):
 
 Quantize = Annotated[QuantizationChoice, typer.Option(help="Format of the weights in memory.")]
 Compute = Annotated[DeviceChoice, typer.Option(help="Device that computes.")]
+Sha256 = Annotated[
+    list[str] | None,
+    typer.Option(help="Digest that the files of a model must have; one per --model, in the same order."),
+]
+Revision = Annotated[
+    list[str] | None,
+    typer.Option(help="Hash of the commit of a hub id; one per --model, in the same order."),
+]
 
 
 @app.command("serve")
@@ -77,6 +87,8 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Name to serve the model under; one per --model, in the same order."),
     ] = None,
+    sha256: Sha256 = None,
+    revision: Revision = None,
     quantization: Quantize = QuantizationChoice.nf4,
     device: Compute = DeviceChoice.auto,
     max_tokens: Annotated[
@@ -120,7 +132,11 @@ def serve_command(
         files = server_tls(tls, tls_cert, tls_key, client_ca)
         access = server_access(files, token_file, allowed_host, insecure)
         access.check_address(listen)
-        checkpoints = _checkpoints(model, name or [], quantization)
+        checkpoints = pinned_checkpoints(model, name, quantization.value, sha256, revision)
+        for checkpoint in checkpoints:
+            if not checkpoint.folder:
+                require_libraries(checkpoint.quantization)
+                hub.check_available(checkpoint.source, checkpoint.revision)
         from vlm.server import ServeOptions, serve  # after the checks, because it is slow to import
 
         options = ServeOptions(
@@ -179,11 +195,24 @@ def pull_command(
             typer.echo(f"{repo} is complete in {pulled}")
             checkpoint = Checkpoint(str(pulled), repo, quantization.value)
             source = folder.absolute() if folder else repo
-            typer.echo(
-                f"serve it: inarvl-vlm serve --model {source} --name {repo.rpartition('/')[2].lower()}"
-            )
+            served = f"--model {source} --name {repo.rpartition('/')[2].lower()}"
+            typer.echo(f"serve it: inarvl-vlm serve {served} --sha256 {digest(pulled)}")
         if test:
             _try(checkpoint, device)
+
+
+@app.command("digest")
+def digest_command(
+    name: Annotated[str, typer.Argument(help="Folder, bundled:NAME, or a hub id that was downloaded.")],
+) -> None:
+    """Print the SHA-256 of a model's files, for --sha256 and for the hardware profile."""
+    with explained("inarvl-vlm"):
+        is_path = name.startswith((".", "/", "~", "bundled:")) or Path(name).is_dir()
+        checkpoint = Checkpoint.at(name if is_path else catalogue.hub_id(name), "none")
+        folder = checkpoint.folder or hub.cached_folder(checkpoint.source)
+        if folder is None:
+            raise ModelLoadError(f"{name} is not on this machine; run `inarvl-vlm pull {name}`")
+        typer.echo(digest(folder))
 
 
 @app.command("try")
@@ -257,20 +286,27 @@ def _try(checkpoint: Checkpoint, device: DeviceChoice) -> None:
     raise typer.Exit(1)
 
 
-def _checkpoints(
-    sources: list[str], names: list[str], quantization: QuantizationChoice
+def pinned_checkpoints(
+    sources: list[str],
+    names: list[str] | None,
+    quantization: Quantization,
+    sha256: list[str] | None,
+    revisions: list[str] | None,
 ) -> tuple[Checkpoint, ...]:
-    if names and len(names) != len(sources):
-        raise typer.BadParameter(
-            f"{len(sources)} --model and {len(names)} --name: give one --name per --model, or none"
-        )
-    names_or_none: list[str | None] = [*names] if names else [None] * len(sources)
-    checkpoints = tuple(
-        Checkpoint.at(source, quantization.value, name)
-        for source, name in zip(sources, names_or_none, strict=True)
+    """Returns the checkpoints that the options of a server name.
+
+    Raises:
+        ModelLoadError: a checkpoint does not exist, or a pin has another form.
+        typer.BadParameter: the options have different numbers of values.
+    """
+    columns: list[Sequence[str | None]] = []
+    for option, values in (("--name", names), ("--sha256", sha256), ("--revision", revisions)):
+        if values and len(values) != len(sources):
+            raise typer.BadParameter(
+                f"{len(sources)} --model and {len(values)} {option}: give one {option} per --model, or none"
+            )
+        columns.append(values or [None] * len(sources))
+    return tuple(
+        Checkpoint.at(source, quantization, name, sha256=digest, revision=commit)
+        for source, name, digest, commit in zip(sources, *columns, strict=True)
     )
-    for checkpoint in checkpoints:
-        if not checkpoint.folder:
-            require_libraries(checkpoint.quantization)
-            hub.check_available(checkpoint.source)
-    return checkpoints

@@ -78,6 +78,7 @@ class ModelCard:
         parameters: number of weights.
         max_images: most images that a request may have; None if there is no limit, or it is unknown.
         instructions: whether it follows instructions on the form of its answer; assumed if unknown.
+        sha256: the digest of its files, see `vlm.model_files`; None if the server reports none.
         grammar: whether its server is llama.cpp's, which constrains an answer by the field `grammar`.
     """
 
@@ -89,6 +90,7 @@ class ModelCard:
     max_images: int | None = None
     instructions: bool = True
     grammar: bool = False
+    sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns an entry of /v1/models; what OpenAI's schema does not have is under "inarvl"."""
@@ -104,6 +106,7 @@ class ModelCard:
                 "parameters": self.parameters,
                 "max_images": self.max_images,
                 "instructions": self.instructions,
+                "sha256": self.sha256,
             },
         }
 
@@ -135,6 +138,7 @@ class ModelCard:
             max_images=count(extension.get("max_images")) or None,
             instructions=extension.get("instructions") is not False,
             grammar=entry.get("owned_by") == "llamacpp",
+            sha256=clean_text(extension.get("sha256"), 64) or None,
         )
 
 

@@ -23,6 +23,7 @@ from vlm.families import family_of
 from vlm.hub import checkpoint_files as hub
 from vlm.loading_progress import weights_progress
 from vlm.model import VisionModel
+from vlm.model_files import checked_digest
 from vlm.processors import load_processor
 
 MIN_MEMORY_RATIO = {"none": 0.5, "int8": 0.25, "nf4": 0.13}
@@ -35,6 +36,8 @@ def load(
     checkpoint: Checkpoint, device: Device, max_tokens: int, progress: Callable[[float], None]
 ) -> VisionModel:
     """Loads `checkpoint` onto `device`; downloads it first if it is not complete in the cache.
+
+    Its files are checked against its pin before any of them is read otherwise.
 
     Args:
         max_tokens: most output tokens per answer; the checkpoint's inarvl.json may set a lower limit.
@@ -50,6 +53,7 @@ def load(
     import transformers
 
     _silence_bitsandbytes()
+    sha256 = checked_digest(Path(local.source), checkpoint.sha256, checkpoint.source)
     notes = local.notes()
     torch_device = _resolve_device(torch, device)
     with _load_errors(checkpoint):
@@ -63,6 +67,8 @@ def load(
             model, report = transformers.AutoModelForImageTextToText.from_pretrained(
                 local.source,
                 dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
                 device_map={"": torch_device},
                 output_loading_info=True,
                 **_quantization_options(transformers, config, checkpoint.quantization, dtype),
@@ -84,6 +90,7 @@ def load(
         parameters=notes.get("parameters") or model.num_parameters(),
         max_images=notes.get("max_images"),
         instructions=notes.get("instructions") is not False,
+        sha256=sha256,
     )
     return VisionModel(card, family, model.eval(), processor)
 
@@ -112,7 +119,8 @@ def check_image_input(checkpoint: Checkpoint, folder: Path) -> None:
 
 def _fetched(checkpoint: Checkpoint, progress: Callable[[float], None]) -> Checkpoint:
     """Returns the copy of a hub's checkpoint in the cache."""
-    folder = hub.fetch(checkpoint.source, progress, partial(check_image_input, checkpoint))
+    check = partial(check_image_input, checkpoint)
+    folder = hub.fetch(checkpoint.source, progress, check, checkpoint.revision)
     return replace(checkpoint, source=str(folder))
 
 

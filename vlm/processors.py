@@ -22,7 +22,7 @@ def load_processor(source: str, config: Any, family: Family) -> Any:
     kind = getattr(transformers, family.processor) if family.processor else PROCESSOR_MAPPING[type(config)]
     if "video_processor" in kind.get_attributes():
         kind = _without_video(kind)
-    processor = kind.from_pretrained(source, backend="pil")
+    processor = kind.from_pretrained(source, backend="pil", trust_remote_code=False)
     if not processor.chat_template:
         processor.chat_template = getattr(processor.tokenizer, "chat_template", None) or family.template
     if not processor.chat_template:

@@ -54,6 +54,7 @@ from agent.messages.mqtt_options import Will
 from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
+from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
@@ -107,13 +108,14 @@ class Daemon:
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )
         replies = self._doors.peers.replies
+        pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
         self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
         self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
-            profile.resolutions_of,
+            pins.resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
             door=replies,

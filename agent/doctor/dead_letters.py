@@ -16,7 +16,7 @@ def dead_letters(settings: Settings, profile: Profile) -> list[Finding]:
     try:
         letters = read_dead_letters(folder)
     except PermissionError:
-        return [warning(f"{folder} cannot be read", "run as user inarvl or root")]
+        return [warning(f"{folder} cannot be read", "run as user inarvl-agent or root")]
     if not letters:
         return [ok("nothing was set aside")]
     remedy = f"report it with its content in {folder}, and delete the files there"

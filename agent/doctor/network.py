@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent import client
@@ -15,11 +16,12 @@ from agent.messages.deliveries import PublishRefused
 from agent.messages.topics import Topics
 from agent.peers import mdns
 from agent.peers.site_file import site_records
+from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
 from cloud.peer import PeerRecord
 from inarvl.tls_files import BadTlsFile
 from vlm import bundled
-from vlm.client import VlmClient
+from vlm.client import ModelCard, VlmClient
 from vlm.errors import VlmError
 
 BROKER_TIMEOUT_S = 5.0
@@ -86,9 +88,10 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
     client = VlmClient(settings.local)
     try:
         if await client.ready():
-            names = [card.id for card in await client.models()]
+            cards = await client.models()
+            names = [card.id for card in cards]
             served = ok(f"{settings.local} serves {', '.join(names)}")
-            return [*findings, served, *_only_bundled(settings.local, names)]
+            return [*findings, served, *_other_files(profile, cards), *_only_bundled(settings.local, names)]
         fact = f"no model server is ready at {settings.local}"
     except VlmError as error:
         fact = str(error)
@@ -143,6 +146,13 @@ async def _peer(record: PeerRecord, client: VlmClient) -> list[Finding]:
         return [warning(f"{record.id}: {error}", "see its log, and check the network path to it")]
     finally:
         await client.aclose()
+
+
+def _other_files(profile: Profile, cards: Iterable[ModelCard]) -> list[Finding]:
+    """Fails for the board's models whose files are not those that the profile pins."""
+    problems = (ModelPins(profile).problem("local", card) for card in cards)
+    remedy = "serve the pinned model, or if you trust the new files, pin their digest"
+    return [failed(problem, remedy) for problem in problems if problem is not None]
 
 
 def _only_bundled(server: str, names: list[str]) -> list[Finding]:

@@ -111,6 +111,11 @@ class Profile(Described):
         known = self._known(tier, card)
         return (known and known.max_images) or card.max_images
 
+    def sha256_of(self, tier: Tier, card: ModelCard) -> str | None:
+        """Returns the digest that a model's files must have; None if the profile has none."""
+        known = self._known(tier, card)
+        return None if known is None else known.sha256
+
     def _known(self, tier: Tier, card: ModelCard) -> ModelPrior | None:
         models = self.models.local if tier == "local" else self.models.cloud
         return next((model for model in models if model.name == card.id), None)

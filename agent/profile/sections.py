@@ -116,6 +116,8 @@ class ModelPrior(Described):
     """Share of its answers that are correct, 0 to 1."""
     max_images: int | None = Field(None, ge=1)
     """Most images that one question to it may have. Default: as the server reports, else no limit."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest that its server must report, as `inarvl-vlm digest` prints it; else the model is not used."""
 
     def latency_at(self, resolution: int) -> float | None:
         """Returns the milliseconds at that resolution; None if they are not given."""

@@ -52,19 +52,20 @@ def debian() -> Path:
 
 
 def wheels() -> Path:
-    """The folder with a wheel of this inarvl and the wheels of its requirements, for PYTHON."""
+    """The folder with a wheel of this inarvl and the wheels that requirements/agent.txt locks, for PYTHON."""
     folder = cache() / f"wheels-{PYTHON}"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("inarvl-*.whl"):
         old.unlink()
-    own = own_wheel(folder)
+    own_wheel(folder)
     _pip(
         "download",
         "--only-binary=:all:",
+        "--no-deps",
+        "--require-hashes",
         f"--python-version={PYTHON}",
         f"--dest={folder}",
-        f"--find-links={folder}",
-        str(own),
+        f"--requirement={ROOT / 'requirements' / 'agent.txt'}",
     )
     return folder
 

@@ -97,9 +97,9 @@ def test_systemd_finds_no_error_in_a_unit(unit: str, tmp_path: Path) -> None:
 
 
 @needs_systemd
-def test_systemd_rates_a_unit_at_2_5_or_safer(unit: str) -> None:
+def test_systemd_rates_a_unit_at_1_5_or_safer(unit: str) -> None:
     found = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(FOLDER / unit)],
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(FOLDER / unit)],
         capture_output=True,
         text=True,
         check=False,
@@ -150,7 +150,21 @@ def test_the_agent_looks_for_the_model_server_where_its_unit_listens() -> None:
     assert Path(listen.removeprefix("unix:")).parent == Path("/run") / setting(
         "inarvl-vlm.service", "RuntimeDirectory"
     )
-    assert setting("inarvl-agent.service", "User") == setting("inarvl-vlm.service", "User")
+
+
+def test_each_unit_has_a_user_of_its_own_and_the_socket_is_all_that_two_of_them_share() -> None:
+    users = [setting(unit, "User") for unit in UNITS]
+    assert users == ["inarvl-agent", "inarvl-vlm", "inarvl-cloud"]
+    groups = {unit: {setting(unit, "Group"), *setting(unit, "SupplementaryGroups").split()} for unit in UNITS}
+    agent, vlm, cloud = (groups[unit] for unit in UNITS)
+    assert agent & vlm == {setting("inarvl-vlm.service", "Group")} == {"inarvl-socket"}
+    assert agent & cloud == set()
+    assert vlm & cloud == {"video", "render"}
+
+
+def test_only_its_owner_can_read_the_files_of_a_unit(unit: str) -> None:
+    assert setting(unit, "StateDirectoryMode") == "0700"
+    assert setting(unit, "UMask") == "0077"
 
 
 def test_the_watchdog_waits_longer_than_the_model_server_needs_to_drain() -> None:

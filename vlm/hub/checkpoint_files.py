@@ -30,15 +30,15 @@ CONNECT_S = 0.5
 REQUEST_S = 10.0
 SMALL_FILES = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 LICENCE_FILES = ("LICEN", "NOTICE", "COPYING")
-WEIGHTS = (
-    ("model.safetensors", r"model-\d+-of-\d+\.safetensors"),
-    ("pytorch_model.bin", r"pytorch_model-\d+-of-\d+\.bin"),
-)
-"""File of all weights, and pattern of its parts; the first that a repository has is used."""
+WEIGHTS, PART = "model.safetensors", r"model-\d+-of-\d+\.safetensors"
+"""File of all weights, and pattern of its parts. Other formats are never read: a pickle can run code."""
 
 
 def fetch(
-    repo: str, progress: Callable[[float], None], before_weights: Callable[[Path], None] = lambda _: None
+    repo: str,
+    progress: Callable[[float], None],
+    before_weights: Callable[[Path], None] = lambda _: None,
+    revision: str | None = None,
 ) -> Path:
     """Returns the folder of `repo` in the cache; downloads it if it is not complete there.
 
@@ -46,16 +46,17 @@ def fetch(
         repo: hub id, owner/name.
         progress: called with the downloaded share, from 0 to 1; may raise to stop.
         before_weights: called with the folder when it has all files except the weights; may raise.
+        revision: hash of the commit; None for the newest known one.
 
     Raises:
         ModelLoadError: it cannot be downloaded; the message says what to do.
     """
-    return cached_folder(repo) or download(repo, None, progress, before_weights)
+    return cached_folder(repo, revision) or download(repo, None, progress, before_weights, revision)
 
 
-def cached_folder(repo: str) -> Path | None:
+def cached_folder(repo: str, revision: str | None = None) -> Path | None:
     """Returns the folder of `repo` in the cache, None if it is not complete there."""
-    folder = _snapshot(repo)
+    folder = _snapshot(repo, revision)
     return folder if folder and is_complete(folder) else None
 
 
@@ -63,22 +64,21 @@ def is_complete(folder: Path) -> bool:
     """Returns whether a folder has a configuration and all its weights."""
     if not (folder / "config.json").is_file():
         return False
-    for name, _ in WEIGHTS:
-        if (folder / name).is_file():
-            return True
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            parts = json.loads((folder / f"{name}.index.json").read_text())["weight_map"].values()
-            return all((folder / part).is_file() for part in set(parts))
+    if (folder / WEIGHTS).is_file():
+        return True
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        parts = json.loads((folder / f"{WEIGHTS}.index.json").read_text())["weight_map"].values()
+        return all((folder / part).is_file() for part in set(parts))
     return False
 
 
-def check_available(repo: str) -> None:
+def check_available(repo: str, revision: str | None = None) -> None:
     """Checks that `repo` is complete in the cache or that the hub accepts connections, within CONNECT_S.
 
     Raises:
         ModelLoadError: neither; the message says what to do.
     """
-    if cached_folder(repo) is None:
+    if cached_folder(repo, revision) is None:
         _check_connection(repo)
 
 
@@ -87,6 +87,7 @@ def download(
     folder: Path | None,
     progress: Callable[[float], None],
     before_weights: Callable[[Path], None] = lambda _: None,
+    revision: str | None = None,
 ) -> Path:
     """Downloads `repo` into `folder`, or into the cache if that is None, and returns the folder.
 
@@ -100,11 +101,19 @@ def download(
     def get(names: list[str]) -> Path:
         patterns = [glob.escape(name) for name in names]
         return Path(
-            snapshot_download(repo, local_dir=folder, allow_patterns=patterns, tqdm_class=silent_bars())
+            snapshot_download(
+                repo,
+                revision=revision,
+                local_dir=folder,
+                allow_patterns=patterns,
+                tqdm_class=silent_bars(),
+            )
         )
 
     with _hub_errors(repo, folder):
-        info = HfApi().model_info(repo, files_metadata=True, timeout=REQUEST_S)
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=REQUEST_S)
+        if revision is not None and info.sha != revision:
+            raise ModelLoadError(f"the hub has no commit {revision} of {repo}; check the revision")
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         small, weights = needed_files(sizes, repo)
         before_weights(get(small))
@@ -133,13 +142,12 @@ def needed_files(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]
     """
     top = sorted(name for name in names if "/" not in name)
     small = [name for name in top if name.endswith(SMALL_FILES) or name.upper().startswith(LICENCE_FILES)]
-    for single, part in WEIGHTS:
-        weights = [single] if single in top else [name for name in top if re.fullmatch(part, name)]
-        if weights and "config.json" in top:
-            return small, weights
+    weights = [WEIGHTS] if WEIGHTS in top else [name for name in top if re.fullmatch(PART, name)]
+    if weights and "config.json" in top:
+        return small, weights
     raise ModelLoadError(
-        f"{repo} has no config.json or no weights as safetensors, so transformers cannot load it; "
-        "choose the original repository, not one of GGUF, ONNX or MLX files"
+        f"{repo} has no config.json or no weights as safetensors, which alone are loaded; "
+        "choose the original repository, not one of GGUF, ONNX, MLX or .bin files"
     )
 
 
@@ -150,11 +158,11 @@ def _storage(repo: str) -> Path:
     return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
-def _snapshot(repo: str) -> Path | None:
-    """Returns the folder of the newest known version in the cache, whether complete or not."""
+def _snapshot(repo: str, revision: str | None = None) -> Path | None:
+    """Returns the folder of a commit, or of the newest known one, in the cache, whether complete or not."""
     storage = _storage(repo)
     try:
-        folder = storage / "snapshots" / (storage / "refs" / "main").read_text().strip()
+        folder = storage / "snapshots" / (revision or (storage / "refs" / "main").read_text().strip())
     except OSError:
         return None
     return folder if folder.is_dir() else None

@@ -11,6 +11,7 @@ from vlm.hub import checkpoint_files as hub
 
 MIB = 2**20
 WEIGHTS = "model.safetensors"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"  # of the hub in conftest.py
 
 
 def error_of(*arguments: Any) -> str:
@@ -122,6 +123,19 @@ def test_a_repository_without_weights_for_transformers(fake_hub: Any, repo: Path
     (repo / WEIGHTS).rename(repo / "model.gguf")
     (repo / "pytorch_model.bin").unlink()
     assert "choose the original repository" in error_of("maker/drawn", None, ignore)
+
+
+def test_a_commit_of_a_repository_is_downloaded_and_no_other(fake_hub: Any, repo: Path, cache: Path) -> None:
+    other = "f" * 40
+    with pytest.raises(ModelLoadError, match=f"no commit {other} of maker/drawn"):
+        hub.fetch("maker/drawn", ignore, revision=other)
+    assert not fake_hub.downloaded()
+    folder = hub.fetch("maker/drawn", ignore, revision=COMMIT)
+    assert folder.name == COMMIT
+    fake_hub.requests.clear()
+    assert hub.fetch("maker/drawn", ignore, revision=COMMIT) == folder
+    assert hub.cached_folder("maker/drawn", other) is None
+    assert not fake_hub.requests
 
 
 def test_a_partly_downloaded_checkpoint_without_network(

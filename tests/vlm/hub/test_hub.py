@@ -124,4 +124,9 @@ def test_only_the_files_of_one_format_are_needed() -> None:
         names[8],
         "tokenizer.model",
     ]
-    assert hub.needed_files(["config.json", "pytorch_model.bin"], "a/b")[1] == ["pytorch_model.bin"]
+
+
+@pytest.mark.parametrize("pickle", ["pytorch_model.bin", "model.pt", "model.ckpt", "tf_model.h5"])
+def test_a_repository_without_safetensors_is_refused(pickle: str) -> None:
+    with pytest.raises(ModelLoadError, match="no weights as safetensors, which alone are loaded"):
+        hub.needed_files(["config.json", pickle], "a/b")
