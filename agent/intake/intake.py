@@ -71,16 +71,21 @@ class Intake:
         left_ms = allowed_ms - age_ms
         return TimeLimit(allowed_ms, left_ms if expiry_s is None else min(left_ms, expiry_s * 1e3))
 
-    def admit(self, client: str, *, verified: bool) -> None:
-        """Counts a query of a client that arrives now.
+    def admit(self, client: str, *, verified: bool, request: Request | None) -> None:
+        """Counts a query that arrives now; a front door does this before it stores anything.
 
         Args:
             verified: the front door knows that it is this client; otherwise the name is only a claim.
+            request: None if the query is invalid.
 
         Raises:
             TooOften: the client asks more often than the site file allows.
+            Shed: not all can be answered in time, and this one would be refused.
         """
         self._clients.admit(client, verified=verified)
+        refusal = None if request is None else self._queue.refusal(self._clients.ranked(request))
+        if refusal is not None:
+            raise refusal
 
     async def submit(self, request: Request) -> None:
         """Queues `request`; if not all can be answered in time, refuses it or the one that it displaces."""

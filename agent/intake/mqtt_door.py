@@ -9,8 +9,8 @@
    If it asks something else, it is refused.
 4. Time that passed while the agent was stopped is measured since boot, which no clock change affects. After
    a reboot the wall clock measures it, and a query never gets more time than it arrived with.
-5. If the spool is full or failing, or the client asks too often, the query is answered with an error
-   immediately.
+5. If the spool is full or failing, the query is answered with an error immediately. If the client asks too
+   often, or the queue would refuse the query, it is refused without being stored: a flood must cost little.
 6. The time of a query counts from when it was asked, if its field `asked_at` or the expiry of its message
    says that, else from its arrival. A query that has expired when it arrives is refused and not stored.
 7. A query that was in work at two crashes in a row is answered with an error and set aside (quarantine.py).
@@ -23,7 +23,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from agent.intake.intake import Intake, TimeLimit
 from agent.intake.outbox import Outbox
 from agent.intake.quarantine import Quarantine
 from agent.intake.query_entry import attributes_of, query_entry
-from agent.intake.query_reader import QueryReader, parsed_query
+from agent.intake.query_reader import QueryReader, ReadQuery, parsed_query
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
@@ -42,7 +42,7 @@ from agent.messages.query import BadQuery, Query
 from agent.messages.reply import Reply
 from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
-from agent.spool.spool import Added, Spool, SpoolEntry
+from agent.spool.spool import Added, Spool, SpoolEntry, SpoolFailed
 from inarvl.door import Door
 from inarvl.errors import InarvlError
 
@@ -91,15 +91,18 @@ class MqttDoor:
         repeatable = address.query_id is not None or message.dup
         if repeatable and await self._outbox.answered_unrecorded(entry.key):
             if not message.dup:
-                error = BadQuery("id_reused", "this id was answered while the disk failed: choose a new one")
+                error = BadQuery("id_reused", "this id was answered without storing it: choose a new one")
                 await self._outbox.refuse_repeated(entry.key, address, error)
+            message.ack()
+            return
+        refusal = None if message.dup else self._refusal(entry.key, read, arrived_at, limit)
+        if refusal is not None and not await self._known(entry, address):
+            await self._outbox.refuse_unstored(entry.key, address, address.refusal(refusal))
             message.ack()
             return
         try:
             if isinstance(query, Query) and limit.left_ms <= 0:
                 raise _expired(limit)
-            if not message.dup:
-                self._intake.admit(address.client, verified=read.verified)
             added = await self._spool.add(entry)
             if added is Added.DUPLICATE and not repeatable:
                 entry = replace(entry, key=f"{entry.key}#{uuid.uuid4().hex}")
@@ -116,9 +119,27 @@ class MqttDoor:
         name = query.id if isinstance(query, Query) else address.query_id
         log.debug("query %s: received, %s, stored as %s", name, added.name.lower(), entry.key)
         if added is Added.NEW:
-            await self._submit(
-                entry.key, address, query, arrived_at, limit, resent=False, verified=read.verified
-            )
+            await self._submit(entry.key, read, arrived_at, limit)
+
+    def _refusal(self, key: str, read: ReadQuery, arrived_at: float, limit: TimeLimit) -> InarvlError | None:
+        """Returns why the intake refuses a new query."""
+        request = None
+        if isinstance(read.query, Query) and limit.left_ms > 0:
+            request = self._request(key, read, read.query, arrived_at, limit, _no_reply)
+        try:
+            self._intake.admit(read.address.client, verified=read.verified, request=request)
+        except InarvlError as error:
+            return error
+        return None
+
+    async def _known(self, entry: SpoolEntry, address: Address) -> bool:
+        """Returns whether the spool has a query with this id."""
+        if address.query_id is None:
+            return False
+        try:
+            return await self._spool.earlier(entry.key) is not None
+        except SpoolFailed:
+            return False
 
     async def _answer_repeated(self, entry: SpoolEntry, address: Address, message: Message) -> None:
         earlier = await self._spool.earlier(entry.key)
@@ -169,9 +190,8 @@ class MqttDoor:
             query = BadQuery("spool_failed", "the disk damaged this query: send it again")
         allowed_ms = entry.expires_ms - entry.received_ms
         limit = TimeLimit(allowed_ms, allowed_ms - self._waited_ms(entry, spooled_at))
-        return await self._submit(
-            entry.key, address, query, self._clock(), limit, resent=True, verified=client is not None
-        )
+        read = ReadQuery(address, query, client)
+        return await self._submit(entry.key, read, self._clock(), limit, resent=True)
 
     def _waited_ms(self, entry: SpoolEntry, spooled_at: Uptime | None) -> float:
         now = self._uptime()
@@ -179,43 +199,45 @@ class MqttDoor:
         return max(0.0, self._wall_clock() * 1e3 - entry.received_ms) if waited_ms is None else waited_ms
 
     async def _submit(
-        self,
-        key: str,
-        address: Address,
-        query: Query | BadQuery,
-        arrived_at: float,
-        limit: TimeLimit,
-        *,
-        resent: bool,
-        verified: bool,
+        self, key: str, read: ReadQuery, arrived_at: float, limit: TimeLimit, *, resent: bool = False
     ) -> anyio.Event:
+        """Submits a query, or refuses an invalid one; returns an event that its reply sets."""
         replied = anyio.Event()
 
         async def reply(content: Reply) -> None:
-            await self._outbox.send(key, address, content)
+            await self._outbox.send(key, read.address, content)
             replied.set()
 
-        if isinstance(query, BadQuery):
-            await reply(address.refusal(query, resent=resent))
-            return replied
-        left_s = limit.left_ms / 1e3
-        await self._intake.submit(
-            Request(
-                key,
-                query,
-                reply,
-                arrived_at,
-                arrived_at + left_s,
-                reserve_s=self._outbox.reply_time.reserve_s(left_s),
-                allowed_s=limit.allowed_ms / 1e3,
-                query_id=address.query_id,
-                correlation=address.mirror,
-                resent=resent,
-                verified=verified,
-                reply_to=address.topic,
-            )
-        )
+        if isinstance(read.query, BadQuery):
+            await reply(read.address.refusal(read.query, resent=resent))
+        else:
+            request = self._request(key, read, read.query, arrived_at, limit, reply)
+            await self._intake.submit(replace(request, resent=resent))
         return replied
+
+    def _request(
+        self,
+        key: str,
+        read: ReadQuery,
+        query: Query,
+        arrived_at: float,
+        limit: TimeLimit,
+        reply: Callable[[Reply], Awaitable[None]],
+    ) -> Request:
+        left_s = limit.left_ms / 1e3
+        return Request(
+            key,
+            query,
+            reply,
+            arrived_at,
+            arrived_at + left_s,
+            reserve_s=self._outbox.reply_time.reserve_s(left_s),
+            allowed_s=limit.allowed_ms / 1e3,
+            query_id=read.address.query_id,
+            correlation=read.address.mirror,
+            verified=read.verified,
+            reply_to=read.address.topic,
+        )
 
 
 def _expired(limit: TimeLimit) -> BadQuery:
@@ -225,6 +247,10 @@ def _expired(limit: TimeLimit) -> BadQuery:
         f"it was asked {age_s:.0f} s ago and had {allowed_s:.0f} s: ask again, or allow more deadline_ms; if "
         "that is not when it was asked, set the clocks",
     )
+
+
+async def _no_reply(_reply: Reply) -> None:
+    raise AssertionError("a request that is only admitted has no reply")
 
 
 def _parsed(entry: SpoolEntry, attributes: Mapping[str, Any]) -> Query | BadQuery:

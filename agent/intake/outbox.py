@@ -87,6 +87,14 @@ class Outbox:
             await self._changed.wait()
         return True
 
+    async def refuse_unstored(self, key: str, address: Address, reply: Reply) -> None:
+        """Refuses a new query of which nothing is stored; returns when the broker has the refusal.
+
+        It is remembered in memory only: after a crash, a query that the broker delivers again is a new one.
+        """
+        self._first(key)
+        await self._publish(SpooledReply(key, address.topic, address.correlation, reply.to_bytes()))
+
     async def repeat(self, key: str, address: Address, reply: bytes) -> None:
         """Publishes the reply that `key` has to a later query; returns when the broker has it."""
         again = _resent(reply, correlation=address.mirror)

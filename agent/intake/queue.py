@@ -105,21 +105,21 @@ class RequestQueue:
             The request to refuse, `request` or another, with the reason; None if all may stay.
         """
         self._client(request).asked_at = now = self._clock()
-        ahead = self._waiting.ahead(request)
-        if len(self) or not self.idle:
-            needed_s = self.service_time.wait_s(ahead) + self._short_s(request)
-            if request.due_at - now < needed_s:
-                return request, Shed(
-                    f"{ahead} queries are ahead of it, about {needed_s:.1f} s: "
-                    "ask less often, or allow more deadline_ms"
-                )
+        late = self._late(request)
+        if late is not None:
+            return request, late
         self._waiting.add(request)
         self._wake()
-        if len(self) <= self._capacity:
-            return None
-        return self._waiting.pop_least_useful(now), Shed(
-            f"{self._capacity} queries wait already: ask later, less often, or with a higher priority"
-        )
+        return None if len(self) <= self._capacity else (self._waiting.pop_least_useful(now), self._full())
+
+    def refusal(self, request: Request) -> Shed | None:
+        """Returns why `request` would be refused if it came now, without queueing it.
+
+        If the queue is full and other clients ask too, the client with the most gets no further request in.
+        """
+        self._client(request).asked_at = self._clock()
+        crowded = len(self) >= self._capacity and not self._alone(request) and self._waiting.has_most(request)
+        return self._late(request) or (self._full() if crowded else None)
 
     async def get(self) -> Request | None:
         """Waits for the next request and removes it; returns None if the queue is closed and empty."""
@@ -166,10 +166,33 @@ class RequestQueue:
         self._closed = True
         self._wake()
 
+    def _late(self, request: Request) -> Shed | None:
+        if not len(self) and self.idle:
+            return None
+        ahead = self._waiting.ahead(request)
+        needed_s = self.service_time.wait_s(ahead) + self._short_s(request)
+        if request.due_at - self._clock() >= needed_s:
+            return None
+        return Shed(
+            f"{ahead} queries are ahead of it, about {needed_s:.1f} s: "
+            "ask less often, or allow more deadline_ms"
+        )
+
+    def _full(self) -> Shed:
+        return Shed(
+            f"{self._capacity} queries wait already: ask later, less often, or with a higher priority"
+        )
+
+    def _recent(self) -> list[_Client]:
+        since = self._clock() - RECENT_S
+        return [client for client in self._clients.values() if client.asked_at > since]
+
+    def _alone(self, request: Request) -> bool:
+        return all(client.member == request.member for client in self._recent())
+
     def _free_workers(self) -> Callable[[str], bool]:
         """Returns whether a party, or a member of one, may use one more worker."""
-        since = self._clock() - RECENT_S
-        recent = [client for client in self._clients.values() if client.asked_at > since]
+        recent = self._recent()
         names = {client.party for client in recent}, {client.member for client in recent}
         most = max(1, self._workers - max(1, self._workers // RESERVED))
 

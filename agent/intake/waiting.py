@@ -46,6 +46,13 @@ class Waiting:
         place = own + self._members.ahead(request.member, own, counts)
         return place + self._parties.ahead(request.party, place, self.counts())
 
+    def has_most(self, request: Request) -> bool:
+        """Returns whether no other client has more waiting requests than the one of `request`."""
+        counts, members = self.counts(), self._requests.get(request.party, {})
+        most_of_party = max(map(len, members.values()), default=0)
+        own = len(members.get(request.member, []))
+        return counts.get(request.party, 0) >= max(counts.values(), default=0) and own >= most_of_party
+
     def counts(self) -> dict[str, int]:
         """Returns the number of waiting requests of each party."""
         return {party: sum(map(len, members.values())) for party, members in self._requests.items()}

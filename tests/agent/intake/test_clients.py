@@ -159,3 +159,33 @@ async def test_a_claimed_name_gets_no_more_than_everybody(spool: Spool) -> None:
         await rig.receive(query(client=name, priority=9), topic=topic, packet=len(rig.acknowledged))
     found = {(r.query.client, r.verified): r.query.priority for r in await rig.submitted()}
     assert found == {("vip", True): 8, ("vip", False): 3, ("low", False): 1, ("other", True): 3}
+
+
+async def test_a_query_that_the_queue_would_refuse_is_answered_and_not_stored(rig: DoorRig) -> None:
+    for _ in range(30):
+        rig.queue.service_time.observe(100.0)
+    rig.queue.idle = 0
+    await rig.receive(query(id="late", deadline_ms=1000), topic=CAMERA, packet=1)
+    await rig.receive(query(id="late", deadline_ms=1000), topic=CAMERA, packet=1, dup=True)
+    assert [(refusal.id, refusal.code) for refusal in rig.refused()] == [("late", "busy")]
+    assert rig.acknowledged == [0, 1]
+    assert await rig.spool.earlier(f"client camera\ncamera\n{TOPICS.result('camera')}\nlate") is None
+
+
+async def test_while_the_queue_is_too_long_a_known_id_is_the_same_query(rig: DoorRig) -> None:
+    await rig.receive(query(id="7"), topic=CAMERA)
+    for _ in range(30):
+        rig.queue.service_time.observe(100.0)
+    rig.queue.idle = 0
+    await rig.receive(query(id="7", deadline_ms=1000), topic=CAMERA)
+    assert rig.refused() == []
+    assert len(await rig.submitted()) == 1
+
+
+async def test_messages_without_an_id_are_each_refused(rig: DoorRig) -> None:
+    for _ in range(30):
+        rig.queue.service_time.observe(100.0)
+    rig.queue.idle = 0
+    for _ in range(3):
+        await rig.receive(query(deadline_ms=1000), topic=CAMERA)
+    assert [refusal.code for refusal in rig.refused()] == ["busy"] * 3

@@ -175,3 +175,14 @@ async def test_what_is_remembered_of_clients_is_bounded() -> None:
     assert len(queue._waiting._parties._known) <= 257
     assert len(queue._waiting._members._known) <= 257
     assert not queue._in_work
+
+
+async def test_a_full_queue_refuses_more_of_the_one_that_floods_before_anything_is_stored() -> None:
+    queue = RequestQueue(20, 1, clock=Clock())
+    full_of(queue, "flood", count=20)
+    assert queue.refusal(ask("flood", 99)) is None, (
+        "alone, its newest replaces an older one, as after an outage"
+    )
+    assert queue.refusal(ask("polite")) is None
+    assert queue.refusal(ask("flood", 99)) is not None
+    assert len(queue) == 20
