@@ -32,7 +32,7 @@ import anyio
 from agent.intake.intake import Intake, TimeLimit
 from agent.intake.outbox import Outbox
 from agent.intake.quarantine import Quarantine
-from agent.intake.query_entry import attributes_of, query_entry
+from agent.intake.query_entry import attributes_of, query_entry, query_key
 from agent.intake.query_reader import QueryReader, ReadQuery, parsed_query
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
@@ -85,21 +85,22 @@ class MqttDoor:
             now_s=self._wall_clock(),
             expiry_s=message.expiry_s,
         )
+        key = query_key(message, read)
+        repeatable = address.query_id is not None or message.dup
+        if repeatable and await self._outbox.answered_unrecorded(key):
+            if not message.dup:
+                error = BadQuery("id_reused", "this id was answered without storing it: choose a new one")
+                await self._outbox.refuse_repeated(key, address, error)
+            message.ack()
+            return
+        refusal = None if message.dup else self._refusal(key, read, arrived_at, limit)
+        if refusal is not None and not await self._known(key, address):
+            await self._outbox.refuse_unstored(key, address, address.refusal(refusal))
+            message.ack()
+            return
         entry = query_entry(
             message, read, limit, received_ms=int(self._wall_clock() * 1e3), uptime=self._uptime()
         )
-        repeatable = address.query_id is not None or message.dup
-        if repeatable and await self._outbox.answered_unrecorded(entry.key):
-            if not message.dup:
-                error = BadQuery("id_reused", "this id was answered without storing it: choose a new one")
-                await self._outbox.refuse_repeated(entry.key, address, error)
-            message.ack()
-            return
-        refusal = None if message.dup else self._refusal(entry.key, read, arrived_at, limit)
-        if refusal is not None and not await self._known(entry, address):
-            await self._outbox.refuse_unstored(entry.key, address, address.refusal(refusal))
-            message.ack()
-            return
         try:
             if isinstance(query, Query) and limit.left_ms <= 0:
                 raise _expired(limit)
@@ -132,12 +133,12 @@ class MqttDoor:
             return error
         return None
 
-    async def _known(self, entry: SpoolEntry, address: Address) -> bool:
+    async def _known(self, key: str, address: Address) -> bool:
         """Returns whether the spool has a query with this id."""
         if address.query_id is None:
             return False
         try:
-            return await self._spool.earlier(entry.key) is not None
+            return await self._spool.earlier(key) is not None
         except SpoolFailed:
             return False
 

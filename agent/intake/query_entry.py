@@ -39,7 +39,7 @@ def query_entry(
         "uptime": None if uptime is None else uptime.to_json(),
     }
     return SpoolEntry(
-        key=_key(message, read),
+        key=query_key(message, read),
         received_ms=received_ms,
         expires_ms=received_ms + int(max(0.0, limit.left_ms)),
         reply_topic=address.topic,
@@ -58,7 +58,7 @@ def attributes_of(text: str) -> Mapping[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _key(message: Message, read: ReadQuery) -> str:
+def query_key(message: Message, read: ReadQuery) -> str:
     """Returns a key that a redelivery shares: from the sender's id, else from content and packet number.
 
     Its first line is the party that the entry belongs to. A client that the broker vouches for shares no key
