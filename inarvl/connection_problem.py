@@ -43,6 +43,8 @@ def connection_problem(error: BaseException | str) -> str:
         return "nothing listens at this address: check that the server runs, and the port"
     if isinstance(error, TimeoutError):
         return "it does not answer: check the address, the network and firewalls"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such socket: check that the server runs, and the path"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: check the address and the network"
     return str(error) or type(error).__name__

@@ -75,7 +75,7 @@ ERROR_CODES: Final = (
     ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),
     ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
     ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
-    ErrorCode("bad_tls_file", "A certificate or key file for the broker cannot be used.", ("message",)),
+    ErrorCode("bad_tls_file", "A certificate or key file cannot be used.", ("message",)),
     ErrorCode("broker_failed", "`inarvl up` cannot start or use a broker.", ("message",)),
     ErrorCode("service_failed", "A process of `inarvl up` ended or did not start.", ("message",)),
     ErrorCode("already_running", "`inarvl up` or another agent of the same name runs already.", ("message",)),
@@ -88,6 +88,8 @@ ERROR_CODES: Final = (
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
+    ErrorCode("bad_pins", "The file of trusted peers cannot be read or written.", ("message",)),
+    ErrorCode("peer_not_trusted", "A peer cannot be trusted or distrusted.", ("message",)),
     ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
     ErrorCode(

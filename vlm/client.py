@@ -15,8 +15,9 @@ from typing import Any
 
 from vlm import replies
 from vlm.base_url import api_bases, probe_base
+from vlm.client_tls import ClientTls
 from vlm.completion import Completion, Confidence, ModelCard
-from vlm.connection import Connection, Reply
+from vlm.connection import AddressCheck, Connection, Reply
 from vlm.dialect import Dialect, ServerDialects, is_specific, lacks_endpoint
 from vlm.errors import VlmError, VlmRefused
 from vlm.server_load import read_load
@@ -52,14 +53,25 @@ class VlmClient:
             another one than /v1.
         api_key: sent as a bearer token.
         models: names from the configuration; `models` returns these only, also if the server has no list.
+        tls: by what an https server is known; None for the system's CAs.
+        address_problem: checks each address before it is connected to, see `AddressCheck`.
 
     Raises:
         VlmError: `url` has another form.
+        BadTlsFile: a file of `tls` cannot be used.
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None, models: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        models: Sequence[str] = (),
+        tls: ClientTls | None = None,
+        address_problem: AddressCheck | None = None,
+    ) -> None:
         self._url = url
-        self._connection = Connection(url, api_key)
+        self._connection = Connection(url, api_key, tls, address_problem)
         self._api_bases = api_bases(self._connection.base_url)
         self._probe_base = probe_base(self._connection.base_url)
         self._configured_models = tuple(models)

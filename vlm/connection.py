@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -13,15 +15,19 @@ from typing import Any
 
 import aiohttp
 
+from inarvl.connection_problem import connection_problem
 from inarvl.server_url import socket_problem, url_problem
 from vlm import replies
-from vlm.errors import VlmError, VlmTimeout, VlmUnavailable
+from vlm.client_tls import ClientTls
+from vlm.errors import VlmError, VlmTimeout, VlmUnavailable, VlmUntrusted
 from vlm.remote_values import parse_json
 from vlm.timing import Timing
 
 log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 2 * 2**20
+AddressCheck = Callable[[str, int], str | None]
+"""Returns why a request must not go to an IP address and port; None if it may."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,18 @@ class Connection:
 
     Raises:
         VlmError: `url` has another form.
+        BadTlsFile: a file of `tls` cannot be used.
     """
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        tls: ClientTls | None = None,
+        address_problem: AddressCheck | None = None,
+    ) -> None:
         self._url = url
+        self._address_problem = address_problem
         self._socket_path = url.removeprefix("unix:") if url.startswith("unix:") else None
         problem = socket_problem(url) if self._socket_path else url_problem(url, ("http", "https"))
         if problem is not None:
@@ -59,6 +73,8 @@ class Connection:
             )
         self.base_url = "http://vlm" if self._socket_path else url
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._context: ssl.SSLContext | bool = True if tls is None else tls.context()
+        self._fingerprint = None if tls is None else tls.check()
         self._http: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -121,10 +137,24 @@ class Connection:
         except asyncio.TimeoutError as error:
             raise VlmTimeout(f"{self._url} did not answer within {timeout_s:.1f} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that DNS cannot have
-            connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
-            raise VlmUnavailable(
-                f"cannot reach {self._url}: {error or type(error).__name__}", connected=connected
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> VlmUnavailable:
+        if isinstance(error, aiohttp.ServerFingerprintMismatch):
+            return VlmUntrusted(
+                f"cannot trust {self._url}: its certificate has the fingerprint {error.got.hex()}, which is "
+                "not the trusted one: if it was renewed, trust the new one"
+            )
+        cause: BaseException = error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            cause = error.certificate_error
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            cause = error.os_error
+        problem = connection_problem(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return VlmUntrusted(f"cannot trust {self._url}: {problem}")
+        connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
+        return VlmUnavailable(f"cannot reach {self._url}: {problem}", connected=connected)
 
     async def _response(
         self,
@@ -153,6 +183,7 @@ class Connection:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=left_s),
                 allow_redirects=False,
+                ssl=self._context,
                 trace_request_ctx=reused,
             )
             return await closing.enter_async_context(response)
@@ -177,11 +208,28 @@ class Connection:
         connector = (
             aiohttp.UnixConnector(path, limit=0, force_close=close)
             if path
-            else aiohttp.TCPConnector(limit=0, force_close=close)
+            else aiohttp.TCPConnector(
+                limit=0,
+                force_close=close,
+                ssl=self._fingerprint or True,
+                socket_factory=self._socket if self._address_problem is not None else None,
+            )
         )
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_record_reuse)
         return aiohttp.ClientSession(connector=connector, headers=self._headers, trace_configs=[trace])
+
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Returns a socket to connect to an address; a name may have others than when it was checked.
+
+        Raises:
+            OSError: nothing may be sent to this address.
+        """
+        family, kind, protocol, _, (host, port, *_) = address
+        problem = None if self._address_problem is None else self._address_problem(host, port)
+        if problem is not None:
+            raise OSError(f"it {problem}")
+        return socket.socket(family, kind, protocol)
 
 
 async def _record_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:

@@ -27,6 +27,13 @@ class VlmUnavailable(VlmError):
         self.connected = connected
 
 
+class VlmUntrusted(VlmUnavailable):
+    """The server did not prove by its certificate who it is. It was sent nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, connected=False)
+
+
 class VlmTimeout(VlmError):
     """The caller's timeout is over."""
 

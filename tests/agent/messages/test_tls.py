@@ -13,8 +13,9 @@ import pytest
 
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
-from agent.messages.tls import BadTlsFile, tls_context
+from agent.messages.tls import tls_context
 from agent.standalone.broker import Mosquitto, find_mosquitto, free_port
+from inarvl.tls_files import BadTlsFile
 
 trustme = pytest.importorskip("trustme")
 pytestmark = [

@@ -37,7 +37,7 @@ lan_announcer.RESCAN_S = 0.2
 async def main(listen):
     host = listen.rpartition(":")[0].strip("[]")
     with listening(listen):
-        url = f"http://{advertised_host('0.0.0.0')}:8020/api"
+        url = f"http://{advertised_host('0.0.0.0')}:8020"
         async with on_lan(PeerRecord("peer", url), listening=host):
             print("{}", flush=True)
             await anyio.sleep_forever()
@@ -53,7 +53,7 @@ mdns.RESCAN_S = 0.2
 async def main():
     async with anyio.create_task_group() as tasks:
         found = lambda record: print(json.dumps(record.url), flush=True)
-        tasks.start_soon(mdns.browse, found, lambda _id: None)
+        tasks.start_soon(mdns.browse, found, lambda _record: None)
         print("{}", flush=True)
 
 anyio.run(main)
@@ -165,7 +165,7 @@ def network() -> Iterator[Network]:
 
 
 def url(host: str) -> str:
-    return f"http://{host}:{PORT}/api"
+    return f"http://{host}:{PORT}"
 
 
 @pytest.mark.parametrize(
