@@ -45,7 +45,7 @@ class Certificates:
             self.ca.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
         der = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
-        return ServerCertificate(context, hashlib.sha256(der).hexdigest())
+        return ServerCertificate(context, hashlib.sha256(der).hexdigest(), issued)
 
     def device(self) -> dict[str, Path]:
         """Issues a device's certificate; returns its files as a site file names them."""
@@ -67,3 +67,9 @@ class ServerCertificate:
 
     context: ssl.SSLContext
     fingerprint: str
+    _issued: Any
+
+    def write(self, cert: Path, key: Path) -> None:
+        """Writes the certificate and its key as PEM."""
+        self._issued.cert_chain_pems[0].write_to_path(cert)
+        self._issued.private_key_pem.write_to_path(key)
