@@ -25,9 +25,8 @@ async def servers(settings: Settings, profile: Profile) -> list[Finding]:
     if snapshot.status != "online" or snapshot.telemetry is None:
         return []
     servers = snapshot.telemetry.get("servers", [])
-    named = {server.id for server in settings.peers}
     strangers = [
-        server for server in servers if server.get("trust") == "untrusted" and server["id"] not in named
+        server for server in servers if server.get("discovered") and server.get("trust") == "untrusted"
     ]
     reported = [server for server in servers if server not in strangers]
     others = untrusted([server["id"] for server in strangers])

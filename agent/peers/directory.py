@@ -130,6 +130,7 @@ class ServerDirectory:
                 "tier": tier,
                 "id": peer.record.id,
                 "url": peer.record.url,
+                "discovered": peer.configured_by is None,
                 "trust": "trusted" if peer.trusted else "untrusted",
                 "trust_reason": peer.trust_reason,
                 "healthy": peer.healthy,
