@@ -53,12 +53,10 @@ async def on_lan(
             reached at the host of the record's URL.
 
     Raises:
-        AnnounceFailed: no interface has such an address, or the host of the record has none.
+        AnnounceFailed: no interface has such an address, the host of the record has none, or devices would
+            refuse the record.
     """
-    try:
-        record.to_txt()
-    except BadPeerRecord as error:
-        raise AnnounceFailed(f"{error}; or announce it with --no-zeroconf and --broker") from None
+    record = _announced(record)
     parts = urlparse(record.url)
     fixed = None if listening in WILDCARDS else _addresses(parts.hostname or "")
     chosen = {ip_address(address) for address in interfaces}
@@ -91,6 +89,15 @@ async def on_lan(
             following.cancel()
             await asyncio.wait([following])
         await announcer.close()
+
+
+def _announced(record: PeerRecord) -> PeerRecord:
+    try:
+        announced = record.announced()
+        announced.to_txt()
+    except BadPeerRecord as error:
+        raise AnnounceFailed(str(error)) from None
+    return announced
 
 
 def _service(record: PeerRecord, addresses: Sequence[str]) -> AsyncServiceInfo:
@@ -130,6 +137,8 @@ async def on_broker(
     client = paho.Client(CallbackAPIVersion.VERSION2)
     announced: list[bool] = []
     client.will_set(topic, b"", qos=1, retain=True)
+
+    record = _announced(record)
 
     def announce(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
         if reason.is_failure:

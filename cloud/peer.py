@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
+from inarvl.announced_url import API_PATH, SITE_FILE_HINT, announced_url, announced_url_problem
 from inarvl.errors import InarvlError
 from inarvl.server_url import socket_problem, url_problem
 from vlm.remote_values import parse_json
@@ -19,7 +20,6 @@ TOPIC = "inarvl/peers"  # each record is retained below it, under its id
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"
-DEFAULT_PATH = "/v1"  # of the API, which a URL may name or not
 MAX_RECORD_BYTES = 4096
 MAX_MODELS = 16
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,63}")
@@ -39,8 +39,8 @@ class PeerRecord:
 
     Attributes:
         id: identifies it among peers; letters, digits, dot, dash and underscore.
-        url: http(s)://host:port, with the base path of the API if it is another one than /v1; from the site
-            file also unix:/path.
+        url: http(s)://host:port; from the site file also with the base path of the API, if it is another one
+            than /v1, and unix:/path.
         models: names of its models; a hint only, devices ask the endpoint itself.
         api: must be openai/v1.
         version: version of the announcing software.
@@ -80,6 +80,18 @@ class PeerRecord:
         """Whether the connection is encrypted."""
         return self.url.startswith("https:")
 
+    def announced(self) -> PeerRecord:
+        """Returns the record as devices accept it in an announcement, with its port and without /v1.
+
+        Raises:
+            BadPeerRecord: devices do not accept it.
+        """
+        parts = urlsplit(self.url.rstrip("/"))
+        has_port = parts.netloc.rpartition("]")[2].count(":") > 0
+        port = "" if has_port else f":{443 if self.tls else 80}"
+        url = f"{parts.scheme}://{parts.netloc.lower()}{port}{parts.path}"
+        return replace(self, url=_announced(self.id, url))
+
     def to_bytes(self) -> bytes:
         """Returns the JSON of the retained message on inarvl/peers/<id>."""
         return json.dumps(asdict(self)).encode()
@@ -89,7 +101,8 @@ class PeerRecord:
         """Reads that JSON; ignores unknown keys.
 
         Raises:
-            BadPeerRecord: the record is invalid.
+            BadPeerRecord: the record is invalid, or its URL is none that may be announced, see
+                `inarvl.announced_url`.
         """
         if len(payload) > MAX_RECORD_BYTES:
             raise BadPeerRecord(f"a peer record has at most {MAX_RECORD_BYTES} bytes, not {len(payload)}")
@@ -99,9 +112,10 @@ class PeerRecord:
         models = body.get("models", [])
         if not isinstance(models, list):
             raise BadPeerRecord("models must be a list")
+        name = _string(body, "id")
         return cls(
-            id=_string(body, "id"),
-            url=_not_unix(_string(body, "url")),
+            id=name,
+            url=_announced(name, _string(body, "url")),
             models=tuple(model if isinstance(model, str) else "" for model in models),
             api=_string(body, "api", API),
             version=_string(body, "version", "")[:40],
@@ -110,7 +124,10 @@ class PeerRecord:
     def to_txt(self) -> dict[str, str]:
         """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them.
 
-        `path` is the base path of the API, and `host` the name of the host, if the URL has these.
+        `host` is the name of the host, if the URL has one.
+
+        Raises:
+            BadPeerRecord: it is too long.
         """
         models = ""
         for model in self.models:
@@ -118,15 +135,9 @@ class PeerRecord:
             if len(f"models={longer}") > MAX_TXT_BYTES:
                 break
             models = longer
-        parts = urlparse(self.url)
-        path, host = parts.path.rstrip("/"), parts.hostname or ""
-        optional = {
-            "path": "" if path == DEFAULT_PATH else path,
-            "host": "" if _is_address(host) else host,
-        }
-        for key, value in optional.items():
-            if len(f"{key}={value}".encode()) > MAX_TXT_BYTES:
-                raise BadPeerRecord(f"the {key} of {self.url} is too long for zeroconf: use a shorter one")
+        host = urlsplit(self.url).hostname or ""
+        if len(f"host={host}".encode()) > MAX_TXT_BYTES:
+            raise BadPeerRecord(f"the host of {self.url} is too long for zeroconf: use a shorter one")
         return {
             "txtvers": TXT_VERSION,
             "ver": self.version,
@@ -135,7 +146,7 @@ class PeerRecord:
             "api": self.api,
             "tls": "1" if self.tls else "0",
             "models": models,
-            **{key: value for key, value in optional.items() if value},
+            **({} if _is_address(host) else {"host": host}),
         }
 
     @classmethod
@@ -143,18 +154,18 @@ class PeerRecord:
         """Reads the record of a service that zeroconf found at `host`, an address or a name, and `port`.
 
         Raises:
-            BadPeerRecord: the record is invalid, or of another version or role.
+            BadPeerRecord: the record is invalid, of another version or role, or has a path.
         """
         if txt.get("txtvers") != TXT_VERSION or txt.get("role") != ROLE:
             raise BadPeerRecord(f"its txtvers must be {TXT_VERSION} and its role {ROLE}")
-        path = txt.get("path", "")
-        if path and not path.startswith("/"):
-            raise BadPeerRecord("its path must begin with /")
+        name = txt.get("id", "")
+        if txt.get("path", "") not in ("", API_PATH):
+            raise BadPeerRecord(f"peer {name[:63]}: its URL must not have a path: {SITE_FILE_HINT}")
         scheme = "https" if txt.get("tls") == "1" else "http"
         netloc = f"[{host}]" if ":" in host else host
         return cls(
-            id=txt.get("id", ""),
-            url=f"{scheme}://{netloc}:{port}{path}",
+            id=name,
+            url=_announced(name, f"{scheme}://{netloc}:{port}"),
             models=tuple(model for model in txt.get("models", "").split(",") if model),
             api=txt.get("api", ""),
             version=txt.get("ver", "")[:40],
@@ -169,10 +180,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _not_unix(url: str) -> str:
-    if url.startswith("unix:"):
-        raise BadPeerRecord("a remote peer cannot be behind a unix socket")
-    return url
+def _announced(name: str, url: str) -> str:
+    problem = announced_url_problem(url, loopback=True)  # the agent decides whether loopback is allowed
+    if problem is not None:
+        raise BadPeerRecord(f"peer {name[:63]!r}: its URL {url[:80]!r} {problem}")
+    return announced_url(url)
 
 
 def _string(body: Mapping[str, Any], name: str, default: str | None = None) -> str:

@@ -105,6 +105,8 @@ ERROR_CODES: Final = (
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
+    ErrorCode("bad_pins", "The file of trusted peers cannot be read or written.", ("message",)),
+    ErrorCode("peer_not_trusted", "A peer cannot be trusted or distrusted.", ("message",)),
     ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
     ErrorCode(

@@ -73,6 +73,18 @@ def socket_problem(url: str) -> str | None:
     return None
 
 
+def stays_on_this_machine(url: str) -> bool:
+    """Returns whether the URL of a server is that of a unix socket or of the loopback interface."""
+    if url.startswith("unix:"):
+        return True
+    host = (urlsplit(url).hostname or "").lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return getattr(address, "ipv4_mapped", None) is None and address.is_loopback
+
+
 def _is_host(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

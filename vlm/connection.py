@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -78,6 +79,7 @@ class Connection:
         if api_key:
             hide(api_key)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._tls = tls
         self._context: ssl.SSLContext | bool = True if tls is None else tls.context()
         self._fingerprint = None if tls is None else tls.check()
         self._http: aiohttp.ClientSession | None = None
@@ -159,11 +161,21 @@ class Connection:
             cause = error.certificate_error
         elif isinstance(error, aiohttp.ClientConnectorError):
             cause = error.os_error
-        problem = connection_problem(cause)
+        problem = connection_problem(next(filter(_is_tls_error, _causes(cause)), cause))
+        if self._may_lack_certificate(error):
+            problem = f"{problem}; if it requires a client certificate, set cert_file and key_file"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return VlmUntrusted(f"cannot trust {self._url}: {problem}")
         connected = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
         return VlmUnavailable(f"cannot reach {self._url}: {redacted(problem)}", connected=connected)
+
+    def _may_lack_certificate(self, error: Exception) -> bool:
+        """Returns whether a server ended a new TLS connection without saying why, which TLS 1.3 permits."""
+        ended = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError) or (
+            isinstance(error, aiohttp.ClientOSError) and error.errno in (errno.ECONNRESET, errno.EPIPE)
+        )
+        shows = self._tls is not None and self._tls.cert_file is not None
+        return ended and self._url.startswith("https:") and not shows
 
     async def _response(
         self,
@@ -242,6 +254,16 @@ class Connection:
         if problem is not None:
             raise OSError(f"it {problem}")
         return socket.socket(family, kind, protocol)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_tls_error(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError)
 
 
 def _shown(content: bytes) -> str:

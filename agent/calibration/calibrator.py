@@ -29,7 +29,6 @@ from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter
 from agent.sensing.sample import PolledSensor
 from agent.sensing.sensing import Sensing
-from cloud.peer import PeerRecord
 from controller.arm import Tier
 from vlm.client import VlmClient
 from vlm.errors import VlmError
@@ -80,15 +79,12 @@ class Calibrator:
         self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=LAST_SAMPLE_S)
         self._skipped: list[str] = []
 
-    async def calibrate(
-        self, local: str | None, peers: Mapping[str, PeerRecord], keys: Mapping[str, str]
-    ) -> Calibration:
+    async def calibrate(self, local: str | None, peers: Mapping[str, VlmClient]) -> Calibration:
         """Measures everything.
 
         Args:
             local: URL of the board's own server, if it has one.
-            peers: the peers by id.
-            keys: API keys by peer id.
+            peers: a client for each peer, by its id; they are closed.
         """
         available_mb = psutil.virtual_memory().available / 2**20
         async with anyio.create_task_group() as background:
@@ -96,8 +92,7 @@ class Calibrator:
             idle_w, power_source = await self._idle_power()
             arms = await self._board(local)
             paths: list[PeerPath] = []
-            for name, record in peers.items():
-                client = VlmClient(record.url, api_key=keys.get(name))
+            for name, client in peers.items():
                 try:
                     if not await client.ready():
                         self._skipped.append(f"peer {name}: it is not ready; start it, and repeat")

@@ -9,19 +9,34 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.peers import mdns
+from agent.cli.options import Config
+from agent.config.settings import site_settings
+from agent.peers.survey import FoundPeer, survey
 from inarvl.terminal import explained, plain
 
 
 def discover(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3.0,
+    config: Config = None,
 ) -> None:
-    """List the peers that announce themselves on the local network."""
+    """List the peers that announce themselves on the local network, and whether they are trusted."""
     with explained("inarvl"):
-        found = anyio.run(mdns.listen, seconds)
-    table = Table("peer", "url", "models", "version")
-    for record in found.values():
-        table.add_row(*map(plain, (record.id, record.url, ", ".join(record.models), record.version)))
+        settings = site_settings(config)
+        discovery = settings.discovery.model_copy(update={"zeroconf": True})
+        peers = anyio.run(survey, settings.model_copy(update={"discovery": discovery}), seconds)
+    found = [peer for peer in peers if peer.access is None]
+    table = Table("peer", "url", "models", "version", "trust")
+    for peer in found:
+        record, models = peer.record, ", ".join(peer.record.models)
+        table.add_row(*map(plain, (record.id, record.url, models, record.version, _trust(peer))))
     Console().print(table if found else f"no peer announced itself within {seconds:g} s")
     if not found:
         raise typer.Exit(1)
+
+
+def _trust(peer: FoundPeer) -> str:
+    if peer.verdict.trusted:
+        return f"trusted: {peer.verdict.reason}"
+    if peer.verdict.ways:
+        return "trusted if its certificate proves who it is"
+    return f"untrusted: {peer.verdict.reason}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import profile
+from agent.cli import peer, profile
 from agent.cli.ask import ask
 from agent.cli.discover import discover
 from agent.cli.doctor import doctor
@@ -21,3 +21,4 @@ app = typer.Typer(
 for command in (up, run, ask, discover, status, doctor, validate):
     app.command()(command)
 app.add_typer(profile.app, name="profile")
+app.add_typer(peer.app, name="peer")

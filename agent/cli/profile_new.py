@@ -17,8 +17,7 @@ from agent.calibration.result import Calibration
 from agent.cli.options import Config
 from agent.config.settings import Settings, site_settings
 from agent.config.yaml_file import ConfigError
-from agent.peers import mdns
-from agent.peers.site_file import site_records
+from agent.peers.survey import survey
 from agent.profile.choice import AUTO, choose_profile
 from agent.profile.loading import SITE_FOLDER, load_profile
 from agent.profile.profile import Profile
@@ -67,9 +66,8 @@ def _bundled_base() -> Profile:
 
 
 async def _calibrate(settings: Settings, base: Profile, plan: Plan) -> Calibration:
-    peers = site_records(settings)
-    if settings.discovery.zeroconf:
-        peers |= await mdns.listen(LISTEN_S)
+    found = [peer for peer in await survey(settings, LISTEN_S) if peer.may_contact]
+    peers = {peer.record.id: await peer.client() for peer in found}
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
     ) as progress:
@@ -81,7 +79,7 @@ async def _calibrate(settings: Settings, base: Profile, plan: Plan) -> Calibrati
             progress.update(tasks[step], completed=done)
 
         calibrator = Calibrator(base, plan, report)
-        return await calibrator.calibrate(settings.local, peers, settings.api_keys())
+        return await calibrator.calibrate(settings.local, peers)
 
 
 def _write(path: Path, content: str) -> None:

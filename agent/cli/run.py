@@ -12,6 +12,8 @@ from agent.cli.options import Config, LogLevel, Verbose
 from agent.config.settings import Settings, site_settings
 from agent.daemon import malloc
 from agent.daemon.daemon import Daemon
+from agent.peers.site_file import site_accesses
+from agent.peers.trust import Trust
 from agent.profile.choice import configured_profile
 from inarvl import logs
 from inarvl.terminal import explained
@@ -30,7 +32,8 @@ def run(config: Config = None, log_level: LogLevel = "info", verbose: Verbose = 
 
 
 def _reread(config: Path | None) -> Settings:
-    """Reads the site file again, and checks that its secrets are readable."""
+    """Reads the site file again, and checks that its secrets and certificates can be used."""
     settings = site_settings(config)
-    settings.api_keys()
+    site_accesses(settings)
+    Trust(settings.discovery.trust)
     return settings

@@ -59,13 +59,14 @@ def agreement_lines(agreement: dict[str, Any]) -> list[str]:
 
 
 def _servers(servers: list[dict[str, Any]]) -> Table:
-    table = Table("server", "tier", "healthy", "models", "rtt", "uplink")
+    table = Table("server", "tier", "trust", "healthy", "models", "rtt", "uplink")
     for server in servers:
         link = server["link"] or {}
         rtt_ms, mbps = link.get("rtt_ms"), link.get("uplink_mbps")
         table.add_row(
             plain(server["id"]),
             plain(server["tier"]),
+            plain(server.get("trust", "")),
             "yes" if server["healthy"] else plain(f"no: {server.get('problem') or 'not checked yet'}"),
             plain(", ".join(server["models"])),
             "" if rtt_ms is None else f"{rtt_ms:.1f} ms",

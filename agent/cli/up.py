@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from agent.config.peer_settings import plaintext_problem
 from agent.config.settings import SITE_FILE, Settings
 from agent.config.yaml_file import ConfigError, check
 from agent.standalone.interrupts import Interrupts
@@ -46,6 +47,9 @@ def up(
         typer.Option(help="An OpenAI-compatible server to ask, such as http://localhost:11434."),
     ] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="File with the API key for --url.")] = None,
+    allow_plaintext: Annotated[
+        bool, typer.Option("--allow-plaintext", help="Let --url be http:// of another machine.")
+    ] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The broker's port.")] = DEFAULT_PORT,
     folder: Annotated[
         Path, typer.Option(help="Folder for the site file and for what the agent learns.")
@@ -55,29 +59,30 @@ def up(
     interrupts = Interrupts()
     try:
         with explained("inarvl"):
-            _run(interrupts, model or [], url, api_key_file, port, folder.expanduser().absolute())
+            server = None if url is None else _peer(url, model or [], api_key_file, allow_plaintext)
+            _run(interrupts, model or [], server, port, folder.expanduser().absolute())
     except KeyboardInterrupt:
         typer.echo("stopped")
 
 
 def _run(
-    interrupts: Interrupts, models: list[str], url: str | None, key_file: Path | None, port: int, folder: Path
+    interrupts: Interrupts, models: list[str], server: dict[str, Any] | None, port: int, folder: Path
 ) -> None:
-    sources = [] if url else [_source(name) for name in models or EDGES]
+    sources = [] if server else [_source(name) for name in models or EDGES]
     with tempfile.TemporaryDirectory(prefix="inarvl-up-") as runtime, ExitStack() as stack:
         _lock(stack, folder)
         config = folder / "agent.yaml"
         site: dict[str, Any] = {
             "local": None,
-            "peers": [_peer(url, models, key_file)] if url else [],
+            "peers": [server] if server else [],
             "discovery": {"zeroconf": False, "mqtt": False},
             "state_dir": str(folder),
         }
         parts = Standalone(stack, interrupts, Path(runtime), site, _report)
         try:
-            if url:
+            if server:
                 settings = check(site, Settings, "inarvl up")
-                _report("models", f"{_listed(settings)} at {url}")
+                _report("models", f"{_listed(settings)} at {server['url']}")
             parts.start_broker(port)
             if sources:
                 parts.start_models(sources)
@@ -108,9 +113,19 @@ def _lock(stack: ExitStack, folder: Path) -> None:
         raise ConfigError(f"{folder} cannot be used ({error.strerror}): choose another --folder") from None
 
 
-def _peer(url: str, models: list[str], key_file: Path | None) -> dict[str, Any]:
+def _peer(url: str, models: list[str], key_file: Path | None, allow_plaintext: bool) -> dict[str, Any]:
+    """Returns the server as the site file names it.
+
+    Raises:
+        ConfigError: it is another machine without TLS, and that was not allowed.
+    """
+    problem = plaintext_problem(url, "allow_plaintext", allowed=allow_plaintext)
+    if url.startswith("http:") and problem is not None:
+        raise ConfigError(
+            f"{url} would get images and the key unencrypted: give an https:// URL, or --allow-plaintext"
+        )
     key = {} if key_file is None else {"api_key_file": str(key_file.expanduser().absolute())}
-    return {"id": "server", "url": url, "models": models, **key}
+    return {"id": "server", "url": url, "models": models, "allow_plaintext": allow_plaintext, **key}
 
 
 def _listed(settings: Settings) -> str:

@@ -14,19 +14,17 @@ from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import Clients, Replies, as_topic_level
 from agent.config.feedback_settings import FeedbackSettings
 from agent.config.metrics_settings import MetricsSettings
+from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
 from agent.config.privacy_settings import PrivacySettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
-from cloud.peer import BadPeerRecord, PeerRecord
 from inarvl.server_url import socket_problem, url_problem
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
-MAX_PROMPT_LENGTH = 4000
 PACKET_SLACK = 2  # a query of up to this many times the limit still reaches the agent, and is refused by it
 
 TopicLevel = Annotated[str, AfterValidator(as_topic_level)]
-Prompt = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 
 
 class Broker(Section):
@@ -60,46 +58,6 @@ class Broker(Section):
     def port(self) -> int:
         """The URL's port, else the protocol's default."""
         return urlsplit(self.url).port or (8883 if self.tls else 1883)
-
-
-class Server(Section):
-    """An OpenAI-compatible model server that is configured here, not discovered.
-
-    Attributes:
-        url: as the provider gives it, with the base path of its API.
-        models: the models to ask; empty for all that the server lists.
-        prompt: system text of the calls to this server; None for that of the site.
-    """
-
-    id: str
-    url: str
-    api_key_file: SecretFile | None = None
-    models: tuple[str, ...] = ()
-    prompt: Prompt | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        return _checked(url, ("http", "https"), "use api_key_file")
-
-    @model_validator(mode="after")
-    def _is_valid_record(self) -> Server:
-        try:
-            self.record()
-        except BadPeerRecord as error:
-            raise ValueError(str(error)) from None
-        return self
-
-    def record(self) -> PeerRecord:
-        """Returns the record under which the registry knows this server."""
-        return PeerRecord(self.id, self.url, self.models)
-
-
-class Discovery(Section):
-    """Which kinds of peer discovery are enabled."""
-
-    zeroconf: bool = True
-    mqtt: bool = True
 
 
 class Probing(Section):
@@ -145,6 +103,7 @@ class Settings(Section):
     """The whole site file; the defaults suit a single board that runs its own broker.
 
     Attributes:
+        local_allow_plaintext: whether `local` may name another machine without TLS.
         prompt: system text of all calls to servers that have none of their own.
         reference: name of the cloud model that the others are measured by; None lets the agent choose.
     """
@@ -153,6 +112,7 @@ class Settings(Section):
     broker: Broker = Broker()
     profile: str = "auto"
     local: str | None = "unix:/run/inarvl/vlm.sock"
+    local_allow_plaintext: bool = False
     peers: tuple[Server, ...] = ()
     prompt: Prompt | None = None
     reference: str | None = None
@@ -184,6 +144,15 @@ class Settings(Section):
             raise ValueError(f"{problem}, or unix:/path of a socket, or null for no local model")
         return url
 
+    @model_validator(mode="after")
+    def _local_is_encrypted(self) -> Settings:
+        problem = plaintext_problem(
+            self.local or "unix:", "local_allow_plaintext", allowed=self.local_allow_plaintext
+        )
+        if problem is not None:
+            raise ValueError(f"local: {problem}")
+        return self
+
     @field_validator("peers")
     @classmethod
     def _have_unique_ids(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
@@ -196,9 +165,11 @@ class Settings(Section):
     @property
     def secret_files(self) -> tuple[Path, ...]:
         """The files with passwords, private keys and API keys, which the agent reads when it starts."""
-        broker = (self.broker.password_file, self.broker.key_file)
-        metrics = self.metrics.token_file if self.metrics is not None else None
-        files = (*broker, metrics, *(server.api_key_file for server in self.peers))
+        files = [self.broker.password_file, self.broker.key_file, self.discovery.trust.key_file]
+        if self.metrics is not None:
+            files.append(self.metrics.token_file)
+        for server in self.peers:
+            files += [server.api_key_file, server.key_file]
         return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:

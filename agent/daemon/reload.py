@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 LIVE = {
     "local",
+    "local_allow_plaintext",
     "peers",
     "prompt",
     "image_roots",
@@ -22,6 +23,7 @@ LIVE = {
     "cameras",
 }
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
+LIVE_PARTS = {"intake": LIVE_INTAKE, "discovery": {"trust"}}
 
 
 def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, str]:
@@ -43,17 +45,21 @@ def reload(current: Settings, read: Callable[[], Settings]) -> tuple[Settings, s
         log.error("the site file cannot be used: %s", error)
         return current, f"kept the old settings: {error}"
     changed = {name for name in Settings.model_fields if getattr(new, name) != getattr(current, name)}
-    intake = {
-        name
-        for name in type(new.intake).model_fields
-        if getattr(new.intake, name) != getattr(current.intake, name)
+    parts = {
+        f"{part}.{name}"
+        for part in LIVE_PARTS
+        for name in type(getattr(new, part)).model_fields
+        if getattr(getattr(new, part), name) != getattr(getattr(current, part), name)
     }
-    at_restart = sorted(changed - LIVE - {"intake"}) + sorted(
-        f"intake.{name}" for name in intake - LIVE_INTAKE
-    )
-    applied = sorted(changed & LIVE) + sorted(f"intake.{name}" for name in intake & LIVE_INTAKE)
-    live_intake = current.intake.model_copy(update={name: getattr(new.intake, name) for name in LIVE_INTAKE})
-    update = {name: getattr(new, name) for name in LIVE} | {"intake": live_intake}
+    live_parts = {f"{part}.{name}" for part, names in LIVE_PARTS.items() for name in names}
+    at_restart = sorted(changed - LIVE - LIVE_PARTS.keys()) + sorted(parts - live_parts)
+    applied = sorted(changed & LIVE) + sorted(parts & live_parts)
+    update = {name: getattr(new, name) for name in LIVE} | {
+        part: getattr(current, part).model_copy(
+            update={name: getattr(getattr(new, part), name) for name in names}
+        )
+        for part, names in LIVE_PARTS.items()
+    }
     summary = (
         f"applied {', '.join(applied)}" if applied else "no setting changed that applies without a restart"
     )

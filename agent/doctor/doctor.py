@@ -9,7 +9,7 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, machine, network, permissions, running_agent, units
+from agent.doctor import dead_letters, machine, network, permissions, running_agent, trust, units
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
@@ -17,6 +17,7 @@ MACHINE_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], list[Finding]]], 
     ("profile", machine.profile),
     ("sensors", machine.sensors),
     ("permissions", permissions.permissions),
+    ("trust", trust.trust),
     ("memory", machine.memory),
     ("disk", machine.disk),
     ("clock", machine.clock),

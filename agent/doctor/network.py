@@ -12,10 +12,11 @@ from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.config.yaml_file import ConfigError
 from agent.doctor.finding import Finding, failed, ok, warning
+from agent.doctor.trust import untrusted
 from agent.messages.deliveries import PublishRefused
 from agent.messages.topics import Topics
-from agent.peers import mdns
-from agent.peers.site_file import site_records
+from agent.peers.pins import BadPins
+from agent.peers.survey import survey
 from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
 from cloud.peer import PeerRecord
@@ -102,11 +103,12 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
 
 
 async def peers(settings: Settings, profile: Profile) -> list[Finding]:
-    """Checks that peers answer, and measures their round trip."""
-    known = configured = site_records(settings)
-    if settings.discovery.zeroconf:
-        known = {**await mdns.listen(LISTEN_S), **configured}
-    if not known:
+    """Checks that trusted peers answer, and measures their round trip; others are named."""
+    try:
+        found = await survey(settings, LISTEN_S)
+    except (BadPins, BadTlsFile, ConfigError) as error:
+        return [failed(str(error), "correct the file, or its name in the site file")]
+    if not found:
         return [
             warning(
                 "no peer is in the site file or announces itself on this network",
@@ -114,16 +116,13 @@ async def peers(settings: Settings, profile: Profile) -> list[Finding]:
                 "or wait until one is announced over MQTT",
             )
         ]
-    try:
-        keys = settings.api_keys()
-    except ConfigError as error:
-        return [failed(str(error), "see the check of permissions")]
-    findings = []
-    for name, record in known.items():
-        models = record.models if name in configured else ()
-        client = VlmClient(record.url, api_key=keys.get(name) if name in configured else None, models=models)
-        findings += await _peer(record, client)
-    return findings
+    findings = [
+        finding
+        for peer in found
+        if peer.may_contact
+        for finding in await _peer(peer.record, await peer.client())
+    ]
+    return findings + untrusted([peer.record.id for peer in found if not peer.may_contact])
 
 
 async def _peer(record: PeerRecord, client: VlmClient) -> list[Finding]:

@@ -6,6 +6,7 @@ from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, ok, warning
+from agent.doctor.trust import untrusted
 from agent.profile.profile import Profile
 
 WAIT_S = 2.0
@@ -23,8 +24,14 @@ async def servers(settings: Settings, profile: Profile) -> list[Finding]:
         return []
     if snapshot.status != "online" or snapshot.telemetry is None:
         return []
-    reported = snapshot.telemetry.get("servers", [])
+    servers = snapshot.telemetry.get("servers", [])
+    strangers = [
+        server for server in servers if server.get("discovered") and server.get("trust") == "untrusted"
+    ]
+    reported = [server for server in servers if server not in strangers]
+    others = untrusted([server["id"] for server in strangers])
     problems = [(server["id"], server["problem"]) for server in reported if server.get("problem")]
     if not problems:
-        return [ok(f"the agent uses all of its {len(reported)} servers")]
-    return [warning(f"the agent does not use {name}: {problem}", REMEDY) for name, problem in problems]
+        return [ok(f"the agent uses all of its {len(reported)} servers"), *others]
+    found = [warning(f"the agent does not use {name}: {problem}", REMEDY) for name, problem in problems]
+    return found + others

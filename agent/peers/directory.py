@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,10 +13,14 @@ import numpy as np
 
 from agent.config.settings import Settings
 from agent.peers import mdns, mqtt_records
+from agent.peers.address_rules import AddressRules
+from agent.peers.announced_services import Policy
 from agent.peers.network_path import Paths
-from agent.peers.peer import CheckSchedule
+from agent.peers.peer import CheckSchedule, Peer
+from agent.peers.pins import PinFile
 from agent.peers.registry import PeerRegistry
 from agent.peers.site_file import SiteServers
+from agent.peers.trust import Trust
 from agent.profile.profile import Profile
 from controller import Tier
 from inarvl.door import Door
@@ -25,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BOARD_MAX_RETRY_S = 3.0
 NAMING_S = 3.0  # for zeroconf and the broker to name the peers that exist already
+PINS_S = 2.0
+MAX_REPORTED = 64
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class ServerDirectory:
         doors: guard what the servers send.
 
     Args:
-        changed: called with a server's id and its new state (found, healthy, unhealthy,
+        changed: called with a server's id and its new state (found, healthy, unhealthy, untrusted,
             refused, blind, gone).
         doors: by default new ones.
     """
@@ -64,6 +70,11 @@ class ServerDirectory:
         self.paths = Paths(probed=not settings.probing.metered)
         self.doors = doors = doors or PeerDoors()
         schedule = _cloud_schedule(settings, profile)
+        self._pins = PinFile(settings.state_dir)
+        self._pins.changed()
+        self._trust_changed = anyio.Event()
+        trust = Trust(settings.discovery.trust, self._pins.pins())
+        self._rules = AddressRules(trust.any, (settings.broker.host, settings.broker.port))
         self._registries: dict[Tier, PeerRegistry] = {
             "local": PeerRegistry(
                 rng=rng,
@@ -78,6 +89,8 @@ class ServerDirectory:
                 lost=self.paths.lost,
                 door=doors.replies,
                 schedule=schedule,
+                trust=trust,
+                rules=self._rules,
             ),
         }
         self._site = SiteServers(self._registries["local"], self._registries["cloud"])
@@ -87,9 +100,15 @@ class ServerDirectory:
         return self._registries[tier]
 
     def apply(self, settings: Settings) -> None:
-        """Applies the servers and the prompts that the new settings name."""
-        self._prompts = settings
+        """Applies the servers, the prompts and the trust that the new settings name.
+
+        Raises:
+            ConfigError, BadTlsFile: a file that they name cannot be used.
+        """
+        trust = Trust(settings.discovery.trust, self._pins.pins())
         self._site.apply(settings)
+        self._prompts = self._settings = settings
+        self._reconsider(trust)
 
     def vouched(self, tier: Tier, server: str) -> bool:
         """Returns whether the site file names a server."""
@@ -97,7 +116,7 @@ class ServerDirectory:
         return peer is not None and peer.configured_by is not None
 
     def problem(self, server: str) -> str | None:
-        """Returns why a server cannot be used; None if it can, or is not known."""
+        """Returns why a server cannot be used or trusted; None if it can, or is not known."""
         peers = (registry.get(server) for registry in self._registries.values())
         return next((peer.problem for peer in peers if peer is not None and peer.problem), None)
 
@@ -110,20 +129,23 @@ class ServerDirectory:
         mqtt_records.receive_record(self._registries["cloud"], topic, payload, self.doors.records)
 
     def report(self) -> list[dict[str, Any]]:
-        """Returns the state of each server, for telemetry."""
+        """Returns the state of each server, for telemetry; of many strangers only of the newest."""
         return [
             {
                 "tier": tier,
                 "id": peer.record.id,
                 "url": peer.record.url,
+                "discovered": peer.configured_by is None,
+                "trust": "trusted" if peer.trusted else "untrusted",
+                "trust_reason": peer.trust_reason,
                 "healthy": peer.healthy,
                 "problem": peer.problem,
                 "models": [card.id for card in peer.usable_cards()],
                 "other_requests": peer.other_requests,
-                "link": self._link_report(peer.record.id) if tier == "cloud" else None,
+                "link": self._link_report(peer.record.id) if tier == "cloud" and peer.trusted else None,
             }
             for tier, peers in self._registries.items()
-            for peer in peers.known()
+            for peer in _reported(peers.known())
         ]
 
     async def run(self) -> None:
@@ -132,14 +154,38 @@ class ServerDirectory:
         async with anyio.create_task_group() as tasks:
             for registry in self._registries.values():
                 tasks.start_soon(registry.run)
+            tasks.start_soon(self._follow_pins)
+            tasks.start_soon(self._rules.follow_broker)
             if self._settings.discovery.zeroconf:
-                browse = partial(mdns.browse, door=self.doors.announcements)
                 tasks.start_soon(
-                    browse,
-                    partial(cloud.offer, source=mdns.SOURCE),
-                    partial(cloud.withdraw, source=mdns.SOURCE),
-                    partial(cloud.lapse, source=mdns.SOURCE),
+                    partial(
+                        mdns.browse,
+                        partial(cloud.offer, source=mdns.SOURCE, sole=False),
+                        lambda record: cloud.withdraw(record.id, source=mdns.SOURCE, url=record.url),
+                        lambda record: cloud.lapse(record.id, source=mdns.SOURCE, url=record.url),
+                        door=self.doors.announcements,
+                        policy=Policy(
+                            cloud.may_contact,
+                            cloud.is_expected,
+                            self._rules.problem,
+                            lambda: self._trust_changed,
+                        ),
+                    )
                 )
+
+    async def _follow_pins(self) -> None:
+        """Applies what `inarvl peer trust` has changed, until cancelled."""
+        while True:
+            await anyio.sleep(PINS_S)
+            if self._pins.changed():
+                with self.doors.records.guard(str(self._pins.path)):
+                    self._reconsider(Trust(self._settings.discovery.trust, self._pins.pins()))
+
+    def _reconsider(self, trust: Trust) -> None:
+        self._rules.loopback = trust.any
+        self._registries["cloud"].reconsider(trust)
+        before, self._trust_changed = self._trust_changed, anyio.Event()
+        before.set()
 
     def _changed(self, server: str, state: str) -> None:
         if state != "blind":  # logged with the name of its model
@@ -151,6 +197,12 @@ class ServerDirectory:
     def _link_report(self, server: str) -> dict[str, Any]:
         path = self.paths.to(server)
         return {**asdict(path.state()), "server_ms": path.server_ms, "slow": path.slow}
+
+
+def _reported(peers: Sequence[Peer]) -> list[Peer]:
+    strangers = [peer for peer in peers if not peer.is_expected]
+    hidden = set(map(id, strangers[:-MAX_REPORTED]))
+    return [peer for peer in peers if id(peer) not in hidden]
 
 
 def _cloud_schedule(settings: Settings, profile: Profile) -> CheckSchedule:

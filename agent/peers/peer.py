@@ -12,7 +12,9 @@ from functools import partial
 import anyio
 import numpy as np
 
+from agent.peers.access import Access
 from agent.peers.breaker import TRIALS, Breaker
+from agent.peers.trust import Verdict
 from cloud.peer import PeerRecord
 from inarvl.rate_limit import RateLimit
 from vlm.client import ModelCard, VlmClient
@@ -66,8 +68,13 @@ class Peer:
 
     Attributes:
         sources: the sources that name it now; empty after its announcement expired.
-        configured_by: the source that chooses its models and its key; None if none does.
-        models: the only models to use; empty for all.
+        verdict: the ways in which it may be connected to; without any it is sent nothing.
+        configured_by: the source that chooses its models and its key; None if it was only announced.
+        access: what that source says.
+        way: the place in the verdict's ways of the one in use.
+        trusted: whether it has proven who it is, or needs not.
+        trust_reason: why it is trusted, or not.
+        was_healthy: whether it has ever been healthy.
         cards: the models that it reported, without those that do not see.
         healthy: whether it passed its last check and its breaker has not opened since.
         checked: whether it has been checked at least once.
@@ -85,8 +92,13 @@ class Peer:
     record: PeerRecord
     client: VlmClient
     sources: set[str]
+    verdict: Verdict
     configured_by: str | None = None
-    models: tuple[str, ...] = ()
+    access: Access = field(default_factory=Access)
+    way: int = 0
+    trusted: bool = True
+    trust_reason: str = ""
+    was_healthy: bool = False
     cards: tuple[ModelCard, ...] = ()
     healthy: bool = False
     checked: bool = False
@@ -100,6 +112,21 @@ class Peer:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wake: anyio.Event = field(default_factory=anyio.Event)
     log_limit: RateLimit = field(default_factory=partial(RateLimit, 3, 60.0))
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it was healthy, or has proven who it is."""
+        return self.was_healthy or (self.trusted and not self.verdict.trusted)
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether somebody has named it, or it is proven: strangers do not take its place."""
+        return self.configured_by is not None or self.verdict.pinned or self.is_proven
+
+    @property
+    def rank(self) -> tuple[bool, ...]:
+        """The greatest is used, if several servers have the same id."""
+        return (self.configured_by is not None, self.healthy, self.is_expected, bool(self.verdict.ways))
 
     async def read_load(self) -> None:
         """Reads how many requests of other clients the server has; a busy one may answer too late."""

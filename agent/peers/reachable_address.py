@@ -13,20 +13,15 @@ CONNECT_S = 1.0
 MAX_TRIED = 8
 
 
-async def reachable_address(addresses: Iterable[str], port: int) -> str | None:
-    """Returns the first of the addresses that accepts a connection; if none does, the most likely one.
-
-    Args:
-        addresses: IP addresses, IPv6 with scopes, or names; a name comes first.
-
-    Returns:
-        None if there are no addresses.
-    """
+def likeliest_first(addresses: Iterable[str]) -> list[str]:
+    """Returns the addresses, at most MAX_TRIED, in the order in which they are likely to reach the peer."""
     interfaces = network_interfaces()
-    ordered = sorted(addresses, key=lambda address: _distance(address, interfaces))[:MAX_TRIED]
-    if len(ordered) < 2:
-        return ordered[0] if ordered else None
-    for address in ordered:
+    return sorted(addresses, key=lambda address: _distance(address, interfaces))[:MAX_TRIED]
+
+
+async def first_reachable(addresses: Sequence[str], port: int) -> str:
+    """Returns the first of the addresses that accepts a connection; if none does, the first one."""
+    for address in addresses if len(addresses) > 1 else ():
         with anyio.move_on_after(CONNECT_S):
             try:
                 connection = await anyio.connect_tcp(address, port)
@@ -34,7 +29,7 @@ async def reachable_address(addresses: Iterable[str], port: int) -> str | None:
                 continue
             await connection.aclose()
             return address
-    return ordered[0]
+    return addresses[0]
 
 
 def _distance(address: str, interfaces: Sequence[NetworkInterface]) -> int:
@@ -43,10 +38,7 @@ def _distance(address: str, interfaces: Sequence[NetworkInterface]) -> int:
     An address that this machine has too is seldom the peer's: container bridges have the same one on many
     machines.
     """
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return 0
+    ip = ip_address(address.partition("%")[0])
     own = [own for interface in interfaces for own in interface.addresses]
     if any(ip == other.ip for other in own):
         return 5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.config.settings import Server, Settings
+from agent.config.peer_settings import Server
+from agent.config.settings import Settings
+from agent.peers.access import Access
 from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
 
@@ -19,18 +21,22 @@ class SiteServers:
         self._applied: Settings | None = None
 
     def apply(self, settings: Settings) -> None:
-        """Offers the servers in `settings`, and withdraws those that were removed or changed."""
-        before = self._applied
+        """Offers the servers in `settings`, and withdraws those that were removed or changed.
+
+        Raises:
+            ConfigError, BadTlsFile: a file of a server cannot be used; nothing has changed then.
+        """
+        accesses, before = site_accesses(settings), self._applied
         if before is not None:
             if before.local != settings.local and before.local is not None:
                 self._board.withdraw(BOARD, source=SOURCE)
             for server in _without_prompts(before) - _without_prompts(settings):
                 self._cloud.withdraw(server.id, source=SOURCE)
         if settings.local is not None:
-            self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE)
-        self._cloud.reconfigure(settings.api_keys())
-        for record in site_records(settings).values():
-            self._cloud.offer(record, source=SOURCE, models=record.models)
+            self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE, access=Access())
+        self._cloud.end_rests()
+        for name, record in site_records(settings).items():
+            self._cloud.offer(record, source=SOURCE, access=accesses[name])
         self._applied = settings
 
 
@@ -42,3 +48,13 @@ def _without_prompts(settings: Settings) -> set[Server]:
 def site_records(settings: Settings) -> dict[str, PeerRecord]:
     """Returns the cloud peers in the site file, by id."""
     return {server.id: server.record() for server in settings.peers}
+
+
+def site_accesses(settings: Settings) -> dict[str, Access]:
+    """Returns how the cloud peers in the site file are called, by id.
+
+    Raises:
+        ConfigError, BadTlsFile: a file of a server cannot be used.
+    """
+    keys = settings.api_keys()
+    return {server.id: Access.of(server, keys.get(server.id)) for server in settings.peers}

@@ -159,7 +159,7 @@ class _Collector(Collector):
         yield from (dropped, faults)
 
     def _peers(self) -> Iterator[Metric]:
-        servers = self._servers()
+        servers = [server for server in self._servers() if not _is_stranger(server)]
         healthy = [((server["tier"], server["id"]), float(server["healthy"])) for server in servers]
         yield _gauge("inarvl_server_healthy", "Whether the server can be used.", ["tier", "server"], healthy)
         for name, help_text, key, factor in LINKS:
@@ -169,6 +169,10 @@ class _Collector(Collector):
                 if (link := server["link"]) is not None
             ]
             yield _gauge(name, help_text, ["peer"], values)
+
+
+def _is_stranger(server: Mapping[str, Any]) -> bool:
+    return bool(server.get("discovered")) and server.get("trust") == "untrusted"
 
 
 def _gauge(name: str, help_text: str, labels: Sequence[str], values: LabelledValues) -> GaugeMetricFamily:

@@ -94,7 +94,7 @@ def _start(stack: ExitStack, folder: Path, console: Console, wan: WanEmulator) -
                 "broker": {"url": f"mqtt://127.0.0.1:{port}"},
                 "local": socket,
                 "state_dir": str(folder),
-                "discovery": {"zeroconf": True, "mqtt": False},
+                "discovery": {"zeroconf": True, "mqtt": False, "trust": "any"},  # all parts are here
             }
         )
     )

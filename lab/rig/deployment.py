@@ -59,6 +59,8 @@ class MockTimes:
 class Deployment:
     """A broker, and the services "edge", "cloud", "agent" and, if `announced`, "announcer".
 
+    The agent trusts every discovered peer, without TLS: all parts are on this machine.
+
     Attributes:
         folder: All that the parts write.
         settings: Added to the agent's configuration.
@@ -137,12 +139,13 @@ class Deployment:
         self.services[name].kill()
 
     def _write_config(self) -> None:
+        peer = {"id": CLOUD, "url": self.cloud_url, "allow_plaintext": True}
         settings = {
             "device": DEVICE,
             "broker": {"url": f"mqtt://{self.layout.address}:{self.layout.broker_port}"},
             "local": f"unix:{self.folder}/edge.sock",
-            "peers": [] if self.announced else [{"id": CLOUD, "url": self.cloud_url}],
-            "discovery": {"zeroconf": self.announced},
+            "peers": [] if self.announced else [peer],
+            "discovery": {"zeroconf": self.announced, "trust": "any"},
             "state_dir": str(self.state),
             "profile": "generic-x86",
         }

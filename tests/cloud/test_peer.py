@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud import BadPeerRecord, PeerRecord
-from cloud.announce import AnnounceFailed, on_lan
+from cloud.announce import AnnounceFailed, on_broker, on_lan
 from cloud.peer import MAX_MODELS, MAX_TXT_BYTES
 
 MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS, unique=True)
@@ -41,7 +41,7 @@ def test_json_round_trips(models: list[str], tls: bool, version: str) -> None:
     [
         ("10.0.0.1", "http://10.0.0.1:8020"),
         ("10.0.0.1", "https://10.0.0.1:8020"),
-        ("fe80::1", "http://[fe80::1]:8020"),
+        ("fd00::1", "http://[fd00::1]:8020"),
     ],
 )
 def test_txt_round_trips(host: str, url: str) -> None:
@@ -82,7 +82,7 @@ def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
     "payload",
     [
         b"[" * 4096,
-        json.dumps({"id": "rack", "url": "http://10.0.0.1", "models": ["m" * 128] * 100}).encode(),
+        json.dumps({"id": "rack", "url": "http://10.0.0.1:1", "models": ["m" * 128] * 100}).encode(),
         b'{"id": "rack", "url": "unix:/run/inarvl/vlm.sock"}',
         b'{"id": "rack", "url": "file:///etc/passwd"}',
         b'{"id": "rack", "url": "http://"}',
@@ -95,9 +95,13 @@ def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
         b'{"id": "rack", "url": "http://10.0.0.1/v1#part"}',
         b'{"id": "rack", "url": "http://10.0.0.1/v1\\n"}',
         b'{"id": "rack", "url": "http://10.0.0.1/v1 /x"}',
-        b'{"id": "../rack", "url": "http://10.0.0.1"}',
-        b'{"id": "rack", "url": "http://10.0.0.1", "api": "other/v9"}',
-        b'{"id": "rack", "url": "http://10.0.0.1", "models": "abc"}',
+        b'{"id": "rack", "url": "http://10.0.0.1"}',
+        b'{"id": "rack", "url": "http://10.0.0.1:8020/"}',
+        b'{"id": "rack", "url": "http://10.0.0.1:8020/v1beta/openai/"}',
+        b'{"id": "rack", "url": "http://169.254.169.254:80"}',
+        b'{"id": "../rack", "url": "http://10.0.0.1:1"}',
+        b'{"id": "rack", "url": "http://10.0.0.1:1", "api": "other/v9"}',
+        b'{"id": "rack", "url": "http://10.0.0.1:1", "models": "abc"}',
     ],
 )
 def test_an_invalid_record_is_refused(payload: bytes) -> None:
@@ -106,36 +110,56 @@ def test_an_invalid_record_is_refused(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://api.host/v1", "https://host/v1beta/openai/", "http://host:1/api/v4"]
-)
-def test_a_url_may_have_a_path(url: str) -> None:
-    assert PeerRecord.from_bytes(record(url=url).to_bytes()).url == url
-
-
-@pytest.mark.parametrize(
-    ("url", "found_at"),
+    ("url", "announced"),
     [
-        ("http://10.0.0.1:8020/v1beta/openai", "http://10.0.0.1:8020/v1beta/openai"),
         ("http://10.0.0.1:8020/v1/", "http://10.0.0.1:8020"),
-        ("https://gpu.example.net:8020/api", "https://10.0.0.1:8020/api"),
+        ("https://GPU.example.net/v1", "https://gpu.example.net:443"),
+        ("http://[fd00:0::1]", "http://[fd00::1]:80"),
     ],
 )
-def test_txt_carries_path_and_host_name(url: str, found_at: str) -> None:
-    txt = record(url=url).to_txt()
-    assert PeerRecord.from_txt(txt, "10.0.0.1", 8020).url == found_at
-    assert txt.get("host") == ("gpu.example.net" if "gpu" in url else None)
+def test_a_url_is_announced_in_one_form(url: str, announced: str) -> None:
+    prepared = record(url=url).announced()
+    assert prepared.url == announced
+    assert PeerRecord.from_bytes(prepared.to_bytes()) == prepared
 
 
-@pytest.mark.parametrize("path", ["v1", "@evil.test/", "/?key=1", "/#", "/ /"])
-def test_a_path_in_txt_is_validated(path: str) -> None:
-    with pytest.raises(BadPeerRecord):
+@pytest.mark.parametrize("url", ["https://host:1/v1beta/openai/", "http://host:1/api/v4"])
+def test_a_url_with_another_path_is_for_the_site_file_only(url: str) -> None:
+    assert record(url=url).url == url
+    with pytest.raises(BadPeerRecord, match="must not have a path: name this server in the site file"):
+        record(url=url).announced()
+    with pytest.raises(BadPeerRecord, match="must not have a path: name this server in the site file"):
+        PeerRecord.from_bytes(record(url=url).to_bytes())
+
+
+def test_txt_carries_the_host_name() -> None:
+    txt = record(url="https://gpu.example.net:8020").to_txt()
+    assert txt["host"] == "gpu.example.net"
+    assert PeerRecord.from_txt(txt, "10.0.0.1", 8020).url == "https://10.0.0.1:8020"
+    assert "host" not in record().to_txt()
+
+
+@pytest.mark.parametrize("path", ["v1", "@evil.test/", "/?key=1", "/#", "/ /", "/api", "/v1/"])
+def test_a_path_in_txt_is_refused(path: str) -> None:
+    with pytest.raises(BadPeerRecord, match="name this server in the site file"):
         PeerRecord.from_txt({**record().to_txt(), "path": path}, "10.0.0.1", 8020)
 
 
+def test_the_default_path_in_txt_is_accepted() -> None:
+    assert PeerRecord.from_txt({**record().to_txt(), "path": "/v1"}, "10.0.0.1", 8020).models == (
+        "a",
+        "b/c:7",
+    )
+
+
 @pytest.mark.anyio
-async def test_zeroconf_announces_no_url_that_does_not_fit() -> None:
-    with pytest.raises(AnnounceFailed, match="--no-zeroconf"):
-        async with on_lan(record(url="http://10.0.0.1/" + "a" * 260)):
+@pytest.mark.parametrize("url", ["http://10.0.0.1:1/api", "http://169.254.1.1:80"])
+async def test_nothing_is_announced_that_devices_refuse(url: str) -> None:
+    with pytest.raises(AnnounceFailed, match="name this server in the site file"):
+        async with on_lan(record(url=url)):
+            raise AssertionError
+    with pytest.raises(AnnounceFailed, match="name this server in the site file"):
+        async with on_broker(record(url=url), "mqtt://127.0.0.1:1"):
             raise AssertionError
 
 

@@ -55,7 +55,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two replicas on Ray, announced to an agent."""
-    discovery = {"zeroconf": False, "mqtt": True}  # other tests on this machine announce by zeroconf
+    discovery = {
+        "zeroconf": False,
+        "mqtt": True,
+        "trust": "any",
+    }  # other tests on this machine announce by zeroconf
     running = Deployment(tmp_path_factory.mktemp("ray"), settings={"peers": [], "discovery": discovery})
     running.cloud_command = on_ray(running, "--replicas", "2")
     try:

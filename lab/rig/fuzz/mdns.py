@@ -65,7 +65,7 @@ async def opened() -> AsyncIterator[Use]:
     async def browse(ended: anyio.Event) -> None:
         door = RaisingDoor("zeroconf announcements")
         try:
-            await mdns.browse(lambda _record: None, lambda _id: None, network=network, door=door)
+            await mdns.browse(lambda _record: None, lambda _record: None, network=network, door=door)
         except Exception as error:
             faults.append(error)
         finally:

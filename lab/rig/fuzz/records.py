@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 import yarl
 
+from agent.config.peer_settings import DiscoveryTrust
+from agent.peers.address_rules import AddressRules
 from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
+from agent.peers.trust import Trust
 from cloud.peer import TOPIC
 from lab.rig.fuzz.fuzz_door import FuzzDoor, RaisingDoor, Use
 from vlm.base_url import api_bases, probe_base
@@ -22,15 +25,23 @@ SEEDS = (
         "api": "openai/v1",
         "version": "1",
     },
-    {"id": "p", "url": "https://api.example.com/v1beta/openai/"},
-    {"id": "p", "url": "http://[fe80::1%eth0]:80"},
+    {"id": "p", "url": "https://api.example.com:443/v1beta/openai/"},
+    {"id": "p", "url": "https://api.example.com:443/v1"},
+    {"id": "p", "url": "http://[fd00::1%eth0]:80"},
+    {"id": "p", "url": "http://[::ffff:127.0.0.1]:80"},
 )
+
+
+def _trusting() -> PeerRegistry:
+    """Returns a registry that would connect to every peer."""
+    trust = Trust(DiscoveryTrust.model_validate("any"))
+    return PeerRegistry(rng=np.random.default_rng(0), trust=trust, rules=AddressRules(loopback=True))
 
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Use]:
     """Passes payloads to the registry, and builds the URLs that a known peer is called at."""
-    peers, door = PeerRegistry(rng=np.random.default_rng(0)), RaisingDoor("peer records")
+    peers, door = _trusting(), RaisingDoor("peer records")
 
     async def use(data: bytes) -> None:
         peers.withdraw("p", source="mqtt")

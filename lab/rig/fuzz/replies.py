@@ -26,6 +26,7 @@ from agent.judging.prompt import p_yes
 from agent.messages.query import Query
 from agent.peers.network_path import Paths
 from agent.peers.peer import Peer
+from agent.peers.trust import Verdict
 from cloud.peer import PeerRecord
 from controller import Arm, Context, Controller, ControllerSettings, Option, Outcome
 from lab.rig.fixed_energy import FixedEnergyMeter
@@ -113,7 +114,7 @@ async def opened() -> AsyncIterator[Use]:
     connection, client = ScriptedConnection(URL, None), VlmClient(URL)
     client._connection = connection
     card = ModelCard("m", (64,))
-    peer = Peer(PeerRecord(SERVER, URL), client, {"fuzz"}, cards=(card,), healthy=True)
+    peer = Peer(PeerRecord(SERVER, URL), client, {"fuzz"}, Verdict((), ""), cards=(card,), healthy=True)
     registry = SimpleNamespace(
         get=lambda _id: peer,
         began=lambda _id: None,

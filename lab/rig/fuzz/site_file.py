@@ -23,10 +23,10 @@ broker: {url: 'mqtts://broker:8883', username: gate, protocol: auto, keepalive_s
 profile: auto
 local: unix:/run/inarvl/vlm.sock
 peers:
-  - {id: gpu-1, url: 'http://10.0.0.2:8020/v1', models: [small, large], prompt: be brief}
+  - {id: gpu-1, url: 'http://10.0.0.2:8020/v1', allow_plaintext: true, models: [small], prompt: be kind}
   - &other {id: gpu-2, url: 'https://host', models: []}
 prompt: The camera looks at the gate.
-discovery: {zeroconf: true, mqtt: false}
+discovery: {zeroconf: true, mqtt: false, trust: {fingerprints: [], allow_plaintext: true}}
 probing: {metered: false, sight: true, upload_bytes: 1024, upload_every_s: 60.5}
 metrics: 127.0.0.1:9100
 image_roots: [/srv/images]

@@ -22,6 +22,7 @@ from agent.answering.hedging import DeadlineExpired, Unanswered
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
 from agent.messages.query import Query
+from agent.peers.access import Access
 from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
@@ -110,7 +111,7 @@ async def running_answering(
         for tier, server in tiers.items():
             tasks.start_soon(peers[tier].run)
             if server is not None:
-                peers[tier].offer(PeerRecord(tier, f"unix:{server.socket}"), source="test")
+                peers[tier].offer(PeerRecord(tier, f"unix:{server.socket}"), source="test", access=Access())
         with anyio.fail_after(60):
             while healthy and any(server and not peers[tier].healthy() for tier, server in tiers.items()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
@@ -208,7 +209,7 @@ async def test_a_question_for_the_cloud_waits_for_discovery_after_a_start(tmp_pa
 
         async def discover() -> None:
             await anyio.sleep(0.2)
-            peers["cloud"].offer(PeerRecord("cloud", f"unix:{cloud.socket}"), source="test")
+            peers["cloud"].offer(PeerRecord("cloud", f"unix:{cloud.socket}"), source="test", access=Access())
 
         tasks.start_soon(discover)
         answered = await answer(answering, 60.0, pin="cloud")

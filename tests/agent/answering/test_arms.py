@@ -10,6 +10,7 @@ import pytest
 from agent.answering.arms import Arms
 from agent.forms.form import AnswerForm
 from agent.messages.images import Mask
+from agent.peers.access import Access
 from agent.peers.peer import MODEL_REST_S
 from agent.peers.registry import PeerRegistry
 from cloud.peer import PeerRecord
@@ -35,7 +36,7 @@ class Question:
 
 async def test_requests_of_other_clients_wait_before_a_call() -> None:
     registries = {tier: PeerRegistry(rng=np.random.default_rng(0)) for tier in ("local", "cloud")}
-    registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site")
+    registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site", access=Access())
     peer = registries["local"].known()[0]
     peer.cards, peer.healthy, peer.other_requests = (ModelCard("m"),), True, 2
     servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
@@ -47,7 +48,7 @@ async def test_requests_of_other_clients_wait_before_a_call() -> None:
 
 async def test_a_refused_model_is_asked_again_after_its_rest() -> None:
     cloud = PeerRegistry(rng=np.random.default_rng(0))
-    cloud.offer(PeerRecord("p", "unix:/nowhere/vlm.sock"), source="site")
+    cloud.offer(PeerRecord("p", "unix:/nowhere/vlm.sock"), source="site", access=Access())
     peer = cloud.known()[0]
     peer.cards, peer.healthy = (ModelCard("m"),), True
     registries = {"local": PeerRegistry(rng=np.random.default_rng(0)), "cloud": cloud}

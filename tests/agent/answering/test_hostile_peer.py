@@ -24,6 +24,7 @@ from agent.answering.hedging import Unanswered
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
 from agent.messages.query import Query
+from agent.peers.access import Access
 from agent.peers.directory import ServerDirectory
 from agent.profile.loading import load_profile
 from cloud.peer import PeerRecord
@@ -159,7 +160,9 @@ async def poisoned_servers(folder: Path) -> AsyncIterator[tuple[Answering, Serve
     async with anyio.create_task_group() as tasks:
         directory.apply(settings)
         for name in ("one", "two"):
-            directory.registry("cloud").offer(PeerRecord(name, f"unix:{folder}/{name}"), source="test")
+            directory.registry("cloud").offer(
+                PeerRecord(name, f"unix:{folder}/{name}"), source="test", access=Access()
+            )
         tasks.start_soon(directory.run)
         await checked(directory)
         yield Answering(controller, arms, DeviceState, settings, rng=rng), directory

@@ -17,6 +17,7 @@ from agent.config.settings import Settings
 from agent.forms.form import AnswerForm
 from agent.messages.query import Query
 from agent.peers.registry import Peer
+from agent.peers.trust import Verdict
 from cloud.peer import PeerRecord
 from controller import Arm
 from lab.rig.fixed_energy import FixedEnergyMeter
@@ -48,7 +49,7 @@ def question(form: AnswerForm) -> Question:
 
 async def asked_of(card: ModelCard, form: AnswerForm) -> tuple[str, tuple[str, ...]]:
     client = Client()
-    peer = Peer(PeerRecord("p", "unix:/p"), client, set(), cards=(card,), healthy=True)  # type: ignore[arg-type]
+    peer = Peer(PeerRecord("p", "unix:/p"), client, set(), Verdict((), ""), cards=(card,), healthy=True)  # type: ignore[arg-type]
     registry = SimpleNamespace(get=lambda _id: peer, began=lambda _id: None, ended=lambda *_: None)
     servers = SimpleNamespace(registry=lambda _tier: registry, prompt=lambda _tier, _server: None)
     arms = Arms(servers, FixedEnergyMeter(), lambda _tier, _card: (64,))

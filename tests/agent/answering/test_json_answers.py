@@ -22,6 +22,7 @@ from agent.answering.question import QuestionReader
 from agent.config.settings import Settings
 from agent.forms.form import AnswerForm
 from agent.messages.query import Query
+from agent.peers.access import Access
 from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
@@ -92,7 +93,9 @@ def answering(tmp_path: Path) -> Callable[..., Any]:
             for tier, server in (("local", board), ("cloud", cloud)):
                 if server is not None:
                     await tasks.start(serve, server, tmp_path / tier)
-                    peers[tier].offer(PeerRecord(tier, f"unix:{tmp_path / tier}"), source="test")
+                    peers[tier].offer(
+                        PeerRecord(tier, f"unix:{tmp_path / tier}"), source="test", access=Access()
+                    )
                 tasks.start_soon(peers[tier].run)
             with anyio.fail_after(60):
                 while not all(peer.healthy for tier in peers.values() for peer in tier.known()):  # noqa: ASYNC110

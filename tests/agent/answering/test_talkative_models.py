@@ -31,6 +31,7 @@ from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
 from agent.forms.form import AnswerForm
 from agent.messages.query import Query
+from agent.peers.access import Access
 from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
@@ -266,7 +267,9 @@ class Servers:
                 await web.UnixSite(runner, str(self.folder / tier)).start()
                 registries[tier] = PeerRegistry(rng=np.random.default_rng(0), schedule=schedule)
                 tasks.start_soon(registries[tier].run)
-                registries[tier].offer(PeerRecord(tier, f"unix:{self.folder / tier}"), source="test")
+                registries[tier].offer(
+                    PeerRecord(tier, f"unix:{self.folder / tier}"), source="test", access=Access()
+                )
             with anyio.fail_after(60):
                 while not all(registry.healthy() for registry in registries.values()):  # noqa: ASYNC110
                     await anyio.sleep(0.02)

@@ -23,7 +23,7 @@ from agent.profile.identity import BoardIdentity
 from agent.profile.loading import load_profile
 from agent.sensing.sample import PolledSensor, Sample
 from agent.standalone.broker import free_port
-from cloud.peer import PeerRecord
+from vlm.client import VlmClient
 from vlm.timing import Timing
 
 IDLE_W, WORK_W = 5.0, 8.0
@@ -104,11 +104,11 @@ async def test_power_models_and_network_paths_are_measured(tmp_path: Path) -> No
         [PolledSensor(ammeter, 0.5, resolution_s=0.05)],
     )
     peers = {
-        "near": PeerRecord("near", f"http://127.0.0.1:{port}"),
-        "gone": PeerRecord("gone", f"http://127.0.0.1:{free_port()}"),
+        "near": VlmClient(f"http://127.0.0.1:{port}"),
+        "gone": VlmClient(f"http://127.0.0.1:{free_port()}"),
     }
     async with server(ammeter, tmp_path / "s", port):
-        calibration = await calibrator.calibrate(f"unix:{tmp_path}/s", peers, {})
+        calibration = await calibrator.calibrate(f"unix:{tmp_path}/s", peers)
     assert calibration.power_source == "ammeter"
     assert calibration.idle_w == pytest.approx(IDLE_W)
     assert [(arm.tier, arm.resolution) for arm in calibration.arms] == [

@@ -18,13 +18,17 @@ NAME = st.text(max_size=70) | st.text(alphabet="ab.-_ /#é", max_size=8)
 URL = st.builds(
     "{}{}{}".format, st.sampled_from(["http://", "https://", "HTTP://", "unix:/", ""]), NAME, NAME
 )
-PEER = st.fixed_dictionaries({"id": NAME, "url": URL}, optional={"models": st.lists(NAME, max_size=3)})
+PEER = st.fixed_dictionaries(
+    {"id": NAME, "url": URL, "allow_plaintext": st.just(True)},
+    optional={"models": st.lists(NAME, max_size=3)},
+)
 
 
 @given(local=st.none() | URL, peers=st.lists(PEER, max_size=2))
 def test_a_valid_site_file_can_be_applied(local: str | None, peers: list[dict[str, object]]) -> None:
     with suppress(ValidationError):
-        settings = Settings.model_validate({"device": "d", "local": local, "peers": peers})
+        site = {"device": "d", "local": local, "local_allow_plaintext": True, "peers": peers}
+        settings = Settings.model_validate(site)
         board, cloud = anyio.run(applied, settings)
         assert len(board.known()) == (local is not None)
         assert [peer.record.id for peer in cloud.known()] == [peer["id"] for peer in peers]

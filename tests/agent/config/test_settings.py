@@ -40,6 +40,7 @@ def test_the_example_is_a_valid_site_file() -> None:
     assert settings.device == "gate-3"
     assert settings.broker.tls
     assert [peer.id for peer in settings.peers] == ["gpu-1"]
+    assert settings.discovery.trust.mode == "proof"
     assert settings.prompt_for("gpu-1") == "Answer in German."
     assert settings.prompt == settings.prompt_for("gpu-2") == settings.prompt_for(None)
     assert settings.prompt is not None
@@ -67,7 +68,11 @@ def test_the_example_is_a_valid_site_file() -> None:
         ("peers: [{id: a, url: 'http://b/v1#k'}]", "peers.0.url", "fragment"),
         ('peers: [{id: a, url: "http://b/\\nv1"}]', "peers.0.url", "control characters"),
         ("peers: [{url: 'http://b'}]", "peers.0.id", "required"),
-        ("peers: [{id: a, url: 'http://b'}, {id: a, url: 'http://c'}]", "peers", "two peers have the id 'a'"),
+        (
+            "peers: [{id: a, url: 'https://b'}, {id: a, url: 'https://c'}]",
+            "peers",
+            "two peers have the id 'a'",
+        ),
         ("peers: [{id: a b, url: 'http://b'}]", "peers.0", "letters, digits, dots, dashes"),
         ("peers: [{id: a/b, url: 'http://b'}]", "peers.0", "letters, digits, dots, dashes"),
         ("peers: [{id: a, url: 'HTTP://b'}]", "peers.0.url", "must be http://host:port or https://host:port"),
@@ -96,6 +101,21 @@ def test_the_example_is_a_valid_site_file() -> None:
         (f"prompt: {'x' * 4001}", "prompt", "at most 4000 characters"),
         (f"peers: [{{id: a, url: 'http://b', prompt: {'x' * 4001}}}]", "peers.0.prompt", "at most 4000"),
         ("discovery: {zeroconf: 3}", "discovery.zeroconf", "boolean"),
+        ("peers: [{id: a, url: 'http://b'}]", "peers.0", "allow_plaintext: true"),
+        ("peers: [{id: a, url: 'http://10.0.0.1:80'}]", "peers.0", "write https://"),
+        ("peers: [{id: a, url: 'http://localhost.example.net'}]", "peers.0", "write https://"),
+        ("peers: [{id: a, url: 'http://[::ffff:127.0.0.1]:80'}]", "peers.0", "write https://"),
+        ("peers: [{id: a, url: 'http://localhost:1', ca_file: /ca}]", "peers.0", "does not use TLS"),
+        ("peers: [{id: a, url: 'https://b', key_file: /k}]", "peers.0", "cert_file"),
+        ("peers: [{id: a, url: 'https://b', fingerprint: AB:CD}]", "peers.0.fingerprint", "64 hexadecimal"),
+        ("local: 'http://b:8000'", "local", "local_allow_plaintext: true"),
+        ("discovery: {trust: all}", "discovery.trust", "none, any, or a mapping"),
+        ("discovery: {trust: true}", "discovery.trust", "none, any, or a mapping"),
+        ("discovery: {trust: {}}", "discovery.trust", "none, any, or a mapping"),
+        ("discovery: {trust: {mode: any}}", "discovery.trust", "none, any, or a mapping"),
+        ("discovery: {trust: {fingerprints: [x]}}", "discovery.trust.fingerprints.0", "64 hexadecimal"),
+        ("discovery: {trust: {ca_fle: /x}}", "discovery.trust.ca_fle", "did you mean ca_file"),
+        ("discovery: {trust: {key_file: /x}}", "discovery.trust", "cert_file"),
     ],
 )
 def test_an_error_names_the_key_and_the_remedy(tmp_path: Path, text: str, key: str, remedy: str) -> None:
@@ -104,7 +124,25 @@ def test_an_error_names_the_key_and_the_remedy(tmp_path: Path, text: str, key: s
     assert remedy in line
 
 
-@pytest.mark.parametrize("url", ["http://b/v1", "https://b/v1beta/openai/", "https://b:1/api/paas/v4"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "url: 'http://b', allow_plaintext: true",
+        "url: 'http://127.0.0.1:8000'",
+        "url: 'http://[::1]:8000'",
+        "url: 'http://localhost:8000'",
+        f"url: 'https://b', fingerprint: '{':'.join(['Ab'] * 32)}'",
+    ],
+)
+def test_a_peer_without_tls_is_on_this_machine_or_allowed(tmp_path: Path, fields: str) -> None:
+    assert load(tmp_path, f"peers: [{{id: a, {fields}}}]").peers[0].fingerprint in (None, "ab" * 32)
+
+
+def test_nobody_discovered_is_trusted_by_default() -> None:
+    assert Settings().discovery.trust.mode == "none"
+
+
+@pytest.mark.parametrize("url", ["https://b/v1", "https://b/v1beta/openai/", "https://b:1/api/paas/v4"])
 def test_the_url_of_a_peer_may_have_a_path(tmp_path: Path, url: str) -> None:
     assert load(tmp_path, f"peers: [{{id: a, url: '{url}'}}]").peers[0].url == url
 
@@ -183,7 +221,7 @@ def test_secrets_are_read_from_their_files(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
         f"broker: {{username: me, password_file: {tmp_path}/secret}}\n"
-        f"peers: [{{id: a, url: 'http://a', api_key_file: {tmp_path}/secret}}, {{id: b, url: 'http://b'}}]",
+        f"peers: [{{id: a, url: 'https://a', api_key_file: {tmp_path}/secret}}, {{id: b, url: 'https://b'}}]",
     )
     options = settings.mqtt_options("me")
     assert (options.username, options.password) == ("me", "hunter2")

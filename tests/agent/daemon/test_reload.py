@@ -16,7 +16,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def test_settings_that_can_change_are_applied() -> None:
-    peers = [{"id": "p", "url": "http://p:1", "prompt": "Be brief."}]
+    peers = [{"id": "p", "url": "https://p:1", "prompt": "Be brief."}]
     new = settings(peers=peers, local=None, prompt="Be kind.", intake={"max_tokens": 7})
     after, summary = reload(settings(), lambda: new)
     assert after == new
@@ -26,6 +26,13 @@ def test_settings_that_can_change_are_applied() -> None:
 def test_the_judge_can_be_switched_off() -> None:
     new = settings(judge={"enabled": False})
     assert reload(settings(), lambda: new) == (new, "applied judge")
+
+
+def test_who_is_trusted_can_change_and_how_peers_are_discovered_cannot() -> None:
+    new = settings(discovery={"trust": "any", "mqtt": False})
+    after, summary = reload(settings(), lambda: new)
+    assert (after.discovery.trust.mode, after.discovery.mqtt) == ("any", True)
+    assert summary == "applied discovery.trust; restart for discovery.mqtt"
 
 
 def test_settings_that_cannot_change_stay_and_are_named() -> None:

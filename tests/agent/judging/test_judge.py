@@ -22,6 +22,7 @@ from agent.config.settings import JudgeSettings
 from agent.judging.judge import Judge
 from agent.judging.trial import auroc, try_judge
 from agent.judging.trial_pairs import TRIAL_PAIRS, TrialPair
+from agent.peers.access import Access
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from cloud.peer import PeerRecord
 from controller import Arm
@@ -104,7 +105,7 @@ async def judging(
     peers = PeerRegistry(
         rng=np.random.default_rng(0), schedule=CheckSchedule(check_s=3600.0, first_retry_s=0.05)
     )
-    peers.offer(PeerRecord("peer", f"unix:{folder / 'socket'}"), source="test")
+    peers.offer(PeerRecord("peer", f"unix:{folder / 'socket'}"), source="test", access=Access())
     directory = SimpleNamespace(registry=lambda _tier: peers)
     options = {} if clock is None else {"clock": clock}
     judge = Judge(JudgeSettings(**settings), directory, Metered(), **options)  # type: ignore[arg-type]
@@ -190,7 +191,7 @@ async def test_a_model_whose_server_was_away_when_its_turn_came_is_tried_again_l
         assert await judge.p_same(ARM, *QUESTION) is None
         peers.withdraw("peer", source="test")
         await anyio.sleep(0.1)
-        peers.offer(peer.record, source="test")
+        peers.offer(peer.record, source="test", access=Access())
         with anyio.fail_after(60):
             while not peers.healthy():  # noqa: ASYNC110
                 await anyio.sleep(0.01)

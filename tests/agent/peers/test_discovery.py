@@ -15,7 +15,9 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
-from agent.peers import mdns
+from agent.peers import announced_services, mdns
+from agent.peers.address_rules import AddressRules
+from agent.peers.announced_services import Policy
 from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
 from agent.standalone.broker import broker
@@ -41,8 +43,8 @@ async def test_a_peer_on_the_lan_is_found_and_its_goodbye_is_received() -> None:
             assert other == record
             found.set()
 
-    def on_gone(peer_id: str) -> None:
-        if peer_id == record.id:
+    def on_gone(other: PeerRecord) -> None:
+        if other.id == record.id:
             gone.set()
 
     with anyio.fail_after(60):
@@ -84,11 +86,11 @@ async def test_a_peer_whose_announcement_expired_has_lapsed_and_is_not_gone() ->
         if other.id == record.id:
             found.set()
 
-    def on_gone(peer_id: str) -> None:
-        assert peer_id != record.id
+    def on_gone(other: PeerRecord) -> None:
+        assert other.id != record.id
 
-    def on_lapsed(peer_id: str) -> None:
-        if peer_id == record.id:
+    def on_lapsed(other: PeerRecord) -> None:
+        if other.id == record.id:
             lapsed.set()
 
     async with on_lan(record), anyio.create_task_group() as tasks:
@@ -111,22 +113,22 @@ def expire_all(network: AsyncZeroconf) -> None:
 async def test_the_details_of_a_peer_are_requested_again_if_they_are_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    record, requests, resolve = announced(), 0, mdns._resolve
+    record, requests, resolve = announced(), 0, announced_services.resolve
     found = anyio.Event()
 
-    async def lossy(network: AsyncZeroconf, name: str) -> PeerRecord | None:
+    async def lossy(network: AsyncZeroconf, name: str, policy: Policy) -> PeerRecord | None:
         nonlocal requests
         if not name.startswith(record.id):
             return None
         requests += 1
-        return None if requests < 3 else await resolve(network, name)
+        return None if requests < 3 else await resolve(network, name, policy)
 
     def on_found(other: PeerRecord) -> None:
         assert other == record
         found.set()
 
-    monkeypatch.setattr(mdns, "_resolve", lossy)
-    monkeypatch.setattr(mdns, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(announced_services, "resolve", lossy)
+    monkeypatch.setattr(announced_services, "FIRST_PAUSE_S", 0.01)
     async with on_lan(record), anyio.create_task_group() as tasks:
         tasks.start_soon(mdns.browse, on_found, lambda _id: None)
         with anyio.fail_after(60):
@@ -142,15 +144,22 @@ async def test_a_service_that_changes_while_it_is_resolved_is_reported_once_with
     answers = [PeerRecord("p", "http://127.0.0.1:1"), PeerRecord("p", "http://127.0.0.1:2")]
     reported: list[PeerRecord] = []
 
-    async def resolve(_network: object, _name: str) -> PeerRecord:
+    async def resolve(*_: object) -> PeerRecord:
         record = answers.pop(0)
         if answers:
             services.follow("service")
         return record
 
-    monkeypatch.setattr(mdns, "_resolve", resolve)
+    monkeypatch.setattr(announced_services, "resolve", resolve)
     async with anyio.create_task_group() as tasks:
-        services = mdns._Services(None, tasks, reported.append, lambda _id: None, Door("d"))  # type: ignore[arg-type]
+        services = announced_services.AnnouncedServices(
+            None,  # type: ignore[arg-type]
+            tasks,
+            reported.append,
+            lambda _record: None,
+            Door("d"),
+            Policy(),
+        )
         services.follow("service")
     assert [record.url for record in reported] == ["http://127.0.0.1:2"]
 
@@ -158,7 +167,7 @@ async def test_a_service_that_changes_while_it_is_resolved_is_reported_once_with
 async def test_a_record_on_the_broker_is_found_and_removed_when_the_peer_leaves(tmp_path: Path) -> None:
     record = announced()
     with broker(tmp_path) as (_, port):
-        peers = PeerRegistry(rng=np.random.default_rng(0))
+        peers = PeerRegistry(rng=np.random.default_rng(0), rules=AddressRules(loopback=True))
         link = MqttConnection(MqttOptions("127.0.0.1", port), subscriptions=(f"{PEERS}/+",))
         with anyio.fail_after(60):
             async with link:

@@ -14,6 +14,8 @@ from zeroconf import DNSOutgoing, DNSPointer
 from zeroconf.asyncio import AsyncZeroconf
 
 from agent.peers import mdns
+from agent.peers.access import Access
+from agent.peers.address_rules import AddressRules
 from agent.peers.mqtt_records import receive_record
 from agent.peers.registry import PeerRegistry
 from cloud.announce import on_lan
@@ -39,8 +41,8 @@ URLS = {
 
 
 @asynccontextmanager
-async def running(**keys: str) -> AsyncIterator[PeerRegistry]:
-    peers = PeerRegistry(rng=np.random.default_rng(0), keys=keys)
+async def running() -> AsyncIterator[PeerRegistry]:
+    peers = PeerRegistry(rng=np.random.default_rng(0), rules=AddressRules(loopback=True))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peers.run)
         yield peers
@@ -91,11 +93,13 @@ async def test_models_of_a_record_are_few_different_and_short(models: list[str])
 
 async def test_a_record_changes_no_peer_of_the_site_file_and_gets_no_key() -> None:
     door = Door("peer records")
-    async with running(gpu="secret") as peers:
-        peers.offer(PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", models=("m",))
+    async with running() as peers:
+        peers.offer(
+            PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", access=Access(("m",), "secret")
+        )
         retained(peers, door, "gpu", url="http://127.0.0.1:2")
         (peer,) = peers.known()
-        assert (peer.record.url, peer.models) == ("http://127.0.0.1:1", ("m",))
+        assert (peer.record.url, peer.access.models) == ("http://127.0.0.1:1", ("m",))
         peers.withdraw("gpu", source="site file")
         retained(peers, door, "gpu", url="http://127.0.0.1:2")
         (peer,) = peers.known()
@@ -104,9 +108,9 @@ async def test_a_record_changes_no_peer_of_the_site_file_and_gets_no_key() -> No
 
 async def test_a_peer_that_was_announced_first_gets_the_key_and_the_models_of_the_site_file() -> None:
     door = Door("peer records")
-    async with running(gpu="secret") as peers:
+    async with running() as peers:
         retained(peers, door, "gpu")
-        peers.offer(PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", models=())
+        peers.offer(PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", access=Access((), "secret"))
         (peer,) = peers.known()
         assert peer.client._connection._headers == {"Authorization": "Bearer secret"}
         assert peer.sources == {"mqtt", "site file"}
@@ -117,7 +121,7 @@ async def test_strangers_cannot_take_the_place_of_a_peer_of_the_site_file() -> N
     async with running() as peers:
         for number in range(100):
             retained(peers, door, f"p{number}")
-        peers.offer(PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", models=())
+        peers.offer(PeerRecord("gpu", "http://127.0.0.1:1"), source="site file", access=Access((), "secret"))
         assert peers.get("gpu") is not None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from agent.peers.access import Access
 from agent.peers.network_path import Paths
 from agent.peers.registry import CONFIRMATIONS, CheckSchedule, PeerRegistry
 from agent.standalone.broker import free_port
@@ -111,7 +112,7 @@ async def probed(
         rng=np.random.default_rng(0), observe=far.observe, lost=far.paths.lost, schedule=schedule
     )
     async with far.wan.to(port) as near, anyio.create_task_group() as tasks:
-        peers.offer(PeerRecord(PEER, f"http://127.0.0.1:{near}"), source="test")
+        peers.offer(PeerRecord(PEER, f"http://127.0.0.1:{near}"), source="test", access=Access())
         tasks.start_soon(peers.run)
         tasks.start_soon(far.watch_stalls)
         yield far, peers

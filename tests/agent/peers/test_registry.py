@@ -12,12 +12,16 @@ import pytest
 from aiohttp import web
 from anyio import to_thread
 
+from agent.config.peer_settings import DiscoveryTrust
+from agent.peers.address_rules import AddressRules
 from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
+from agent.peers.trust import Trust
 from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio
+ANYONE = Trust(DiscoveryTrust.model_validate("any"))
 QUICK = CheckSchedule(check_s=0.05, first_retry_s=0.02, max_retry_s=0.1, checks_per_upload=3)
 
 
@@ -58,7 +62,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def registry(**options: object) -> PeerRegistry:
-    return PeerRegistry(rng=np.random.default_rng(0), schedule=QUICK, **options)  # type: ignore[arg-type]
+    """A registry that trusts every announcement, also those on loopback."""
+    return PeerRegistry(
+        rng=np.random.default_rng(0),
+        **{"schedule": QUICK, "trust": ANYONE, "rules": AddressRules(loopback=True), **options},  # type: ignore[arg-type]
+    )
 
 
 def record(port: int, peer_id: str = "p") -> PeerRecord:
@@ -135,8 +143,7 @@ async def test_a_peer_whose_announcement_expired_stays_while_it_answers() -> Non
 async def test_a_lapsed_peer_is_kept_if_it_is_silent_for_a_short_time() -> None:
     port, changes = free_port(), list[str]()
     slow_retries = CheckSchedule(check_s=0.05, first_retry_s=0.5)
-    rng = np.random.default_rng(0)
-    peers = PeerRegistry(rng=rng, schedule=slow_retries, changed=lambda _id, word: changes.append(word))
+    peers = registry(schedule=slow_retries, changed=lambda _id, word: changes.append(word))
     async with running(peers):
         async with endpoint(port):
             peers.offer(record(port), source="zeroconf")

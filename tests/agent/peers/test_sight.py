@@ -17,6 +17,7 @@ from aiohttp import web
 from PIL import Image
 
 from agent.config.settings import Settings
+from agent.peers.access import Access
 from agent.peers.directory import ServerDirectory
 from agent.peers.registry import CheckSchedule, PeerRegistry
 from agent.profile.loading import load_profile
@@ -102,7 +103,7 @@ async def registry(port: int, schedule: CheckSchedule = TESTED) -> AsyncIterator
     peers = PeerRegistry(
         rng=np.random.default_rng(0), schedule=schedule, changed=lambda _id, state: states.append(state)
     )
-    peers.offer(PeerRecord("p", f"http://127.0.0.1:{port}"), source="test")
+    peers.offer(PeerRecord("p", f"http://127.0.0.1:{port}"), source="test", access=Access())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peers.run)
         yield Found(peers, states)
@@ -236,7 +237,7 @@ async def test_peers_are_tested_unless_the_link_is_metered_or_it_is_switched_off
         rng=np.random.default_rng(0),
         changed=lambda _id, state: states.append(state),
     )
-    servers.registry(tier).offer(PeerRecord("p", f"http://127.0.0.1:{port}"), source="test")
+    servers.registry(tier).offer(PeerRecord("p", f"http://127.0.0.1:{port}"), source="test", access=Access())
     async with server.at(port), anyio.create_task_group() as tasks:
         tasks.start_soon(servers.run)
         await until(lambda: "healthy" in states)

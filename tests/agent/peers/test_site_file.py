@@ -13,7 +13,7 @@ from agent.peers.directory import ServerDirectory
 from agent.profile.loading import load_profile
 
 pytestmark = pytest.mark.anyio
-PEER = {"id": "p", "url": "http://p:1"}
+PEER = {"id": "p", "url": "http://p:1", "allow_plaintext": True}
 
 
 def settings(**fields: Any) -> Settings:
@@ -59,7 +59,7 @@ async def test_other_models_replace_the_peer() -> None:
 async def test_a_new_key_replaces_the_peer_and_reading_the_file_again_ends_a_rest(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("old")
-    site = settings(peers=[{**PEER, "api_key_file": str(key)}, {"id": "q", "url": "http://q:1"}])
+    site = settings(peers=[{**PEER, "api_key_file": str(key)}, {**PEER, "id": "q", "url": "http://q:1"}])
     servers, changes = directory(site)
     cloud = servers.registry("cloud")
     for name in ("p", "q"):
