@@ -81,13 +81,17 @@ async def survey(settings: Settings, seconds: float) -> list[FoundPeer]:
     if not settings.discovery.zeroconf:
         return found
 
-    def may_contact(record: PeerRecord) -> bool:
-        allowed = record.id not in accesses and rules.url_problem(record.url) is None
-        return allowed and bool(trust.judge(record).ways)
+    def judge(record: PeerRecord) -> Verdict:
+        problem = rules.url_problem(record.url)
+        return trust.judge(record) if problem is None else Verdict((), f"its URL {problem}")
 
-    for record in await mdns.listen(seconds, Policy(may_contact, address_problem=rules.problem)):
-        if record.id not in accesses and rules.url_problem(record.url) is None:
-            found.append(FoundPeer(record, trust.judge(record), None, rules))
+    def may_contact(record: PeerRecord) -> bool:
+        return record.id not in accesses and bool(judge(record).ways)
+
+    listed = AddressRules(loopback=True, broker=rules.broker)  # what is not used is shown too
+    for record in await mdns.listen(seconds, Policy(may_contact, address_problem=listed.problem)):
+        if record.id not in accesses:
+            found.append(FoundPeer(record, judge(record), None, rules))
     return found
 
 

@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app as inarvl
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, machine, network, permissions, units
+from agent.doctor import dead_letters, machine, network, permissions, trust, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
+from agent.peers import mdns
 from agent.profile.loading import load_profile
 from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_port
+from cloud.peer import PeerRecord
 
 PROFILE = load_profile("generic-x86")
 
@@ -229,6 +231,36 @@ def test_the_exit_status_is_1_if_a_check_fails(
     assert run.exit_code == 1
     assert "nothing listens at this address" in run.output
     assert "-> " in run.output
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"discovery": {"trust": "any"}}, "discovery.trust is any"),
+        ({"peers": [{"id": "far", "url": "http://gpu:1", "allow_plaintext": True}]}, "far at http://gpu:1"),
+        ({"local": "http://vlm:1", "local_allow_plaintext": True}, "the board's server at http://vlm:1"),
+    ],
+)
+def test_trust_without_proof_and_connections_without_tls_are_warnings(
+    changed: dict[str, object], named: str, tmp_path: Path
+) -> None:
+    (finding,) = trust.trust(settings(tmp_path, **changed), PROFILE)
+    assert finding.verdict == "warning"
+    assert named in finding.fact
+    assert [one.verdict for one in trust.trust(settings(tmp_path), PROFILE)] == ["ok"]
+
+
+@pytest.mark.anyio
+async def test_a_discovered_peer_that_is_not_trusted_is_named_and_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listen(_seconds: float, _policy: object) -> tuple[PeerRecord, ...]:
+        return (PeerRecord("gpu", "http://10.0.0.1:1"), PeerRecord("rogue", "http://127.0.0.1:1"))
+
+    monkeypatch.setattr(mdns, "listen", listen)
+    (finding,) = await network.peers(settings(tmp_path, discovery={"zeroconf": True}), PROFILE)
+    assert (finding.verdict, finding.fact) == ("warning", "not trusted, and sent nothing: gpu, rogue")
+    assert "inarvl peer trust" in finding.remedy
 
 
 @pytest.mark.anyio

@@ -185,6 +185,7 @@ def test_a_port_of_another_program_is_refused(start: Callable[..., Up], url: str
         (("--model", "smolvlm-999x"), "no checkpoint 'smolvlm-999x' is known"),
         (("--url", "ftp://127.0.0.1"), "http"),
         (("--url", "http://127.0.0.1:9"), "http://127.0.0.1:9"),
+        (("--url", "http://gpu.example:9"), "--allow-plaintext"),
     ],
 )
 def test_a_model_that_does_not_exist_is_refused_before_anything_starts(
