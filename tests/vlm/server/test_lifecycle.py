@@ -246,6 +246,8 @@ async def test_growing_memory_stops_the_server(
 async def test_a_model_that_cannot_be_loaded_stops_the_server(
     options: Callable[..., ServeOptions], tmp_path: Path
 ) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
     with pytest.raises(ModelLoadError, match="cannot be loaded"):
         await serve(options(models=(Checkpoint(str(tmp_path), "m", "none"),)), stop=anyio.Event())
 
