@@ -126,6 +126,36 @@ def test_feedback_is_remembered_once_and_may_come_before_the_outcome() -> None:
     assert not policy.feedback("unknown", True, now=2.0)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_feedback_without_weight_is_counted_and_teaches_nothing(early: bool) -> None:
+    snapshots = []
+    for weight in (None, 0.0, 1.0):
+        policy = controller()
+        decision = policy.decide(context(SMALL, STRONG), now=0.0)
+        policy.escalate(decision, answered(SMALL, confidence=SURE), now=0.0)
+        if weight is not None and early:
+            policy.feedback(decision.id, False, now=0.5, weight=weight)
+        policy.learn(decision, Outcome((answered(SMALL),), 0), now=1.0)
+        if weight is not None and not early:
+            policy.feedback(decision.id, False, now=2.0, weight=weight)
+        assert policy.status().feedback == int(weight is not None)
+        snapshots.append({**policy.snapshot(), "tally": None})
+    assert snapshots[0] == snapshots[1] != snapshots[2]
+
+
+def test_questions_under_scrutiny_are_audited_more_often_and_their_propensity_says_so() -> None:
+    policy = taught(replace(SETTINGS, audit_budget=0.02), 60, cloud_agrees=True)
+    found = {}
+    for scrutiny in (1.0, 4.0):
+        asked = replace(context(SMALL, STRONG), scrutiny=scrutiny)
+        decision = policy.decide(asked, now=99.0)
+        ups = [policy.escalate(decision, answered(SMALL, confidence=SURE), now=99.0) for _ in range(3000)]
+        audits = [follow_up for follow_up in ups if follow_up.action == "audit"]
+        assert len(audits) / len(ups) == pytest.approx(audits[0].propensity, abs=0.04)
+        found[scrutiny] = audits[0].propensity
+    assert found[4.0] > 2 * found[1.0]
+
+
 def test_old_decisions_are_forgotten_so_that_memory_is_bounded() -> None:
     policy = controller()
     first = policy.decide(context(SMALL, STRONG), now=0.0)

@@ -118,3 +118,16 @@ def test_the_accuracy_of_the_reference_is_that_where_they_agree_and_where_they_d
         truth.learn(i % 2 == 0, 1.0, 0.3, X, OTHER)
         truth.learn(True, 0.0, 0.3, X, OTHER)
     assert truth.accuracy(0.4) == pytest.approx(0.4 * 0.5 + 0.6, abs=0.02)
+
+
+def test_a_label_moves_beliefs_by_its_weight(truth: Truth) -> None:
+    moved = []
+    for weight in (0.0, 0.1, 0.5, 1.0):
+        learner = Truth(SETTINGS, len(X), Familiarity(1.0))
+        before = net(learner, 0.3)[0]
+        for _ in range(10):
+            learner.learn(True, 1.0, 0.3, X, OWN, weight=weight)
+        moved.append(before - net(learner, 0.3)[0])
+    assert moved[0] == pytest.approx(0.0, abs=1e-9)
+    assert moved == sorted(moved)
+    assert moved[1] < 0.3 * moved[3]
