@@ -24,8 +24,10 @@ from agent.messages.mqtt_options import MqttOptions
 from agent.messages.reply import Answer, reply_from_bytes
 from agent.standalone.broker import broker, free_port
 from product import START_S, Product
+from vlm.completion import ModelCard
 
 CLOUD_RIGHT = 0.95
+BOARD_S = 0.02
 AT_ONCE = 8
 
 
@@ -62,7 +64,7 @@ async def _model_server(
     model: str, right: float, latency_s: float, *, socket: Path | None = None, port: int = 0
 ) -> AsyncIterator[None]:
     async def models(_request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": model}]})
+        return web.json_response({"data": [ModelCard(model, resolutions=(64,)).to_json()]})
 
     app = web.Application()
     chat = partial(_chat, model, right, latency_s)
@@ -217,7 +219,7 @@ async def feedback_site(
         product.config.write_text(yaml.safe_dump(content))
         topics = product.topics
         async with (
-            _model_server("board", board_right, 0.0, socket=folder / "vlm.sock"),
+            _model_server("board", board_right, BOARD_S, socket=folder / "vlm.sock"),
             _model_server("cloud", CLOUD_RIGHT, cloud_s, port=product.peer_port),
         ):
             service = product.start("agent")

@@ -17,7 +17,7 @@ import pytest
 from feedback_site import FeedbackSite, Told, feedback_site, share
 
 pytestmark = pytest.mark.anyio
-ASKED, LIES, HONEST = 300, 100, 200
+LEARNING, ASKED, LIES, HONEST = 300, 300, 100, 200
 WAIT_S = 60
 POINTS = 0.05
 
@@ -29,28 +29,26 @@ class Attack:
     Attributes:
         board_right, cloud_s: of the site.
         says: whether the liar calls an answer correct.
+        wants: 1 for more answers of the board, -1 for fewer.
     """
 
     board_right: float
     cloud_s: float
     says: Callable[[Told], bool]
+    wants: int
 
 
 ATTACKS = {
     # The board is usually wrong and so answers little: the liar wants its wrong answers to be sent.
-    "for the board": Attack(0.3, 0.05, lambda told: told.local),
+    "for the board": Attack(0.3, 0.2, lambda told: told.local, 1),
     # The board is always right and answers nearly all: the liar wants the costs of the cloud to be paid.
-    "for the cloud": Attack(1.0, 0.2, lambda told: not told.local),
+    "for the cloud": Attack(1.0, 0.2, lambda told: not told.local, -1),
 }
 Sender = Callable[[FeedbackSite, Attack], Callable[[Told], Awaitable[None]]]
 
 
 def operator(site: FeedbackSite, attack: Attack) -> Callable[[Told], Awaitable[None]]:
     return lambda told: site.feedback(attack.says(told), decision_id=told.answer.decision_id)
-
-
-def by_query_id(site: FeedbackSite, attack: Attack) -> Callable[[Told], Awaitable[None]]:
-    return lambda told: site.feedback(attack.says(told), id=told.answer.id)
 
 
 def asker(site: FeedbackSite, attack: Attack) -> Callable[[Told], Awaitable[None]]:
@@ -76,9 +74,9 @@ async def moved(
     honest_before: int = 0,
     recorded: bool = False,
 ) -> float:
-    """By how much the board's share is another one after the attack."""
+    """How far the board's share has moved after the attack to where the liar wants it."""
     async with feedback_site(folder, attack.board_right, attack.cloud_s) as site:
-        await site.ask(HONEST)
+        await site.ask(LEARNING)
         await site.ask(
             honest_before,
             clients=clients,
@@ -87,21 +85,20 @@ async def moved(
         before = await site.ask(ASKED)
         await site.ask(LIES, clients=clients, then=sender(site, attack), recorded=recorded)
         after = await site.ask(ASKED)
-    return abs(share(after) - share(before))
+    return attack.wants * (share(after) - share(before))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("sender", [operator, by_query_id, asker])
+@pytest.mark.parametrize("sender", [operator, asker])
 async def test_a_hundred_lies_hardly_move_the_share(tmp_path: Path, name: str, sender: Sender) -> None:
     assert await moved(tmp_path, ATTACKS[name], sender) <= POINTS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("names", [10, 100])
-async def test_many_names_move_it_no_more(tmp_path: Path, name: str, names: int) -> None:
-    clients = [f"camera-{number}" for number in range(names)]
+async def test_many_names_move_it_no_more(tmp_path: Path, name: str) -> None:
+    clients = [f"camera-{number}" for number in range(LIES)]
     assert await moved(tmp_path, ATTACKS[name], asker, clients=clients) <= POINTS
 
 
