@@ -35,8 +35,23 @@ from inarvl.secret_file import secret_path
 from inarvl.terminal import explained
 from vlm import VlmClient
 from vlm.bearer_tokens import first_token
-from vlm.cli import DeviceChoice, QuantizationChoice, Revision, Sha256, pinned_checkpoints
 from vlm.client_tls import ClientTls
+from vlm.model_options import (
+    Batch,
+    BatchWaitMs,
+    Compute,
+    DeviceChoice,
+    LogLevel,
+    MaxTokens,
+    Models,
+    QuantizationChoice,
+    Quantize,
+    Queue,
+    Revision,
+    Sha256,
+    Threads,
+    pinned_checkpoints,
+)
 from vlm.server import ServeOptions, ServerInfo, serve
 from vlm.server_options import (
     AllowedHost,
@@ -59,30 +74,22 @@ app = typer.Typer(
 app.command("ray")(ray_command)
 app.add_typer(keygen, name="keygen")
 
-LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
-
 
 @app.command("serve")
 def serve_command(
-    model: Annotated[
-        list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat for several models.")
-    ],
+    model: Models,
     listen: Annotated[
         str, typer.Option(help="Address host:port; port 0 selects a free port.")
     ] = "127.0.0.1:8020",
     sha256: Sha256 = None,
     revision: Revision = None,
-    quantization: Annotated[
-        QuantizationChoice, typer.Option(help="Format of the weights in memory.")
-    ] = QuantizationChoice.none,
-    device: Annotated[DeviceChoice, typer.Option(help="Device that computes.")] = DeviceChoice.auto,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum output tokens per answer.")] = 64,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused as busy.")] = 32,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default torch chooses.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Maximum requests that are answered in one batch.")] = 1,
-    batch_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds that an idle server waits to fill a batch.")
-    ] = 0,
+    quantization: Quantize = QuantizationChoice.none,
+    device: Compute = DeviceChoice.auto,
+    max_tokens: MaxTokens = 64,
+    queue: Queue = 32,
+    threads: Threads = None,
+    batch: Batch = 1,
+    batch_wait_ms: BatchWaitMs = 0,
     peer_id: Identifier = HOSTNAME,
     advertise: Advertise = None,
     broker: Broker = None,

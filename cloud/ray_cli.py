@@ -35,8 +35,20 @@ from inarvl import __version__, logs, systemd
 from inarvl.terminal import explained
 from vlm import VlmClient
 from vlm.bearer_tokens import first_token
-from vlm.cli import DeviceChoice, QuantizationChoice
 from vlm.client_tls import ClientTls
+from vlm.model_options import (
+    Batch,
+    BatchWaitMs,
+    Compute,
+    DeviceChoice,
+    LogLevel,
+    MaxTokens,
+    Models,
+    QuantizationChoice,
+    Quantize,
+    Queue,
+    Threads,
+)
 from vlm.server_options import (
     AllowedHost,
     Insecure,
@@ -56,9 +68,7 @@ SILENT_S = 120.0
 
 
 def ray_command(
-    model: Annotated[
-        list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat for several models.")
-    ],
+    model: Models,
     listen: Annotated[str, typer.Option(help="Address host:port of Ray's HTTP proxy.")] = "127.0.0.1:8020",
     cluster: Annotated[
         str | None,
@@ -81,21 +91,13 @@ def ray_command(
     gpus: Annotated[
         float, typer.Option(min=0, help="GPUs that Ray reserves for each replica; without one it sees none.")
     ] = 0.0,
-    quantization: Annotated[
-        QuantizationChoice, typer.Option(help="Format of the weights in memory.")
-    ] = QuantizationChoice.none,
-    device: Annotated[DeviceChoice, typer.Option(help="Device that computes.")] = DeviceChoice.auto,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum output tokens per answer.")] = 64,
-    queue: Annotated[
-        int, typer.Option(min=1, help="Requests that may wait in a replica; more are refused as busy.")
-    ] = 32,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of a replica; by default torch chooses.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Maximum requests that are answered in one batch.")] = 1,
-    batch_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds that an idle replica waits to fill a batch.")
-    ] = 0,
+    quantization: Quantize = QuantizationChoice.none,
+    device: Compute = DeviceChoice.auto,
+    max_tokens: MaxTokens = 64,
+    queue: Queue = 32,
+    threads: Threads = None,
+    batch: Batch = 1,
+    batch_wait_ms: BatchWaitMs = 0,
     peer_id: Identifier = HOSTNAME,
     advertise: Advertise = None,
     broker: Broker = None,
@@ -112,7 +114,7 @@ def ray_command(
     token_file: TokenFile = None,
     allowed_host: AllowedHost = None,
     insecure: Insecure = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: LogLevel = "info",
 ) -> None:
     """Serve models from several replicas on Ray Serve, and announce them once they are ready."""
     logs.configure(log_level)

@@ -48,7 +48,7 @@ class Certificate:
     def of(cls, certificate: x509.Certificate) -> Certificate:
         """Returns what `certificate` says."""
         return cls(
-            _hosts(certificate),
+            hosts_of(certificate),
             certificate.not_valid_after_utc,
             _may(certificate, ExtendedKeyUsageOID.SERVER_AUTH),
             _may(certificate, ExtendedKeyUsageOID.CLIENT_AUTH),
@@ -56,7 +56,8 @@ class Certificate:
         )
 
 
-def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
+def hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Returns the names and addresses that a certificate is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

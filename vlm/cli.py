@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Sequence
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +14,7 @@ import typer
 from inarvl import logs
 from inarvl.terminal import explained
 from vlm import bundled
-from vlm.checkpoint import Checkpoint, Quantization
+from vlm.checkpoint import Checkpoint
 from vlm.errors import ModelLoadError
 from vlm.gguf.export import export
 from vlm.gguf.precision import Precision
@@ -28,6 +26,22 @@ from vlm.hub.picture_test import run_picture_test
 from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
 from vlm.model_files import digest
+from vlm.model_options import (
+    Batch,
+    BatchWaitMs,
+    Compute,
+    DeviceChoice,
+    LogLevel,
+    MaxTokens,
+    Models,
+    QuantizationChoice,
+    Quantize,
+    Queue,
+    Revision,
+    Sha256,
+    Threads,
+    pinned_checkpoints,
+)
 from vlm.server_options import (
     AllowedHost,
     ClientCa,
@@ -47,39 +61,9 @@ app = typer.Typer(
 )
 
 
-class QuantizationChoice(str, Enum):
-    """Values of --quantization."""
-
-    nf4 = "nf4"
-    int8 = "int8"
-    none = "none"
-
-
-class DeviceChoice(str, Enum):
-    """Values of --device."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-Quantize = Annotated[QuantizationChoice, typer.Option(help="Format of the weights in memory.")]
-Compute = Annotated[DeviceChoice, typer.Option(help="Device that computes.")]
-Sha256 = Annotated[
-    list[str] | None,
-    typer.Option(help="Digest that the files of a model must have; one per --model, in the same order."),
-]
-Revision = Annotated[
-    list[str] | None,
-    typer.Option(help="Hash of the commit of a hub id; one per --model, in the same order."),
-]
-
-
 @app.command("serve")
 def serve_command(
-    model: Annotated[
-        list[str], typer.Option(help="Checkpoint folder, hub id or bundled:NAME; repeat for several models.")
-    ],
+    model: Models,
     listen: Annotated[
         str, typer.Option(help="Address: unix:/path or host:port; port 0 selects a free port.")
     ] = "127.0.0.1:8010",
@@ -91,11 +75,9 @@ def serve_command(
     revision: Revision = None,
     quantization: Quantize = QuantizationChoice.nf4,
     device: Compute = DeviceChoice.auto,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Maximum output tokens per answer; a request for more gets these.")
-    ] = 64,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused as busy.")] = 8,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default torch chooses.")] = None,
+    max_tokens: MaxTokens = 64,
+    queue: Queue = 8,
+    threads: Threads = None,
     drain_s: Annotated[
         float, typer.Option(min=0, help="Seconds to finish accepted requests at a stop.")
     ] = 10,
@@ -113,10 +95,8 @@ def serve_command(
             min=1, help="Growth of resident memory in MiB, since ready, above which the server exits."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Maximum requests that are answered in one batch.")] = 1,
-    batch_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds that an idle server waits to fill a batch.")
-    ] = 0,
+    batch: Batch = 1,
+    batch_wait_ms: BatchWaitMs = 0,
     tls: Tls = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -124,7 +104,7 @@ def serve_command(
     token_file: TokenFile = None,
     allowed_host: AllowedHost = None,
     insecure: Insecure = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: LogLevel = "info",
 ) -> None:
     """Serve models over HTTP with OpenAI's chat-completions schema, until SIGTERM or Ctrl-C."""
     logs.configure(log_level)
@@ -284,29 +264,3 @@ def _try(checkpoint: Checkpoint, device: DeviceChoice) -> None:
         fg="red",
     )
     raise typer.Exit(1)
-
-
-def pinned_checkpoints(
-    sources: list[str],
-    names: list[str] | None,
-    quantization: Quantization,
-    sha256: list[str] | None,
-    revisions: list[str] | None,
-) -> tuple[Checkpoint, ...]:
-    """Returns the checkpoints that the options of a server name.
-
-    Raises:
-        ModelLoadError: a checkpoint does not exist, or a pin has another form.
-        typer.BadParameter: the options have different numbers of values.
-    """
-    columns: list[Sequence[str | None]] = []
-    for option, values in (("--name", names), ("--sha256", sha256), ("--revision", revisions)):
-        if values and len(values) != len(sources):
-            raise typer.BadParameter(
-                f"{len(sources)} --model and {len(values)} {option}: give one {option} per --model, or none"
-            )
-        columns.append(values or [None] * len(sources))
-    return tuple(
-        Checkpoint.at(source, quantization, name, sha256=digest, revision=commit)
-        for source, name, digest, commit in zip(sources, *columns, strict=True)
-    )

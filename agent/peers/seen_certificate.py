@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from inarvl.connection_problem import connection_problem
 from inarvl.tls_files import client_context
+from vlm.certificate import hosts_of
 from vlm.client_tls import ClientTls
 from vlm.connection import AddressCheck
 from vlm.errors import VlmUnavailable
@@ -44,7 +45,7 @@ class SeenCertificate:
         return cls(
             certificate.subject.rfc4514_string(),
             certificate.issuer.rfc4514_string(),
-            _hosts(certificate),
+            hosts_of(certificate),
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
             certificate.fingerprint(SHA256()).hex(),
@@ -89,12 +90,3 @@ async def seen_certificate(
         return SeenCertificate.read(x509.load_der_x509_certificate(shown))
     except ValueError:
         raise VlmUnavailable(f"{url} shows a certificate that cannot be read", connected=False) from None
-
-
-def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    addresses = names.get_values_for_type(x509.IPAddress)
-    return (*names.get_values_for_type(x509.DNSName), *map(str, addresses))

@@ -25,7 +25,7 @@ from lab.trace.recording_progress import recording_display
 from lab.trace.scene_questions import write_questions
 from lab.trace.trace import Trace, merge_traces, read_trace, write_trace
 from vlm.checkpoint import Quantization
-from vlm.cli import QuantizationChoice
+from vlm.model_options import QuantizationChoice
 
 NAMED = re.compile(r"([\w.-]+)=(.+)")
 
