@@ -2,7 +2,7 @@
 
 Broker and agent are real, the two models are scripted. The broker is open, so a liar may use any topic and
 any name, and reads every decision record. Before feedback was tested, 100 lies on the operator's topic moved
-the share from 8% to 99% at the first of the two sites, and from 99% to 68% at the second.
+the share from 5% to 99% at the first of the two sites, and from 93% to 25% at the second.
 """
 
 from __future__ import annotations
