@@ -110,7 +110,8 @@ class Query:
         unknown = [name for name in fields if name not in FIELDS and not name.startswith("_")]
         if unknown:
             raise BadQuery("unknown_field", _unknown(unknown[0]))
-        if not _is_unicode({name: value for name, value in fields.items() if name != "image"}):
+        texts = {name: value for name, value in fields.items() if name not in ("image", "images")}
+        if not _is_unicode(texts):
             raise BadQuery(
                 "bad_field", "a field has half of a surrogate pair (\\ud800 to \\udfff): send Unicode"
             )
@@ -257,9 +258,9 @@ def _decoded(image: object, name: str = "image") -> bytes | None:
         ) from None
 
 
-def _is_unicode(fields: Mapping[str, Any]) -> bool:
+def _is_unicode(content: object) -> bool:
     try:
-        json.dumps(fields, ensure_ascii=False).encode()
+        json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -269,7 +270,7 @@ def _path(url: object, name: str = "image_url") -> Path | None:
     if url is None:
         return None
     try:
-        parts = urlparse(url.strip()) if isinstance(url, str) else None
+        parts = urlparse(url.strip()) if isinstance(url, str) and _is_unicode(url) else None
     except ValueError:  # such as an incomplete IPv6 address
         parts = None
     path = "" if parts is None else unquote(parts.path)
