@@ -129,13 +129,10 @@ class Arms:
         kept = self.kept_on_board(question)
         masks: dict[Tier, Mask] = {"local": (), "cloud": () if kept else self.policy(question).mask}
         payload_bytes: dict[tuple[int, Mask], int] = {}
-        while (
-            missing := {  # arms may appear while images are made
-                (arm.resolution, masks[arm.tier]) for arm in self.available()
-            }
-            - payload_bytes.keys()
-        ):
-            for view in missing:
+        arms: tuple[Arm, ...] = ()
+        while arms != self.available():  # some may appear while images are made
+            arms = self.available()
+            for view in {(arm.resolution, masks[arm.tier]) for arm in arms} - payload_bytes.keys():
                 payload_bytes[view] = sum(map(len, await question.images(*view)))
         return tuple(
             Option(
@@ -146,7 +143,7 @@ class Arms:
                 blocked=str(kept) if kept and arm.tier == "cloud" else self._too_many_images(arm, question),
                 vouched=self._servers.vouched(arm.tier, arm.server),
             )
-            for arm in self.available()
+            for arm in arms
         )
 
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
