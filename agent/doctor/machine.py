@@ -11,7 +11,7 @@ import psutil
 
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
-from agent.profile.choice import AUTO, GENERIC
+from agent.profile.choice import AUTO, FALLBACKS
 from agent.profile.profile import Profile
 from agent.sensing.sample import Sample, Sensor, SensorAbsent, SensorFault
 from agent.sensing.sampler import Sampler
@@ -25,10 +25,10 @@ MIN_TIME_S = 1_735_689_600  # 2025-01-01; an earlier time means that the clock i
 
 def profile(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that a profile fits this board."""
-    if settings.profile == AUTO and profile.name == GENERIC:
+    if settings.profile == AUTO and profile.name in FALLBACKS:
         return [
             warning(
-                f"no profile fits this board: {GENERIC} is used, whose power is an estimate",
+                f"no profile fits this board: {profile.name} is used, whose power is an estimate",
                 "measure the board: `inarvl profile new`",
             )
         ]

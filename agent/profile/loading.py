@@ -12,6 +12,7 @@ from agent.profile.profile import Profile
 
 SITE_FOLDER = Path("/etc/inarvl/profiles")
 SUFFIXES = (".yaml", ".yml")
+WHOLE = ("match",)  # the conditions of another board do not hold for this one
 
 
 def bundled() -> tuple[str, ...]:
@@ -63,9 +64,9 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Merges two mappings; nested mappings are merged, all other values are replaced."""
+    """Merges two mappings; nested mappings are merged, all other values and `match` are replaced."""
     merged = dict(base)
     for key, value in override.items():
-        old = merged.get(key)
+        old = None if key in WHOLE else merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
