@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from agent.profile.cpu_list import cpu_list
 from agent.profile.match import Match
 
 MODULE = re.compile(r"p\d{4}-\d{4}")
@@ -112,17 +113,6 @@ def _cores(root: Path) -> int:
     """The cores that the board has; a power mode may switch some of them off."""
     present = _text(root / "sys" / "devices" / "system" / "cpu" / "present")
     return len(cpu_list(present)) or os.cpu_count() or 1
-
-
-def cpu_list(text: str) -> frozenset[int]:
-    """Returns the CPUs in a list of the kernel such as `0-3,6`; none if it is not such a list."""
-    cpus: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
-            return frozenset()
-        cpus |= set(range(int(first), int(last or first) + 1))
-    return frozenset(cpus)
 
 
 def _memory_gb(root: Path) -> float:

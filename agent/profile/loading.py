@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         chain = " -> ".join(map(str, (*seen, path)))
         raise ConfigError(f"{path}: extends: the profiles extend each other in a circle, {chain}")
-    content = read(path)
+    content = deepcopy(_bundled_content(path)) if path.parent == _bundled_folder() else read(path)
     if isinstance(content.get("warm_start"), str):
         content["warm_start"] = str(path.parent / content["warm_start"])
     parent = content.get("extends")
@@ -61,6 +63,17 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return content
     base = _path(parent, path.parent, f"{path}: extends: ")
     return _merge(_with_base(base, (*seen, path)), content)
+
+
+@cache
+def _bundled_folder() -> Path:
+    return Path(str(resources.files("profiles"))).resolve()
+
+
+@cache
+def _bundled_content(path: Path) -> dict[str, Any]:
+    """The content of a file of the package, which many profiles extend; it does not change."""
+    return read(path)
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

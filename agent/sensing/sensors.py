@@ -3,8 +3,8 @@
 1. Write its class in a new file in this folder, with the methods of `Sensor` (`sample.py`); `ina.py`
    is an example. It returns a `Sample`, and raises `SensorAbsent` on boards without such a sensor.
 2. Add it to `all_sensors` below. If two sensors report the same value, the one listed first is used.
-3. Add the board's files as `tests/agent/sensing/trees/BOARD.tree`, a test in `test_boards.py`, and a line to
-   the table in `docs/sensing.md`.
+3. Add the board with its files and readings as `tests/agent/sensing/boards/BOARD.yaml`, and a line to the
+   table in `docs/sensing.md`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.profile.identity import BoardIdentity
 from agent.sensing import jtop
 from agent.sensing.battery import Battery
+from agent.sensing.gpu import DevfreqGpu
 from agent.sensing.ina import Ina
 from agent.sensing.processor import Processor
 from agent.sensing.rapl import Rapl
 from agent.sensing.sample import PolledSensor
-from agent.sensing.tegra import Tegra, is_jetson
+from agent.sensing.tegra import Tegra
 from agent.sensing.thermal import Thermal
 
 COUNTER_RESOLUTION_S = 0.005  # an energy counter is accurate over any time in which it moved several steps
@@ -37,15 +39,15 @@ def all_sensors(
     """
     proc, sysfs = root / "proc", root / "sys"
     jtop_s = max(power_s, jtop.MIN_INTERVAL_S)
-    jetson_stats = jtop.Jtop(
-        jtop.connect, present=lambda: is_jetson(root), interval_s=jtop_s, rails=tuple(rails)
-    )
+    is_jetson = BoardIdentity.here(root).is_jetson
+    jetson_stats = jtop.Jtop(jtop.connect, present=lambda: is_jetson, interval_s=jtop_s, rails=tuple(rails))
     return (
         PolledSensor(jetson_stats, jtop_s),
         PolledSensor(Ina(rails, sysfs=sysfs), power_s),
         PolledSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_RESOLUTION_S),
+        PolledSensor(DevfreqGpu(sysfs=sysfs), sense_s),
         PolledSensor(Tegra(root=root), sense_s),
         PolledSensor(Processor(proc=proc, sysfs=sysfs), sense_s),
         PolledSensor(Thermal(sysfs=sysfs), sense_s),
-        PolledSensor(Battery(), sense_s),
+        PolledSensor(Battery(sysfs=sysfs), sense_s),
     )

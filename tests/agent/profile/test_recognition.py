@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent.profile.choice import FALLBACKS, GENERIC, GENERIC_ARM, JETSON, choose_profile
-from agent.profile.identity import BoardIdentity, cpu_list
+from agent.profile.cpu_list import cpu_list
+from agent.profile.identity import BoardIdentity
 from agent.profile.loading import bundled, load_profile
 
 NOTHING = Path("/nonexistent")
