@@ -103,7 +103,7 @@ class Daemon:
         self._events = Events(mqtt, topics.event)
         self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
-        self._sensing = Sensing.from_profile(profile)
+        self._sensing = Sensing.from_profile(profile, report=self._events.publish)
         self._servers = ServerDirectory(
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )

@@ -97,6 +97,10 @@ class Profile(Described):
             update={name: watts for name, watts in known.items() if watts is not None}
         )
 
+    def power_model(self, mode: str | None = None) -> PowerModel:
+        """Returns what the board draws beyond its idle power, in a power mode."""
+        return PowerModel(**self.power_in(mode).model_dump(exclude=SENSOR_FIELDS))
+
     def controller_settings(self) -> ControllerSettings:
         """Returns the settings of the controller."""
         priors: dict[str, Prior] = {}
@@ -119,7 +123,7 @@ class Profile(Described):
             priors=priors,
             local_prior=Prior(**self.priors.local.model_dump()),
             cloud_prior=Prior(**self.priors.cloud.model_dump()),
-            power=PowerModel(**self.power.model_dump(exclude=SENSOR_FIELDS)),
+            power=self.power_model(),
             link=LinkDefaults(**self.link.model_dump()),
         )
 

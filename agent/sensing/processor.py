@@ -53,7 +53,7 @@ class Processor:
         """Does nothing: no resources are kept."""
 
     def _clock_ratio(self) -> float | None:
-        """Lowest clock limit of the policies with a CPU online. The present clock is another: idling lowers it."""
+        """Lowest clock limit of the policies with a CPU online. It is not the present clock."""
         ratios = [
             ratio(number(policy / "scaling_max_freq"), number(policy / "cpuinfo_max_freq"))
             for policy in folders(self._cpus / "cpufreq", "policy*")

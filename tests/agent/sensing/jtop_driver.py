@@ -1,4 +1,4 @@
-"""Runs in the root of a fabricated Jetson: starts the service of jetson-stats, and reads it as the agent does.
+"""Runs in the root of a fabricated Jetson: starts the service of jetson-stats, reads it as the agent does.
 
 It prints one JSON line for each step, which test_real_jtop.py compares.
 """
