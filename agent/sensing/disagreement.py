@@ -24,6 +24,7 @@ CAREFUL: Mapping[str, Callable[[float, float], float]] = {
     "battery_pct": min,
     "memory_available_mb": min,
 }
+MEASURES_LESS = {("rapl", "power_w")}  # of the processor only, not of the board
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -90,11 +90,12 @@ class PolledSensor:
 
     Attributes:
         interval_s: seconds between samples.
-        resolution_s: the shortest time over which its power is accurate; None for `interval_s`.
+        resolution_s: the shortest time over which its power is accurate, or a function that returns it; None
+            for `interval_s`.
         stale_s: age above which its readings are no longer used; None for the default of `Readings`.
     """
 
     sensor: Sensor
     interval_s: float
-    resolution_s: float | None = None
+    resolution_s: float | Callable[[], float] | None = None
     stale_s: float | None = None

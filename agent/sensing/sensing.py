@@ -22,8 +22,9 @@ from typing import Any
 import anyio
 
 from agent.profile.profile import Profile
-from agent.sensing.disagreement import CAREFUL, CHECK_S, Disagreement
-from agent.sensing.energy_meter import EnergyMeter
+from agent.sensing.disagreement import CAREFUL, CHECK_S, MEASURES_LESS, Disagreement
+from agent.sensing.energy_meter import MAX_GAP_INTERVALS, EnergyMeter
+from agent.sensing.plug import Plug
 from agent.sensing.readings import Reading, Readings
 from agent.sensing.sample import PolledSensor, Sample, SensorAbsent, SensorFault
 from agent.sensing.sampler import Sampler
@@ -92,13 +93,15 @@ class Sensing:
         profile: Profile,
         sensors: Sequence[PolledSensor] | None = None,
         *,
+        plug: Plug | None = None,
         report: ReportEvent | None = None,
     ) -> Sensing:
-        """Creates the sensing of this machine; `sensors` replaces its own sensors."""
+        """Creates the sensing of this machine, with a plug; `sensors` replaces its own sensors."""
         rates, power = profile.rates, profile.power
         if sensors is None:
-            sensors = all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=power.rails)
-        meter = EnergyMeter(idle_w=power.idle_w, interval_s=rates.power_s)
+            sensors = all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=power.rails, plug=plug)
+        interval_s = rates.power_s if plug is None else plug.max_age_s / MAX_GAP_INTERVALS
+        meter = EnergyMeter(idle_w=power.idle_w, interval_s=interval_s)
         return cls(
             sensors,
             smoothing_s=rates.smoothing_s,
@@ -137,8 +140,10 @@ class Sensing:
         loop = self._power_loop()
         if loop is None:
             return math.inf
-        polled = loop.polled
-        return polled.interval_s if polled.resolution_s is None else polled.resolution_s
+        resolution_s = loop.polled.resolution_s
+        if callable(resolution_s):
+            return resolution_s()
+        return loop.polled.interval_s if resolution_s is None else resolution_s
 
     async def refresh_power(self) -> None:
         """Samples the board's power now, and waits for the sample."""
@@ -214,7 +219,7 @@ class Sensing:
         """Compares what a sensor reports with what a better one does."""
         for name in CAREFUL:
             own, best = self._readings.of(source, name, now), self._readings.best(name, now)
-            if own is None or best is None or best.source == source:
+            if own is None or best is None or best.source == source or (source, name) in MEASURES_LESS:
                 continue
             pair = Disagreement(best.source, source)
             compared = self._compared.setdefault((name, source), pair)

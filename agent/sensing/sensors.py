@@ -17,6 +17,7 @@ from agent.sensing import jtop
 from agent.sensing.battery import Battery
 from agent.sensing.gpu import DevfreqGpu
 from agent.sensing.ina import Ina
+from agent.sensing.plug import Plug
 from agent.sensing.processor import Processor
 from agent.sensing.rapl import Rapl
 from agent.sensing.sample import PolledSensor
@@ -27,7 +28,12 @@ COUNTER_RESOLUTION_S = 0.005  # an energy counter is accurate over any time in w
 
 
 def all_sensors(
-    *, power_s: float, sense_s: float, rails: Sequence[str] = (), root: Path = Path("/")
+    *,
+    power_s: float,
+    sense_s: float,
+    rails: Sequence[str] = (),
+    plug: Plug | None = None,
+    root: Path = Path("/"),
 ) -> tuple[PolledSensor, ...]:
     """Returns the sensors of the machine whose file system is under `root`, best first.
 
@@ -35,13 +41,16 @@ def all_sensors(
         power_s: seconds between samples of power.
         sense_s: seconds between all other samples.
         rails: power rails whose sum is the board's power; if empty, each power monitor chooses.
+        plug: the plug that measures the board, if the profile names one.
         root: the root of the file system; tests pass the captured files of a board.
     """
     proc, sysfs = root / "proc", root / "sys"
     jtop_s = max(power_s, jtop.MIN_INTERVAL_S)
     is_jetson = BoardIdentity.here(root).is_jetson
     jetson_stats = jtop.Jtop(jtop.connect, present=lambda: is_jetson, interval_s=jtop_s, rails=tuple(rails))
+    plugs = () if plug is None else (PolledSensor(plug, power_s, plug.resolution_s, plug.max_age_s),)
     return (
+        *plugs,
         PolledSensor(jetson_stats, jtop_s),
         PolledSensor(Ina(rails, sysfs=sysfs), power_s),
         PolledSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_RESOLUTION_S),
