@@ -106,6 +106,7 @@ class Calibrator:
                     self._skipped.append(f"peer {name}: {error}")
                 finally:
                     await client.aclose()
+            power_mode = self._sensing.state.power_mode
             background.cancel_scope.cancel()
         return Calibration(
             BoardIdentity.here(),
@@ -116,6 +117,7 @@ class Calibrator:
             available_mb,
             server_memory_mb(local),
             tuple(self._skipped),
+            power_mode,
         )
 
     async def _idle_power(self) -> tuple[float | None, str | None]:

@@ -40,11 +40,13 @@ def choose_profile(board: BoardIdentity | None = None, folder: Path = SITE_FOLDE
         ConfigError: one of the site's own profiles is invalid.
     """
     board = board or BoardIdentity.here()
-    for names in ([str(path) for path in site_profiles(folder)], bundled()):
+    own = [str(path) for path in site_profiles(folder)]
+    # A profile of the site that extends one for a module is not for every board with the same SoC.
+    for names, soc_alone in ((own, False), (bundled(), True)):
         ranked = [
             ((*evidence, profile.match.memory_gb, profile.match.cores), profile)
             for profile in map(load_profile, names)
-            if (evidence := board.evidence(profile.match)) is not None
+            if (evidence := board.evidence(profile.match, soc_alone=soc_alone)) is not None
         ]
         if ranked:
             return _warned(max(ranked, key=lambda pair: pair[0])[1], board)

@@ -66,11 +66,14 @@ class BoardIdentity:
         """Returns whether the board meets the conditions of `match`; no board fits an empty one."""
         return self.evidence(match) is not None
 
-    def evidence(self, match: Match) -> tuple[int, int] | None:
+    def evidence(self, match: Match, *, soc_alone: bool = True) -> tuple[int, int] | None:
         """Returns how certain it is that `match` means this board, for comparison; None if it does not fit.
 
         The first number is the kind of evidence: 3 the module, 2 the name, 1 the SoC, 0 other. The second is
         the length of the text that was found.
+
+        Args:
+            soc_alone: whether `match.soc_alone` counts.
         """
         if match == Match() or self.cores < match.cores or self.memory_gb < match.memory_gb:
             return None
@@ -84,7 +87,7 @@ class BoardIdentity:
         if names:
             return 2, max(map(len, names))
         only_others = not match.module and not match.models
-        if soc and (match.soc_alone or only_others):
+        if soc and ((match.soc_alone and soc_alone) or only_others):
             return 1, soc
         return (0, 0) if only_others and not match.soc else None
 

@@ -258,6 +258,18 @@ def test_a_profile_of_the_site_for_another_board_of_the_same_soc_does_not_fit(tm
     assert choose_profile(gate, tmp_path).name == "gate"
 
 
+def test_a_profile_of_the_site_inherits_the_module_but_is_not_for_every_board_of_its_soc(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "gate.yaml").write_text("name: gate\nextends: orin-nano-8gb\npower: {idle_w: 4.2}\n")
+    nano = board(tmp_path / "1", "AAEON", "nvidia,p3767-0003 nvidia,tegra234", memory_gb=7.9, cores=6)
+    assert choose_profile(nano, tmp_path).name == "gate"
+    agx = board(tmp_path / "2", "AGX", "nvidia,p3701-0005 nvidia,tegra234", memory_gb=65, cores=12)
+    assert choose_profile(agx, tmp_path).name == "agx-orin-64gb"
+    unknown = board(tmp_path / "3", "Acme", "acme,robot nvidia,tegra234", memory_gb=65, cores=12)
+    assert choose_profile(unknown, tmp_path).name == "agx-orin-64gb"
+
+
 @pytest.mark.parametrize("name", bundled())
 def test_every_bundled_profile_that_can_be_found_says_how(name: str) -> None:
     match = load_profile(name).match
