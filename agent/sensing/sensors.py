@@ -17,6 +17,7 @@ from agent.sensing import jtop
 from agent.sensing.battery import Battery
 from agent.sensing.gpu import DevfreqGpu
 from agent.sensing.ina import Ina
+from agent.sensing.nvidia import Nvidia, NvidiaCards
 from agent.sensing.plug import Plug
 from agent.sensing.processor import Processor
 from agent.sensing.rapl import Rapl
@@ -24,6 +25,7 @@ from agent.sensing.sample import PolledSensor
 from agent.sensing.tegra import Tegra
 from agent.sensing.thermal import Thermal
 
+CARD_RESOLUTION_S = 0.1  # of the power that an NVIDIA card reports
 COUNTER_RESOLUTION_S = 0.005  # an energy counter is accurate over any time in which it moved several steps
 
 
@@ -46,6 +48,8 @@ def all_sensors(
     """
     proc, sysfs = root / "proc", root / "sys"
     jtop_s = max(power_s, jtop.MIN_INTERVAL_S)
+    cards = NvidiaCards(root=root)
+    rapl_s = CARD_RESOLUTION_S if cards.present else COUNTER_RESOLUTION_S
     is_jetson = BoardIdentity.here(root).is_jetson
     jetson_stats = jtop.Jtop(jtop.connect, present=lambda: is_jetson, interval_s=jtop_s, rails=tuple(rails))
     plugs = () if plug is None else (PolledSensor(plug, power_s, plug.resolution_s, plug.max_age_s),)
@@ -53,10 +57,11 @@ def all_sensors(
         *plugs,
         PolledSensor(jetson_stats, jtop_s),
         PolledSensor(Ina(rails, sysfs=sysfs), power_s),
-        PolledSensor(Rapl(sysfs=sysfs), power_s, resolution_s=COUNTER_RESOLUTION_S),
+        PolledSensor(Rapl(sysfs=sysfs, cards=cards), power_s, resolution_s=rapl_s),
+        PolledSensor(Nvidia(cards), sense_s),
         PolledSensor(DevfreqGpu(sysfs=sysfs), sense_s),
         PolledSensor(Tegra(root=root), sense_s),
         PolledSensor(Processor(proc=proc, sysfs=sysfs), sense_s),
-        PolledSensor(Thermal(sysfs=sysfs), sense_s),
+        PolledSensor(Thermal(sysfs=sysfs, cards=cards), sense_s),
         PolledSensor(Battery(sysfs=sysfs), sense_s),
     )

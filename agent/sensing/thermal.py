@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.sensing.files import folders, number, text
-from agent.sensing.sample import Sample, SensorAbsent
+from agent.sensing.nvidia import Card, NvidiaCards
+from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 from agent.sensing.zones import PART, names_board, split_zones
 
 MIN_C, MAX_C = -40.0, 150.0  # other readings are invalid: -256 is an offline zone on a Jetson
@@ -21,12 +22,17 @@ PI_THROTTLED_NOW = 0xF
 
 
 class Thermal:
-    """The thermal zones, or without a zone of the processor its hwmon chips; disks and radios apart."""
+    """The thermal zones, or without a zone of the processor its hwmon chips; disks and radios apart.
+
+    Args:
+        cards: the NVIDIA cards of the PC.
+    """
 
     name = "thermal"
 
-    def __init__(self, *, sysfs: Path = Path("/sys")) -> None:
+    def __init__(self, *, sysfs: Path = Path("/sys"), cards: NvidiaCards | None = None) -> None:
         self._sysfs = sysfs
+        self._cards = cards
 
     def sample(self) -> Sample:
         """Reads the temperatures, and whether a cooling device lowers a clock."""
@@ -34,7 +40,10 @@ class Thermal:
         chips = {} if names_board(zones) else self._chips(lambda name: name in PROCESSOR_CHIPS)
         temps_c, part_temps_c = split_zones({**zones, **chips})
         part_temps_c.update(self._chips(lambda name: bool(PART.search(name))))
-        throttled = self._throttled()
+        cards = self._read_cards()
+        temps_c.update({name: card.temp_c for name, card in cards.items() if card.temp_c is not None})
+        limits = [self._throttled(), *(card.throttled for card in cards.values())]
+        throttled = any(limits) if any(limit is not None for limit in limits) else None
         if not temps_c and not part_temps_c and throttled is None:
             raise SensorAbsent(
                 f"no temperature under {self._sysfs}/class/thermal or {self._sysfs}/class/hwmon"
@@ -43,6 +52,13 @@ class Thermal:
 
     def close(self) -> None:
         """Does nothing: no resources are kept."""
+
+    def _read_cards(self) -> dict[str, Card]:
+        """The NVIDIA cards; none if their driver is broken, which the sensor `nvidia` reports."""
+        try:
+            return {} if self._cards is None else self._cards.read()
+        except SensorFault:
+            return {}
 
     def _zones(self) -> dict[str, float]:
         zones = {}
