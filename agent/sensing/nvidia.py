@@ -100,7 +100,10 @@ class NvidiaCards:
                 raise SensorFault(f"{LIBRARY} is missing: install the NVIDIA driver") from None
             error = library.nvmlInit_v2()
             if error != SUCCESS:
-                raise SensorFault(f"the NVIDIA driver cannot be used (error {error}): see `nvidia-smi`")
+                raise SensorFault(
+                    f"the NVIDIA driver cannot be used (error {error}): see `nvidia-smi`; a systemd service needs "
+                    "`PrivateDevices=no` for the card's devices (`systemctl edit inarvl-agent`)"
+                )
             self._library = library
         return self._library
 

@@ -24,7 +24,7 @@ int nvmlDeviceGetCount_v2(unsigned int *count) { *count = COUNT; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int i, void **card) { *card = (void *)(i + 1L); return 0; }
 int nvmlDeviceGetPowerUsage(void *card, unsigned int *mw) { *mw = 87500; return card == (void *)1 ? 0 : 3; }
 int nvmlDeviceGetUtilizationRates(void *card, utilization *use) { use->gpu = 40 * (long)card; return 0; }
-int nvmlDeviceGetTemperature(void *card, unsigned int kind, unsigned *c) { *c = 60 + (long)card; return kind; }
+int nvmlDeviceGetTemperature(void *card, unsigned kind, unsigned *c) { *c = 60 + (long)card; return kind; }
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *card, unsigned long long *why) { *why = WHY; return 0; }
 """
 
