@@ -101,8 +101,8 @@ class NvidiaCards:
             error = library.nvmlInit_v2()
             if error != SUCCESS:
                 raise SensorFault(
-                    f"the NVIDIA driver cannot be used (error {error}): see `nvidia-smi`; a systemd service needs "
-                    "`PrivateDevices=no` for the card's devices (`systemctl edit inarvl-agent`)"
+                    f"the NVIDIA driver cannot be used (error {error}): see `nvidia-smi`; a systemd service "
+                    "needs `PrivateDevices=no` to see the card (`systemctl edit inarvl-agent`)"
                 )
             self._library = library
         return self._library
