@@ -21,7 +21,7 @@ from agent.profile.match import Match
 MODULE = re.compile(r"p\d{4}-\d{4}")
 # The id that the kernel reports in /sys/devices/soc0/soc_id, in decimal, for machines that hide their device
 # tree, as containers do (TEGRA234 is 0x23 in include/soc/tegra/fuse.h).
-TEGRA_IDS = {33: "tegra210", 24: "tegra186", 25: "tegra194", 35: "tegra234", 38: "tegra264"}
+TEGRA_IDS = {"33": "tegra210", "24": "tegra186", "25": "tegra194", "35": "tegra234", "38": "tegra264"}
 TEGRA = "tegra"
 PCI_VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
 DISPLAY_CLASS = "0x03"
@@ -106,7 +106,7 @@ def _parts(root: Path, tree: Path) -> frozenset[str]:
     soc = root / "sys" / "devices" / "soc0"
     if _text(soc / "family") == "Tegra":
         number = _text(soc / "soc_id")
-        parts.add(TEGRA_IDS.get(int(number), TEGRA) if number.isdecimal() else TEGRA)
+        parts.add(TEGRA_IDS.get(number, TEGRA))
     elif not parts and (root / "etc" / "nv_tegra_release").exists():
         parts.add(TEGRA)
     return frozenset(parts)
@@ -119,7 +119,7 @@ def _cores(root: Path) -> int:
 
 
 def _memory_gb(root: Path) -> float:
-    found = re.search(r"^MemTotal:\s+(\d+) kB", _text(root / "proc" / "meminfo", "\n"), re.MULTILINE)
+    found = re.search(r"^MemTotal:\s+(\d{1,15}) kB", _text(root / "proc" / "meminfo", "\n"), re.MULTILINE)
     return int(found[1]) * 1024 / 1e9 if found else psutil.virtual_memory().total / 1e9
 
 

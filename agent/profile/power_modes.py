@@ -47,8 +47,8 @@ def find_mode(modes: Sequence[PowerMode], name: str | None) -> PowerMode | None:
         return None
     plain = _plain(name)
     named = [mode for mode in modes if _plain(mode.name) == plain]
-    if not named and name.isdecimal():
-        named = [mode for mode in modes if mode.id == int(name)]
+    if not named:
+        named = [mode for mode in modes if str(mode.id) == name]
     return named[0] if len(named) == 1 else None
 
 

@@ -6,6 +6,7 @@ by their energy. See Documentation/ABI/testing/sysfs-class-power in the kernel.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from agent.sensing.files import folders, number, text
@@ -40,7 +41,7 @@ def _charge_pct(batteries: list[Path]) -> float | None:
     if all(energy is not None for energy in energies):
         known = [energy for energy in energies if energy is not None]
         now, full = (sum(column) for column in zip(*known, strict=True))
-        return _percent(100.0 * now / full)
+        return _percent(100.0 * now / full) if math.isfinite(now / full) else None
     capacities = [capacity for battery in batteries if (capacity := number(battery / "capacity")) is not None]
     return _percent(sum(capacities) / len(capacities)) if len(capacities) == len(batteries) else None
 
@@ -48,10 +49,10 @@ def _charge_pct(batteries: list[Path]) -> float | None:
 def _energy(battery: Path) -> tuple[float, float] | None:
     """The energy in a battery and that of a full one, in the same unit; None if they are not reported."""
     now, full = number(battery / "energy_now"), number(battery / "energy_full")
-    if now is None or not full:
+    if now is None or full is None or not full > 0:
         voltage = number(battery / "voltage_min_design") or number(battery / "voltage_now")
         now_ah, full_ah = number(battery / "charge_now"), number(battery / "charge_full")
-        if now_ah is None or not full_ah or not voltage:
+        if now_ah is None or full_ah is None or voltage is None or not full_ah * voltage > 0:
             return None
         now, full = now_ah * voltage / 1e6, full_ah * voltage / 1e6  # microampere hours to microwatt hours
     return now, full

@@ -84,7 +84,10 @@ def _left_mb(limit: float | None, used: float | None, group: Path, reclaimable: 
 
 def _cpus_v2(group: Path) -> float | None:
     quota, _, period = (text(group / "cpu.max") or "").partition(" ")
-    return float(quota) / float(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
+    try:
+        return float(quota) / float(period)
+    except (ValueError, ZeroDivisionError):  # "max"
+        return None
 
 
 def _cpus_v1(group: Path) -> float | None:

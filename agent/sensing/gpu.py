@@ -34,7 +34,7 @@ class DevfreqGpu:
         if device is None:
             raise SensorAbsent(f"no GPU under {self._devfreq}")
         frequencies = (text(device / "available_frequencies") or "").split()
-        max_hz = max((float(hz) for hz in frequencies if hz.isdigit()), default=None)
+        max_hz = max((float(hz) for hz in frequencies if hz.isdecimal()), default=None)
         return Sample(gpu_load=_load(device), gpu_clock_ratio=ratio(number(device / "max_freq"), max_hz))
 
     def close(self) -> None:

@@ -13,8 +13,8 @@ from agent.profile.identity import BoardIdentity
 from agent.sensing.files import text
 from agent.sensing.sample import Sample, SensorAbsent
 
-MODE = re.compile(r"pmode:(\d+)")
-MODE_NAME = re.compile(r"POWER_MODEL\s+(?:ID=(\d+)\s+NAME=([^\s>]+)|NAME=([^\s>]+)\s+ID=(\d+))")
+MODE = re.compile(r"pmode:(\d{1,6})")
+MODE_NAME = re.compile(r"POWER_MODEL\s+(?:ID=(\d{1,6})\s+NAME=([^\s>]+)|NAME=([^\s>]+)\s+ID=(\d{1,6}))")
 
 
 def is_jetson(root: Path = Path("/")) -> bool:

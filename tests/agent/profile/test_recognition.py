@@ -201,7 +201,16 @@ def test_cores_that_a_power_mode_switches_off_still_count(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "cpus"),
-    [("0-3,6", {0, 1, 2, 3, 6}), ("0", {0}), ("", set()), ("0-", {0}), ("x", set()), ("0-3\n", {0, 1, 2, 3})],
+    [
+        ("0-3,6", {0, 1, 2, 3, 6}),
+        ("0", {0}),
+        ("", set()),
+        ("0-", set()),
+        ("0-99999999999", set()),
+        ("9" * 5000, set()),
+        ("x", set()),
+        ("0-3\n", {0, 1, 2, 3}),
+    ],
 )
 def test_the_kernels_lists_of_cpus_are_read(text: str, cpus: set[int]) -> None:
     assert cpu_list(text) == cpus

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -71,6 +72,48 @@ def test_a_published_board_is_recognised_and_read(tmp_path: Path, path: Path) ->
     assert state.power_mode == expected["power_mode"]
     for name in ("throttled", "battery_pct", "on_battery"):
         assert value(name) == pytest.approx(expected.get(name), abs=0.01)
+
+
+DAMAGE = (
+    b"",
+    b"\0\0",
+    b"N/A\n",
+    b"-1\n",
+    b"nan\n",
+    b"1e999\n",
+    b"9" * 5000,
+    b"0-99999999999\n",
+    b"\xff\xfe\x00",
+    None,
+)
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_damaged_files_are_missing_readings_or_faults(tmp_path: Path, path: Path) -> None:
+    """Each file in turn is damaged, in a way that its place decides; None is one that cannot be read."""
+    files = yaml.safe_load(path.read_text())["files"]
+    plant(tmp_path, files)
+    rng = np.random.default_rng(0)
+    for name in files:
+        file = tmp_path / name
+        before, damage = file.read_bytes(), DAMAGE[rng.integers(len(DAMAGE))]
+        if damage is None:
+            file.unlink()
+            file.mkdir()
+        else:
+            file.write_bytes(damage)
+        assert BoardIdentity.here(tmp_path).cores >= 1
+        state = read(tmp_path).state(0.0)
+        for value, low, high in (
+            (state.temp_c, -40, 150),
+            (state.gpu_load, 0, 1),
+            (state.clock_ratio, 0, 1),
+            (state.battery_pct, 0, 100),
+        ):
+            assert value is None or low <= value <= high, name
+        if damage is None:
+            file.rmdir()
+        file.write_bytes(before)
 
 
 def test_at_least_ten_boards_are_published() -> None:
