@@ -27,6 +27,7 @@ from agent.peers.peer import PROBE_BYTES
 from agent.profile.identity import BoardIdentity
 from agent.profile.profile import Profile
 from agent.sensing.call_energy import CallEnergyMeter
+from agent.sensing.plug import Plug
 from agent.sensing.sample import PolledSensor
 from agent.sensing.sensing import Sensing
 from controller.arm import Tier
@@ -62,6 +63,7 @@ class Calibrator:
         base: the profile with the resolutions to measure, and with the values that cannot be measured.
         report: called with the name of the present step, how much of it is done, and its total.
         sensors: the sensors to read; by default all of this machine.
+        plug: the plug that measures the board, if the base names one.
     """
 
     def __init__(
@@ -70,11 +72,12 @@ class Calibrator:
         plan: Plan,
         report: ReportProgress,
         sensors: Sequence[PolledSensor] | None = None,
+        plug: Plug | None = None,
     ) -> None:
         self._base = base
         self._plan = plan
         self._report = report
-        self._sensing = Sensing.from_profile(base, sensors)
+        self._sensing = Sensing.from_profile(base, sensors, plug=plug)
         # The profile's power weights calls that overlap; here no calls overlap.
         self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=LAST_SAMPLE_S)
         self._skipped: list[str] = []
@@ -103,6 +106,7 @@ class Calibrator:
                     self._skipped.append(f"peer {name}: {error}")
                 finally:
                     await client.aclose()
+            power_mode = self._sensing.state.power_mode
             background.cancel_scope.cancel()
         return Calibration(
             BoardIdentity.here(),
@@ -113,6 +117,7 @@ class Calibrator:
             available_mb,
             server_memory_mb(local),
             tuple(self._skipped),
+            power_mode,
         )
 
     async def _idle_power(self) -> tuple[float | None, str | None]:

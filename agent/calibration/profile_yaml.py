@@ -6,6 +6,7 @@ import json
 import math
 
 from agent.calibration.result import ArmTimings, Calibration
+from agent.profile.power_modes import find_mode
 from agent.profile.profile import Profile
 from controller.arm import Tier
 
@@ -60,7 +61,18 @@ def _power(calibration: Calibration, base: Profile) -> list[str]:
         for field, watts, base_w, _ in fields
         if watts is None
     ]
+    if measured and base.power_modes:
+        measured.append(_mode(calibration, base))
     return ["power:" if measured else "# power:", *measured, *inherited]
+
+
+def _mode(calibration: Calibration, base: Profile) -> str:
+    """The power mode in which the power was measured: that of the base holds for other watts."""
+    mode = find_mode(base.power_modes, calibration.power_mode)
+    if mode is None:
+        name = quoted(calibration.power_mode or "unknown")
+        return f"  mode: null  # measured in the power mode {name}, which is not under power_modes"
+    return f"  mode: {quoted(mode.name)}  # the power mode in which it was measured"
 
 
 def _models(calibration: Calibration, base: Profile) -> list[str]:

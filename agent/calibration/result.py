@@ -52,6 +52,7 @@ class Calibration:
         memory_available_mb: before the calibration, in MiB.
         server_mb: memory of the board's own model server, in MiB.
         skipped: what could not be measured, and why.
+        power_mode: the power mode at the end of the calibration; None if the board has none.
     """
 
     board: BoardIdentity
@@ -62,6 +63,7 @@ class Calibration:
     memory_available_mb: float
     server_mb: float | None
     skipped: tuple[str, ...]
+    power_mode: str | None = None
 
     def power_w(self, tier: Tier) -> float | None:
         """Returns the mean power above idle during answers of a tier; None unless all were measured."""

@@ -27,14 +27,14 @@ def list_profiles() -> None:
     with explained("inarvl"):
         board = BoardIdentity.here()
         chosen = choose_profile(board)
-        table = Table("", "profile", "model contains", "cores", "memory", "from")
+        table = Table("", "profile", "recognised by", "cores", "memory", "from")
         for name in (*map(str, site_profiles()), *bundled()):
             profile = load_profile(name)
             match = profile.match
             table.add_row(
                 "*" if profile == chosen else "",
                 profile.name,
-                match.model or "",
+                ", ".join((*match.module, *match.models, *match.soc)) or match.gpu or "",
                 f"{match.cores}" if match.cores else "",
                 f"{match.memory_gb:g} GB" if match.memory_gb else "",
                 name if profile.name != name else "inarvl",

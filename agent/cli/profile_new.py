@@ -21,6 +21,7 @@ from agent.peers.survey import survey
 from agent.profile.choice import AUTO, choose_profile
 from agent.profile.loading import SITE_FOLDER, load_profile
 from agent.profile.profile import Profile
+from agent.sensing.plug import plug_of
 from inarvl.terminal import explained
 
 LISTEN_S = 2.0
@@ -78,7 +79,8 @@ async def _calibrate(settings: Settings, base: Profile, plan: Plan) -> Calibrati
                 tasks[step] = progress.add_task(step, total=total)
             progress.update(tasks[step], completed=done)
 
-        calibrator = Calibrator(base, plan, report)
+        plug = plug_of(base, settings.mqtt_options(f"inarvl-{settings.device}-profile"))
+        calibrator = Calibrator(base, plan, report, plug=plug)
         return await calibrator.calibrate(settings.local, peers)
 
 

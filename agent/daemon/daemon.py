@@ -59,6 +59,7 @@ from agent.profile.profile import Profile
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
+from agent.sensing.plug import plug_of
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
 from agent.spool.under_way import UnderWay
@@ -103,7 +104,8 @@ class Daemon:
         self._events = Events(mqtt, topics.event)
         self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
-        self._sensing = Sensing.from_profile(profile)
+        plug = plug_of(profile, settings.mqtt_options(f"inarvl-{settings.device}"), self._doors.plug)
+        self._sensing = Sensing.from_profile(profile, plug=plug, report=self._events.publish)
         self._servers = ServerDirectory(
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )

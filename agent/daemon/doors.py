@@ -20,11 +20,12 @@ class Doors:
     queries: Door = field(default_factory=partial(Door, "queries"))
     feedback: Door = field(default_factory=partial(Door, "feedback"))
     commands: Door = field(default_factory=partial(Door, "commands"))
+    plug: Door = field(default_factory=partial(Door, "messages of the plug"))
     follow_ups: Door = field(default_factory=partial(Door, "steps after a reply"))
     peers: PeerDoors = field(default_factory=PeerDoors)
 
     def all(self) -> tuple[Door, ...]:
         """Returns every door."""
         peers = self.peers
-        own = (self.queries, self.feedback, self.commands, self.follow_ups)
+        own = (self.queries, self.feedback, self.commands, self.plug, self.follow_ups)
         return (*own, peers.records, peers.announcements, peers.replies)

@@ -11,8 +11,9 @@ import psutil
 
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
-from agent.profile.choice import AUTO, GENERIC
+from agent.profile.choice import AUTO, FALLBACKS
 from agent.profile.profile import Profile
+from agent.sensing.plug import plug_of
 from agent.sensing.sample import Sample, Sensor, SensorAbsent, SensorFault
 from agent.sensing.sampler import Sampler
 from agent.sensing.sensing import SAMPLE_TIMEOUT_S
@@ -25,10 +26,10 @@ MIN_TIME_S = 1_735_689_600  # 2025-01-01; an earlier time means that the clock i
 
 def profile(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that a profile fits this board."""
-    if settings.profile == AUTO and profile.name == GENERIC:
+    if settings.profile == AUTO and profile.name in FALLBACKS:
         return [
             warning(
-                f"no profile fits this board: {GENERIC} is used, whose power is an estimate",
+                f"no profile fits this board: {profile.name} is used, whose power is an estimate",
                 "measure the board: `inarvl profile new`",
             )
         ]
@@ -40,7 +41,10 @@ def sensors(settings: Settings, profile: Profile) -> list[Finding]:
     rates = profile.rates
     findings: list[Finding] = []
     has_power = False
-    for polled in all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails):
+    plug = plug_of(profile, settings.mqtt_options(f"inarvl-{settings.device}-doctor"))
+    for polled in all_sensors(
+        power_s=rates.power_s, sense_s=rates.sense_s, rails=profile.power.rails, plug=plug
+    ):
         sensor = polled.sensor
         try:
             sample = _sample(sensor)
@@ -122,6 +126,8 @@ def _summary(sample: Sample) -> str:
         ("free", sample.memory_available_mb, "{:.0f} MiB"),
         ("clock limit", sample.clock_ratio, "{:.0%}"),
         ("hottest", hottest_c, "{:.0f} degrees"),
+        ("cores", sample.cpus_online, "{}"),
+        ("container's share of the cores", sample.cpu_quota, "{:.0%}"),
         ("throttled", sample.throttled, "{}"),
         ("charge", sample.battery_pct, "{:.0f}%"),
         ("memory pressure", sample.memory_pressure, "{:.0%}"),

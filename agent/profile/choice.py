@@ -11,7 +11,8 @@ from agent.profile.profile import Profile
 
 log = logging.getLogger(__name__)
 
-GENERIC = "generic-x86"
+GENERIC, GENERIC_ARM, JETSON = "generic-x86", "generic-arm", "jetson"
+FALLBACKS = (GENERIC, GENERIC_ARM, JETSON)  # of boards that no profile knows
 AUTO = "auto"
 
 
@@ -27,8 +28,9 @@ def configured_profile(name: str) -> Profile:
 def choose_profile(board: BoardIdentity | None = None, folder: Path = SITE_FOLDER) -> Profile:
     """Returns the profile that fits the board best; the site's own profiles come before the bundled ones.
 
-    Of several that fit, the one with the longest model name is used, then the most memory, then the most
-    cores.
+    Of several that fit, the one is used for which there is the best evidence: its module, then its name, then
+    its SoC; then the one with the longest such text, the most memory, the most cores. A board that none fits
+    gets a profile with cautious values: one for Jetsons, one for other ARM boards, one for other machines.
 
     Args:
         board: the board, by default this one.
@@ -38,14 +40,27 @@ def choose_profile(board: BoardIdentity | None = None, folder: Path = SITE_FOLDE
         ConfigError: one of the site's own profiles is invalid.
     """
     board = board or BoardIdentity.here()
-    for names in ([str(path) for path in site_profiles(folder)], bundled()):
-        fitting = [profile for profile in map(load_profile, names) if board.fits(profile.match)]
-        if fitting:
-            return max(fitting, key=lambda p: (len(p.match.model or ""), p.match.memory_gb, p.match.cores))
-    log.warning(
-        "no profile fits this board (%s): using %s, whose power is an estimate; "
-        "run `inarvl profile new` to measure this board",
-        board.model or "no device tree",
-        GENERIC,
-    )
-    return load_profile(GENERIC)
+    own = [str(path) for path in site_profiles(folder)]
+    # A profile of the site that extends one for a module is not for every board with the same SoC.
+    for names, soc_alone in ((own, False), (bundled(), True)):
+        ranked = [
+            ((*evidence, profile.match.memory_gb, profile.match.cores), profile)
+            for profile in map(load_profile, names)
+            if (evidence := board.evidence(profile.match, soc_alone=soc_alone)) is not None
+        ]
+        if ranked:
+            return _warned(max(ranked, key=lambda pair: pair[0])[1], board)
+    name = JETSON if board.is_jetson else GENERIC_ARM if board.arm else GENERIC
+    return _warned(load_profile(name), board)
+
+
+def _warned(profile: Profile, board: BoardIdentity) -> Profile:
+    """Logs a warning if the profile is one for unknown boards."""
+    if profile.name in FALLBACKS:
+        log.warning(
+            "no profile fits this board (%s): using %s, whose power is an estimate; "
+            "run `inarvl profile new` to measure this board",
+            board.model or "no device tree",
+            profile.name,
+        )
+    return profile

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from agent.profile.profile import Profile
 
 SITE_FOLDER = Path("/etc/inarvl/profiles")
 SUFFIXES = (".yaml", ".yml")
+WHOLE = ("match",)  # the conditions of another board do not hold for this one
 
 
 def bundled() -> tuple[str, ...]:
@@ -52,7 +55,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         chain = " -> ".join(map(str, (*seen, path)))
         raise ConfigError(f"{path}: extends: the profiles extend each other in a circle, {chain}")
-    content = read(path)
+    content = deepcopy(_bundled_content(path)) if path.parent == _bundled_folder() else read(path)
     if isinstance(content.get("warm_start"), str):
         content["warm_start"] = str(path.parent / content["warm_start"])
     parent = content.get("extends")
@@ -62,10 +65,21 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     return _merge(_with_base(base, (*seen, path)), content)
 
 
+@cache
+def _bundled_folder() -> Path:
+    return Path(str(resources.files("profiles"))).resolve()
+
+
+@cache
+def _bundled_content(path: Path) -> dict[str, Any]:
+    """The content of a file of the package, which many profiles extend; it does not change."""
+    return read(path)
+
+
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Merges two mappings; nested mappings are merged, all other values are replaced."""
+    """Merges two mappings; nested mappings are merged, all other values and `match` are replaced."""
     merged = dict(base)
     for key, value in override.items():
-        old = merged.get(key)
+        old = None if key in WHOLE else merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.profile.described import Described
+from agent.profile.match import Match
+from agent.profile.power_modes import PowerMode, find_mode
 from agent.profile.sections import (
     Audit,
-    Described,
     LimitSettings,
     LinkPrior,
-    Match,
     ModelPrior,
     Models,
     Pixels,
@@ -26,7 +27,7 @@ from controller.arm import Tier
 from controller.settings import ControllerSettings, Limits, LinkDefaults, PowerModel, Prior, Weights
 from vlm.completion import ModelCard
 
-SENSOR_FIELDS = {"idle_w", "rails", "sees_radio"}
+SENSOR_FIELDS = {"idle_w", "rails", "sees_radio", "mode", "source", "max_age_s"}
 
 
 class Profile(Described):
@@ -38,6 +39,8 @@ class Profile(Described):
     """Bundled profile or file that this one extends: mappings are merged, other values are replaced."""
     match: Match = Match()
     power: Power
+    power_modes: tuple[PowerMode, ...] = ()
+    """The board's power modes; its power follows a change of the mode."""
     limits: LimitSettings = LimitSettings()
     models: Models = Models()
     resolutions: tuple[Pixels, ...] = Field((448, 896), min_length=1)
@@ -62,6 +65,9 @@ class Profile(Described):
                 f"limits.memory_mb: {limit_mb:.0f} MiB cannot stay free on a board with {memory_mb:.0f} MiB: "
                 "is the value in another unit? write MiB"
             )
+        if self.power.mode is not None and find_mode(self.power_modes, self.power.mode) is None:
+            names = ", ".join(mode.name for mode in self.power_modes) or "none"
+            raise ValueError(f"power.mode: {self.power.mode} is not one of power_modes ({names})")
         if self.power.local_w == 0:
             raise ValueError("power.local_w: a model without power would always be chosen; write its watts")
         return self
@@ -74,6 +80,26 @@ class Profile(Described):
                 f"there is no file {path}: make it with `inarvl-bench warm-start`, or write null"
             )
         return path
+
+    def power_in(self, mode: str | None) -> Power:
+        """Returns the board's power in a power mode, by its name or number; `power` if it is not known.
+
+        A mode without `local_w` uses that of `power` in proportion to the budgets of the two modes.
+        """
+        now, described = find_mode(self.power_modes, mode), find_mode(self.power_modes, self.power.mode)
+        if now is None or now == described:
+            return self.power
+        local_w = now.local_w
+        if local_w is None and now.budget_w and described is not None and described.budget_w:
+            local_w = self.power.local_w * now.budget_w / described.budget_w
+        known = {"idle_w": now.idle_w, "local_w": local_w}
+        return self.power.model_copy(
+            update={name: watts for name, watts in known.items() if watts is not None}
+        )
+
+    def power_model(self, mode: str | None = None) -> PowerModel:
+        """Returns what the board draws beyond its idle power, in a power mode."""
+        return PowerModel(**self.power_in(mode).model_dump(exclude=SENSOR_FIELDS))
 
     def controller_settings(self) -> ControllerSettings:
         """Returns the settings of the controller."""
@@ -97,7 +123,7 @@ class Profile(Described):
             priors=priors,
             local_prior=Prior(**self.priors.local.model_dump()),
             cloud_prior=Prior(**self.priors.cloud.model_dump()),
-            power=PowerModel(**self.power.model_dump(exclude=SENSOR_FIELDS)),
+            power=self.power_model(),
             link=LinkDefaults(**self.link.model_dump()),
         )
 

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from agent.config.yaml_file import Section
+from agent.profile.described import Described
+from agent.profile.watts import RadioWatts, Watts
 
-MAX_BOARD_W = 500.0
-MAX_RADIO_W = 50.0
-
-
-class Described(Section):
-    """A section whose fields have docstrings."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-def _in_watts(max_w: float) -> AfterValidator:
-    def check(power_w: float) -> float:
-        if power_w > max_w:
-            raise ValueError(f"{power_w:g} W is over {max_w:g} W: is the value in milliwatts? write watts")
-        return power_w
-
-    return AfterValidator(check)
+MQTT_SOURCE = "mqtt:"
 
 
 def _in_celsius(temp_c: float) -> float:
@@ -49,28 +34,22 @@ def _as_share(share: float) -> float:
     return share
 
 
+def _as_source(source: str) -> str:
+    topic = source.removeprefix(MQTT_SOURCE)
+    if not source.startswith(MQTT_SOURCE) or not topic or set("+#\0") & set(topic):
+        raise ValueError(f"{source!r}: write `{MQTT_SOURCE}` and the topic of a plug, without + and #")
+    return source
+
+
 def _in_pixels(resolution: int) -> int:
     if not 16 <= resolution <= 8192:
         raise ValueError(f"{resolution} pixels: write the longest side of the image, between 16 and 8192")
     return resolution
 
 
-Watts = Annotated[float, Field(ge=0), _in_watts(MAX_BOARD_W)]
-RadioWatts = Annotated[float, Field(ge=0), _in_watts(MAX_RADIO_W)]
 Share = Annotated[float, Field(gt=0), AfterValidator(_as_share)]
 Pixels = Annotated[int, AfterValidator(_in_pixels)]
 Milliseconds = Annotated[float, Field(gt=0)]
-
-
-class Match(Described):
-    """How the board is recognised; all given conditions must be met."""
-
-    model: str | None = None
-    """Part of the text of /proc/device-tree/model, case-sensitive."""
-    cores: int = Field(0, ge=0)
-    """Minimum number of CPU cores."""
-    memory_gb: float = Field(0, ge=0)
-    """Minimum memory as the kernel reports it, in 10^9 bytes."""
 
 
 class Power(Described):
@@ -90,6 +69,12 @@ class Power(Described):
     """Names of the monitored rails whose sum is the board's power, if the sensor's own choice is wrong."""
     sees_radio: bool = False
     """Whether the measured power includes the radio or network card."""
+    mode: str | None = None
+    """Name of the power mode in which idle_w and local_w hold; it is listed under power_modes."""
+    source: Annotated[str, AfterValidator(_as_source)] | None = None
+    """Where the board's power comes from, instead of its own sensors: `mqtt:TOPIC` of a smart plug."""
+    max_age_s: float = Field(30, gt=0, le=3600)
+    """Seconds after which a message of the plug is too old to be used."""
 
 
 class LimitSettings(Described):

@@ -28,9 +28,10 @@ def telemetry(
 ) -> dict[str, Any]:
     """Returns the readings, servers, links and the controller's status as one JSON object.
 
-    `device` has the readings that the controller uses, `readings` has all of them with source and age, and
-    `metrics` has the values under their Prometheus names. `inputs` counts the remote inputs that were invalid
-    and those that met a fault of inarvl, by kind.
+    `device` has the readings that the controller uses, `readings` has all of them with source and age,
+    `disagreements` has the values of sensors that do not agree and which one is used, and `metrics` has the
+    values under their Prometheus names. `inputs` counts the remote inputs that were invalid and those that
+    met a fault of inarvl, by kind.
     """
     return {
         "time": time.time(),
@@ -45,6 +46,7 @@ def telemetry(
             for name, reading in sensing.readings().items()
         },
         "faults": dict(sensing.faults),
+        "disagreements": sensing.disagreements(),
         "metrics": metrics.samples(),
         "servers": servers.report(),
         "inputs": {door.kind: {"dropped": door.dropped, "faults": door.faults} for door in doors},

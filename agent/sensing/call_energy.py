@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ class CallEnergyMeter:
     Args:
         power: the power of the board, from its profile.
         sees_radio: whether the measured power includes the radio or network card.
+        power_in: the power of the board in a power mode, by its name; by default `power` in each.
         last_sample_s: longest wait for the power sample at the end of a call, in seconds.
     """
 
@@ -41,11 +42,12 @@ class CallEnergyMeter:
         power: PowerModel,
         *,
         sees_radio: bool = False,
+        power_in: Callable[[str | None], PowerModel] | None = None,
         last_sample_s: float = LAST_SAMPLE_S,
     ) -> None:
         self._sensing = sensing
         self._meter = meter
-        self._power = power
+        self._power_in = power_in or (lambda _mode: power)
         self._sees_radio = sees_radio
         self._last_sample_s = last_sample_s
 
@@ -57,8 +59,9 @@ class CallEnergyMeter:
         return cls(
             sensing,
             sensing.energy_meter,
-            profile.controller_settings().power,
+            profile.power_model(),
             sees_radio=profile.power.sees_radio,
+            power_in=profile.power_model,
             last_sample_s=last_sample_s,
         )
 
@@ -79,10 +82,17 @@ class CallEnergyMeter:
         """Returns the energy of a call that succeeded."""
         if measured.joules is None:
             return modelled_energy(self._power, tier, completion)
-        radio_j = 0.0 if tier == "local" or self._sees_radio else radio_energy_j(self._power, completion)
+        sees_all = tier == "local" or self._sees_radio
+        radio_j = 0.0 if sees_all else radio_energy_j(self._power, completion)
         return Energy(measured.joules + radio_j, "modelled" if radio_j else "measured")
 
+    @property
+    def _power(self) -> PowerModel:
+        """The power of the board in its present power mode."""
+        return self._power_in(self._sensing.state.power_mode)
+
     def _weight(self, tier: Tier) -> float:
+        power = self._power
         if tier == "local":
-            return self._power.local_w
-        return self._power.wait_w + (self._power.radio_w if self._sees_radio else 0.0)
+            return power.local_w
+        return power.wait_w + (power.radio_w if self._sees_radio else 0.0)

@@ -77,6 +77,11 @@ class EnergyMeter:
         """The energy so far, by its parts."""
         return Totals(self._total_j, self._answers_j, self._idle_j, self._other_j)
 
+    def restart_idle(self, idle_w: float) -> None:
+        """Measures the idle power anew, which is `idle_w` until then: the power mode has changed."""
+        self._idle_w = idle_w
+        self._idle_measured_s = 0.0
+
     def begin(self, *, weight: float, now: float) -> Window:
         """Starts the window of a request."""
         sampled = self._sampled_at is not None and now - self._sampled_at <= self._max_gap_s

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.sensing.files import folders, number, text
+from agent.sensing.rails import CARRIER_INPUT, THOR_MODULE, UNKNOWN_MONITOR, board_rails, total_w
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 
-# Input rails, which carry the power of all others: of the whole Thor carrier board (INA238), then of the
-# Nano, NX and Xavier NX modules.
-INPUT_RAILS = ("VIN", "VDD_IN", "POM_5V_IN")
-CARRIER_INPUT = "VIN"  # the rail of an INA238, which has no labels
 SHUNT_SUM = 7
 
 
@@ -42,7 +39,7 @@ class Ina:
     """All INA power monitors of the board.
 
     Args:
-        rails: rails whose sum is the board's power; if empty, the input rail, or without one all rails.
+        rails: rails whose sum is the board's power; if empty, those that `rails.py` chooses.
     """
 
     name = "ina"
@@ -67,29 +64,27 @@ class Ina:
                 "the INA power monitor cannot be read: see `dmesg | grep ina` for the driver's message"
             )
         self._known |= rails_w.keys()
-        input_rail = [rail for rail in INPUT_RAILS if rail in self._known][:1]
-        rails = self._rails or input_rail or tuple(self._known)
-        return Sample(power_w=total_w(rails_w, rails), rails_w=rails_w)
+        return Sample(power_w=total_w(rails_w, self._rails or board_rails(self._known)), rails_w=rails_w)
 
     def close(self) -> None:
         """Does nothing: no resources are kept."""
 
 
-def total_w(rails_w: dict[str, float], rails: Sequence[str]) -> float | None:
-    """Returns the sum of the power of `rails`; None if one of them is missing."""
-    return sum(rails_w[rail] for rail in rails) if set(rails) <= rails_w.keys() else None
-
-
 def _channels(hwmon: Path) -> list[_Channel]:
     channels: list[_Channel] = []
+    monitors = []
     for folder in folders(hwmon, "hwmon*"):
         driver = (text(folder / "name") or "").lower()
         if driver.startswith("ina3221"):
             channels += _labelled_channels(folder)
         elif driver.startswith("ina238"):
-            watts = folder / "power1_input"
-            power = watts if watts.exists() else None
-            channels.append(_Channel(CARRIER_INPUT, power, folder / "in1_input", folder / "curr1_input"))
+            monitors.append(folder)
+    unlabelled = CARRIER_INPUT if THOR_MODULE in {channel.rail for channel in channels} else UNKNOWN_MONITOR
+    for folder in monitors:
+        label = text(folder / "label") or text(folder / "device" / "of_node" / "label")
+        watts = folder / "power1_input"
+        power = watts if watts.exists() else None
+        channels.append(_Channel(label or unlabelled, power, folder / "in1_input", folder / "curr1_input"))
     return channels
 
 

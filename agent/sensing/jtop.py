@@ -3,6 +3,12 @@
 jetson-stats is not part of inarvl (AGPL-3.0). It is used if the owner of the board has installed it, and
 imported only on a Jetson, since importing it sets the start method of multiprocessing to fork. jtop reports
 power in mW, memory in KiB, clocks in kHz and loads in percent; an offline zone reads -256 degrees.
+
+Its tables differ between its versions (4.3 to 7.2 were read), JetPack releases and boards:
+1. A table or a value that is missing is left out; other sensors report it then.
+2. Its total is used only if it is a monitored rail. Otherwise it is the sum of everything, in some versions
+   with the USB-C supply, and of rails that contain one another: the rails are added as `rails.py` says.
+3. Without the GPU's files it asks NVML, which knows no load on an Orin, and reports 0. Only Thor's is read.
 """
 
 from __future__ import annotations
@@ -12,9 +18,10 @@ from contextlib import suppress
 from typing import Any
 
 from agent.sensing.files import ratio
-from agent.sensing.ina import total_w
+from agent.sensing.rails import board_rails, total_w
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
-from agent.sensing.thermal import IGNORED_ZONES, plausible_c
+from agent.sensing.thermal import plausible_c
+from agent.sensing.zones import split_zones
 
 MIN_INTERVAL_S = 0.5  # the service reads everything for each sample
 
@@ -99,34 +106,79 @@ def connect(interval_s: float) -> Any:
 
 
 def read(client: Any, rails: tuple[str, ...] = ()) -> Sample:
-    """Returns the present values of a started client; values that the board does not report are left out."""
-    power = _table(client.power)
-    rails_w = {
-        name: milliwatts / 1e3
-        for name, rail in _table(power.get("rail")).items()
-        if (milliwatts := _number(_table(rail).get("power"))) is not None
-    }
-    total = _table(power.get("tot"))
-    total_mw = _number(total.get("power")) if rails_w or "volt" in total else None
-    if isinstance(total.get("name"), str) and total_mw is not None:
-        rails_w[total["name"]] = total_mw / 1e3
-    gpu = next((_table(known) for known in _table(client.gpu).values()), {})
-    speeds = [speed for fan in _table(client.fan).values() for speed in _numbers(_table(fan).get("speed"))]
-    mode = client.nvpmodel
-    return Sample(
-        power_w=total_w(rails_w, rails) if rails else None if total_mw is None else total_mw / 1e3,
-        rails_w=rails_w,
-        gpu_load=ratio(_number(_table(gpu.get("status")).get("load")), 100.0),
-        temps_c={
+    """Returns the present values of a started client; values that the board does not report are left out.
+
+    Raises:
+        KeyError: it has none of the tables, as with another version of the service.
+    """
+    power, gpu, temps, fan = (_read(client, name) for name in ("power", "gpu", "temperature", "fan"))
+    if power is None and gpu is None and temps is None:
+        raise KeyError("it reports no power, GPU or temperature")
+    rails_w = _rails_w(_table(power))
+    temps_c, part_temps_c = split_zones(
+        {
             name: temp_c
-            for name, zone in _table(client.temperature).items()
-            if not name.lower().startswith(IGNORED_ZONES)
-            and _table(zone).get("online", True)
+            for name, zone in _table(temps).items()
+            if _table(zone).get("online", True)
             and (temp_c := plausible_c(_number(_table(zone).get("temp")), 1.0)) is not None
-        },
-        power_mode=getattr(mode, "name", None) or (None if mode is None else str(mode)),
+        }
+    )
+    speeds = [speed for one in _table(fan).values() for speed in _numbers(_table(one).get("speed"))]
+    return Sample(
+        power_w=total_w(rails_w, rails or board_rails(rails_w)),
+        rails_w=rails_w,
+        gpu_load=_gpu_load(_table(gpu)),
+        temps_c=temps_c,
+        part_temps_c=part_temps_c,
+        power_mode=_power_mode(client),
         fan_ratio=ratio(max(speeds, default=None), 100.0),
     )
+
+
+def _read(client: Any, name: str) -> Any:
+    """One of the client's tables; None if this version or board does not have it."""
+    try:
+        return getattr(client, name)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _rails_w(power: Mapping[str, Any]) -> dict[str, float]:
+    rails = dict(_table(power.get("rail")))
+    total = _table(power.get("tot"))
+    if isinstance(total.get("name"), str):
+        rails[total["name"]] = total
+    return {
+        name: milliwatts / 1e3
+        for name, rail in rails.items()
+        if _table(rail).get("online", True) and (milliwatts := _milliwatts(_table(rail))) is not None
+    }
+
+
+def _milliwatts(rail: Mapping[str, Any]) -> float | None:
+    power_mw = _number(rail.get("power"))
+    if power_mw is None:
+        volts, amperes = _number(rail.get("volt")), _number(rail.get("curr"))
+        power_mw = None if volts is None or amperes is None else volts * amperes / 1e3
+    return power_mw
+
+
+def _gpu_load(gpus: Mapping[str, Any]) -> float | None:
+    """Load of the GPU on the chip; None if it is off or its load is not known."""
+    for name, gpu in gpus.items():
+        known = _table(gpu)
+        by_nvml = known.get("power_control") == "nvml" and "thor" not in str(name).lower()
+        if known.get("type", "integrated") == "integrated" and not by_nvml:
+            return ratio(_number(_table(known.get("status")).get("load")), 100.0)
+    return None
+
+
+def _power_mode(client: Any) -> str | None:
+    mode = _read(client, "nvpmodel")
+    if mode is None or isinstance(mode, str):
+        return mode or None
+    name = _read(mode, "name")
+    return name if isinstance(name, str) and name else None
 
 
 def _table(value: Any) -> Mapping[str, Any]:

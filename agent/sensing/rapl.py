@@ -3,7 +3,7 @@
 The counters are in microjoules and wrap around at max_energy_range_uj; see
 Documentation/power/powercap/powercap.rst in the kernel. The counters of the packages are read, and the
 counter of the whole platform (psys) where the machine has one; psys includes the packages. RAPL does not
-measure the disk or the network card.
+measure the disk or the network card. The power of NVIDIA cards is added, unless psys has it already.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.sensing.files import folders, number, text
+from agent.sensing.nvidia import NvidiaCards
 from agent.sensing.sample import Sample, SensorAbsent, SensorFault
 
 PLATFORM = "psys"
@@ -23,12 +24,20 @@ class Rapl:
     """Mean power since the last sample; the first sample has no power.
 
     Args:
+        cards: the NVIDIA cards of the PC.
         clock: monotonic time in seconds.
     """
 
     name = "rapl"
 
-    def __init__(self, *, sysfs: Path = Path("/sys"), clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        sysfs: Path = Path("/sys"),
+        cards: NvidiaCards | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cards = cards
         self._powercap = sysfs / "class" / "powercap"
         self._clock = clock
         self._read_at = 0.0
@@ -77,6 +86,10 @@ class Rapl:
         if not self._power_w:
             return Sample()
         platform_w = self._power_w.get(PLATFORM)
-        return Sample(
-            power_w=sum(self._power_w.values()) if platform_w is None else platform_w, rails_w=self._power_w
-        )
+        cards = {} if self._cards is None else self._cards.read()
+        cards_w = {name: card.power_w for name, card in cards.items() if card.power_w is not None}
+        rails_w = {**self._power_w, **cards_w}
+        total_w = sum(rails_w.values()) if platform_w is None else platform_w
+        if platform_w is None and len(cards_w) < len(cards):
+            return Sample(rails_w=rails_w)  # a card whose power is unknown is not without power
+        return Sample(power_w=total_w, rails_w=rails_w)

@@ -2,7 +2,8 @@
 
 1. Loads and power are smoothed with a time constant: a sample that arrives dt after the last one moves the
    value by 1 - exp(-dt / smoothing_s) of the difference. Other values are stored unchanged.
-2. If several sensors report the same value, the best of them is used.
+2. If several sensors report the same value, the best of them is used, or the one that is preferred because
+   they disagree.
 3. A reading without a new sample for STALE_INTERVALS of its sensor's intervals, and at least MIN_STALE_S, is
    stale and no longer used.
 4. A value that is not finite is not a reading.
@@ -51,8 +52,11 @@ class Readings:
     def __init__(self, sources: Sequence[str], *, smoothing_s: float) -> None:
         self._smoothing_s = smoothing_s
         self._by_source: dict[str, dict[str, Reading]] = {name: {} for name in sources}
+        self._preferred: dict[str, str] = {}
 
-    def update(self, source: str, sample: Sample, *, now: float, interval_s: float) -> None:
+    def update(
+        self, source: str, sample: Sample, *, now: float, interval_s: float, stale_s: float | None = None
+    ) -> None:
         """Stores a sample of the sensor `source`, which is sampled every `interval_s` seconds."""
         readings = self._by_source[source]
         for name in NAMES:
@@ -62,15 +66,30 @@ class Readings:
             before = readings.get(name)
             if name in SMOOTHED and before is not None and now - before.at <= before.stale_s:
                 value = self._smooth(before.value, value, now - before.at)
-            readings[name] = Reading(value, source, now, max(MIN_STALE_S, STALE_INTERVALS * interval_s))
+            stale_after_s = stale_s or max(MIN_STALE_S, STALE_INTERVALS * interval_s)
+            readings[name] = Reading(value, source, now, stale_after_s)
+
+    def prefer(self, name: str, source: str | None) -> None:
+        """Uses the reading of `source` for `name` while it is not stale; None for the best sensor's."""
+        self._preferred.pop(name, None)
+        if source is not None:
+            self._preferred[name] = source
+
+    def of(self, source: str, name: str, now: float) -> Reading | None:
+        """Returns the reading of one sensor; None if it is stale or missing."""
+        reading = self._by_source[source].get(name)
+        return reading if reading is not None and now - reading.at <= reading.stale_s else None
+
+    def best(self, name: str, now: float, *, but: str | None = None) -> Reading | None:
+        """Returns the reading of the best sensor other than `but`, whichever is preferred."""
+        known = (self.of(source, name, now) for source in self._by_source if source != but)
+        return next((reading for reading in known if reading is not None), None)
 
     def get(self, name: str, now: float) -> Reading | None:
-        """Returns the best reading of `name`, a field of Sample; None if all are stale or missing."""
-        for readings in self._by_source.values():
-            reading = readings.get(name)
-            if reading is not None and now - reading.at <= reading.stale_s:
-                return reading
-        return None
+        """Returns the reading of `name` to use, a field of Sample; None if all are stale or missing."""
+        preferred = self._preferred.get(name)
+        reading = None if preferred is None else self.of(preferred, name, now)
+        return reading or self.best(name, now)
 
     def is_redundant(self, source: str, now: float) -> bool:
         """Returns whether better sensors report every value that `source` has reported so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,10 +30,13 @@ class Sample:
         rails_w: power of its parts, by the rail's name.
         cpu_load, gpu_load: share in use, 0 to 1.
         memory_available_mb: memory that can be allocated without swapping, in MiB.
-        temps_c: temperatures by the zone's name.
-        battery_pct: charge of the battery.
+        temps_c: temperatures of the processor and its board, by the zone's name.
+        part_temps_c: temperatures of disks, radios and other parts, which do not limit the models.
+        battery_pct: charge of the board's batteries together.
         on_battery: whether the board runs on its battery.
         clock_ratio, gpu_clock_ratio: the highest clock allowed now, divided by the hardware's maximum.
+        cpus_online: number of cores that are switched on.
+        cpu_quota: share of these cores that the agent's container may use, 0 to 1.
         throttled: whether heat or a power limit lowers the clocks.
         power_mode: name of the power mode (nvpmodel on a Jetson).
         fan_ratio: share of the fan's full speed.
@@ -47,10 +50,13 @@ class Sample:
     gpu_load: float | None = None
     memory_available_mb: float | None = None
     temps_c: Mapping[str, float] = field(default_factory=dict)
+    part_temps_c: Mapping[str, float] = field(default_factory=dict)
     battery_pct: float | None = None
     on_battery: bool | None = None
     clock_ratio: float | None = None
     gpu_clock_ratio: float | None = None
+    cpus_online: int | None = None
+    cpu_quota: float | None = None
     throttled: bool | None = None
     power_mode: str | None = None
     fan_ratio: float | None = None
@@ -84,9 +90,12 @@ class PolledSensor:
 
     Attributes:
         interval_s: seconds between samples.
-        resolution_s: the shortest time over which its power is accurate; None for `interval_s`.
+        resolution_s: the shortest time over which its power is accurate, or a function that returns it; None
+            for `interval_s`.
+        stale_s: age above which its readings are no longer used; None for the default of `Readings`.
     """
 
     sensor: Sensor
     interval_s: float
-    resolution_s: float | None = None
+    resolution_s: float | Callable[[], float] | None = None
+    stale_s: float | None = None

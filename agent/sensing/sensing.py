@@ -5,7 +5,9 @@
 2. An absent sensor is tried again after ABSENT_RETRY_S, since a battery or a monitor may appear later. A
    faulty one is logged once, with what to do, and tried again after FAULT_RETRY_S. Meanwhile its readings
    become stale, and the next sensor that reports the same values is used.
-3. A sensor is not sampled while better sensors report all of its values.
+3. While better sensors report all of its values, a sensor is sampled only every CHECK_S, to compare them. If
+   they disagree, `disagreement.py` says which one is used, and an event is published.
+4. A change of the power mode is an event too, and the idle power is measured anew.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 
 from agent.profile.profile import Profile
-from agent.sensing.energy_meter import EnergyMeter
+from agent.sensing.disagreement import CAREFUL, CHECK_S, MEASURES_LESS, Disagreement
+from agent.sensing.energy_meter import MAX_GAP_INTERVALS, EnergyMeter
+from agent.sensing.plug import Plug
 from agent.sensing.readings import Reading, Readings
 from agent.sensing.sample import PolledSensor, Sample, SensorAbsent, SensorFault
 from agent.sensing.sampler import Sampler
@@ -28,6 +33,7 @@ from controller import DeviceState
 
 log = logging.getLogger(__name__)
 
+ReportEvent = Callable[..., None]  # as `Events.publish`
 SAMPLE_TIMEOUT_S = 10.0
 ABSENT_RETRY_S = 60.0
 FAULT_RETRY_S = 10.0
@@ -53,6 +59,8 @@ class Sensing:
         sensors: best first.
         smoothing_s: time constant of loads and power.
         meter: the energy meter; by default one with an idle power of 0.
+        idle_w: returns the idle power expected in a power mode.
+        report: publishes an event with its details.
         clock: monotonic time in seconds.
     """
 
@@ -62,6 +70,8 @@ class Sensing:
         *,
         smoothing_s: float,
         meter: EnergyMeter | None = None,
+        idle_w: Callable[[str], float] | None = None,
+        report: ReportEvent | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loops = {polled.sensor.name: _Loop(polled) for polled in sensors}
@@ -69,17 +79,36 @@ class Sensing:
         self._running = False
         self._readings = Readings([polled.sensor.name for polled in sensors], smoothing_s=smoothing_s)
         self.energy_meter = meter or EnergyMeter(idle_w=0.0, interval_s=math.inf)
+        self._idle_w = idle_w
+        self._report = report
         self._clock = clock
+        self._sampled_at: dict[str, float] = {}
+        self._compared: dict[tuple[str, str], Disagreement] = {}
+        self._power_mode: str | None = None
         self.faults: dict[str, str] = {}
 
     @classmethod
-    def from_profile(cls, profile: Profile, sensors: Sequence[PolledSensor] | None = None) -> Sensing:
-        """Creates the sensing of this machine; `sensors` replaces its own sensors."""
+    def from_profile(
+        cls,
+        profile: Profile,
+        sensors: Sequence[PolledSensor] | None = None,
+        *,
+        plug: Plug | None = None,
+        report: ReportEvent | None = None,
+    ) -> Sensing:
+        """Creates the sensing of this machine, with a plug; `sensors` replaces its own sensors."""
         rates, power = profile.rates, profile.power
         if sensors is None:
-            sensors = all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=power.rails)
-        meter = EnergyMeter(idle_w=power.idle_w, interval_s=rates.power_s)
-        return cls(sensors, smoothing_s=rates.smoothing_s, meter=meter)
+            sensors = all_sensors(power_s=rates.power_s, sense_s=rates.sense_s, rails=power.rails, plug=plug)
+        interval_s = rates.power_s if plug is None else plug.max_age_s / MAX_GAP_INTERVALS
+        meter = EnergyMeter(idle_w=power.idle_w, interval_s=interval_s)
+        return cls(
+            sensors,
+            smoothing_s=rates.smoothing_s,
+            meter=meter,
+            idle_w=lambda mode: profile.power_in(mode).idle_w,
+            report=report,
+        )
 
     @property
     def state(self) -> DeviceState:
@@ -89,6 +118,14 @@ class Sensing:
     def readings(self) -> dict[str, Reading]:
         """Returns every reading that is not stale, by the name of its field in Sample."""
         return self._readings.all(self._clock())
+
+    def disagreements(self) -> dict[str, dict[str, Any]]:
+        """Returns the values on which sensors disagree: the sensor that is used, and the value of each."""
+        return {
+            name: {"used": compared.used, "values": dict(compared.values)}
+            for (name, _), compared in self._compared.items()
+            if compared.used is not None
+        }
 
     def age_s(self, reading: Reading) -> float:
         """Returns the seconds since the reading was sampled."""
@@ -103,8 +140,10 @@ class Sensing:
         loop = self._power_loop()
         if loop is None:
             return math.inf
-        polled = loop.polled
-        return polled.interval_s if polled.resolution_s is None else polled.resolution_s
+        resolution_s = loop.polled.resolution_s
+        if callable(resolution_s):
+            return resolution_s()
+        return loop.polled.interval_s if resolution_s is None else resolution_s
 
     async def refresh_power(self) -> None:
         """Samples the board's power now, and waits for the sample."""
@@ -128,8 +167,11 @@ class Sensing:
     async def sample(self, polled: PolledSensor) -> float:
         """Samples one sensor once; returns the seconds until its next sample is due."""
         sensor = polled.sensor
-        if self._readings.is_redundant(sensor.name, self._clock()):
+        now = self._clock()
+        sampled_s = now - self._sampled_at.get(sensor.name, -math.inf)
+        if sampled_s < CHECK_S and self._readings.is_redundant(sensor.name, now):
             return polled.interval_s
+        self._sampled_at[sensor.name] = now
         try:
             with anyio.fail_after(SAMPLE_TIMEOUT_S):
                 sample = await self._samplers[sensor.name].sample()
@@ -163,11 +205,53 @@ class Sensing:
 
     def _store(self, polled: PolledSensor, sample: Sample) -> None:
         now = self._clock()
-        self._readings.update(polled.sensor.name, sample, now=now, interval_s=polled.interval_s)
+        self._readings.update(
+            polled.sensor.name, sample, now=now, interval_s=polled.interval_s, stale_s=polled.stale_s
+        )
+        self._compare(polled.sensor.name, now)
+        self._follow_power_mode(now)
         power = self._readings.get("power_w", now)
         is_power_source = power is not None and power.source == polled.sensor.name
         if sample.power_w is not None and math.isfinite(sample.power_w) and is_power_source:
             self.energy_meter.observe(now, sample.power_w)
+
+    def _compare(self, source: str, now: float) -> None:
+        """Compares what a sensor reports with what a better one does."""
+        for name in CAREFUL:
+            own, best = self._readings.of(source, name, now), self._readings.best(name, now)
+            if own is None or best is None or best.source == source or (source, name) in MEASURES_LESS:
+                continue
+            pair = Disagreement(best.source, source)
+            compared = self._compared.setdefault((name, source), pair)
+            if compared.best != best.source:
+                compared = self._compared[name, source] = pair
+            if compared.compare(name, best.value, own.value, now):
+                self._readings.prefer(name, compared.used)
+                self._report_comparison(name, compared)
+
+    def _report_comparison(self, name: str, compared: Disagreement) -> None:
+        values = ", ".join(f"{source} {value:.1f}" for source, value in compared.values.items())
+        if compared.used is None:
+            message = f"{name}: {values}: they agree again"
+        else:
+            message = f"{name}: {values}: {compared.used} is used; see which one is right"
+        log.warning("sensors disagree: %s", message)
+        self._publish("disagreement", reading=name, message=message)
+
+    def _follow_power_mode(self, now: float) -> None:
+        reading = self._readings.get("power_mode", now)
+        if reading is None or reading.value == self._power_mode:
+            return
+        before, self._power_mode = self._power_mode, reading.value
+        if self._idle_w is not None:
+            self.energy_meter.restart_idle(self._idle_w(reading.value))
+        if before is not None:
+            log.info("the power mode is %s, it was %s", reading.value, before)
+            self._publish("power_mode", mode=reading.value, message=f"it was {before}")
+
+    def _publish(self, event: str, **details: str) -> None:
+        if self._report is not None:
+            self._report(event, **details)
 
     def _fault(self, name: str, message: str) -> None:
         if self.faults.get(name) != message:

@@ -46,7 +46,7 @@ class SimulatedBoard:
         sensors = [
             paced
             for paced in all_sensors(power_s=0.2, sense_s=0.2, root=self.root)
-            if paced.sensor.name in ("ina", "tegra", "thermal")
+            if paced.sensor.name in ("ina", "gpu", "tegra", "thermal")
         ]
         self._sensors = sensors
         self.sensing = Sensing(sensors, smoothing_s=0.0, clock=lambda: self.now)

@@ -163,6 +163,23 @@ def test_the_written_profile_has_the_measured_values(tmp_path: Path) -> None:
     assert "measured by ina on 2026-01-02" in profile.sources[0]
 
 
+@pytest.mark.parametrize(
+    ("mode", "written", "local_w"),
+    [("MODE_25W", "25W", 4.84), ("OWN", None, 4.84), (None, None, 4.84)],
+)
+def test_the_measured_power_is_that_of_the_power_mode_in_which_it_was_measured(
+    tmp_path: Path, mode: str | None, written: str | None, local_w: float
+) -> None:
+    path = tmp_path / "gate.yaml"
+    text = to_yaml(
+        calibration(power_mode=mode), load_profile("orin-nano-8gb"), name="gate", date="2026-01-02"
+    )
+    path.write_text(text)
+    profile = load_profile(str(path))
+    assert profile.power.mode == written
+    assert profile.power_in(mode).local_w == pytest.approx(local_w, abs=0.01)
+
+
 def test_values_that_were_not_measured_are_comments_and_come_from_the_base(tmp_path: Path) -> None:
     path = tmp_path / "box.yaml"
     nothing_measured = calibration(

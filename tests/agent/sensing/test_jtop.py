@@ -6,7 +6,7 @@ The client is a fake, since the tests do not run on a Jetson; its tables have th
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -76,12 +76,6 @@ def test_all_values_of_the_service_are_read() -> None:
         power_mode="15W",
         fan_ratio=0.4,
     )
-
-
-def test_a_total_that_is_a_sum_has_no_voltage() -> None:
-    client = Client()
-    client.power["tot"] = {"power": 2668, "avg": 2660}
-    assert read(client).power_w == 2.668
 
 
 def test_a_profile_may_name_the_rails_to_add_up() -> None:
@@ -157,7 +151,101 @@ def test_the_sensor_reconnects_after_the_service_stopped() -> None:
     assert jtop.sample().power_w == 5.582
 
 
-def test_a_client_of_another_version_without_a_table_is_a_fault() -> None:
+def test_a_client_of_another_version_without_any_table_is_a_fault() -> None:
     client = Client()
-    del client.gpu
+    for name in ("gpu", "power", "temperature"):
+        delattr(client, name)
     assert "jtop cannot be read" in fault(sensor(lambda _interval_s: client))
+
+
+@pytest.mark.parametrize("table", ["power", "gpu", "temperature", "fan", "nvpmodel"])
+@pytest.mark.parametrize("value", [None, "missing", [], 7, {}, {"x": None}, {"x": {"status": 3}}], ids=str)
+def test_a_table_that_is_missing_or_has_another_form_leaves_the_others(table: str, value: Any) -> None:
+    client = Client()
+    if value == "missing":
+        delattr(client, table)
+    else:
+        setattr(client, table, value)
+    sample = read(client)
+    read_tables = {
+        "power": sample.power_w is not None,
+        "gpu": sample.gpu_load is not None,
+        "temperature": bool(sample.temps_c),
+        "fan": sample.fan_ratio is not None,
+        "nvpmodel": sample.power_mode == "15W",
+    }
+    assert read_tables == {name: name != table for name in read_tables}
+
+
+class Broken:
+    """A client whose tables raise what jtop's do while the service starts: KeyError."""
+
+    power: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def test_a_value_that_the_service_has_not_sent_yet_is_left_out() -> None:
+    assert read(Broken()) == Sample()
+
+
+AGX_ORIN_MW = {"VDD_GPU_SOC": 4796, "VDD_CPU_CV": 1599, "VIN_SYS_5V0": 3741, "VDDQ_VDD2_1V8AO": 708}
+
+
+@pytest.mark.parametrize(
+    ("rails_mw", "total_mw", "power_w"),
+    [
+        # jtop 4.3 adds the USB-C supply and a rail that another one contains: 70.8 W
+        ({**AGX_ORIN_MW, "ucsi-source-psy-USBC000:001": 60_000}, 70_844, 10.136),
+        (AGX_ORIN_MW, 10_844, 10.136),
+        ({"VDD_GPU": 0, "VDD_CPU_SOC_MSS": 6507, "VIN_SYS_5V0": 6517}, 13_024, 13.024),
+        ({"GPU": 1000, "CPU": 2000, "SOC": 3000, "CV": 0, "VDDRQ": 500, "SYS5V": 2500}, 9000, 9.0),
+    ],
+)
+def test_the_power_of_a_board_without_an_input_rail_is_the_sum_of_its_own_rails(
+    rails_mw: dict[str, float], total_mw: float, power_w: float
+) -> None:
+    client = Client()
+    client.power = {
+        "rail": {name: {"power": power, "online": True} for name, power in rails_mw.items()},
+        "tot": {"power": total_mw, "avg": total_mw},
+    }
+    assert read(client).power_w == pytest.approx(power_w)
+
+
+def test_a_rail_without_power_has_volts_and_amperes_and_one_that_is_offline_does_not_count() -> None:
+    client = Client()
+    client.power = {
+        "rail": {
+            "GPU": {"volt": 20_000, "curr": 500},
+            "CPU": {"power": 3000, "online": False},
+            "SOC": {"power": None},
+        },
+        "tot": {},
+    }
+    sample = read(client)
+    assert (sample.power_w, dict(sample.rails_w)) == (10.0, {"GPU": 10.0})
+
+
+@pytest.mark.parametrize(
+    ("gpu", "load"),
+    [
+        ({"ga10b": {"type": "integrated", "status": {"load": 50.0}}}, 0.5),
+        ({"RTX 6000": {"type": "discrete"}, "gv11b": {"type": "integrated", "status": {"load": 50.0}}}, 0.5),
+        ({"gpu": {"type": "integrated", "status": {"railgate": True}}}, None),  # switched off
+        ({"Orin (nvgpu)": {"type": "integrated", "power_control": "nvml", "status": {"load": 0.0}}}, None),
+        ({"Thor": {"type": "integrated", "power_control": "nvml", "status": {"load": 80.0}}}, 0.8),
+        ({}, None),
+    ],
+)
+def test_the_load_is_that_of_the_gpu_on_the_chip(gpu: dict[str, Any], load: float | None) -> None:
+    assert read(Client(gpu=gpu)).gpu_load == load
+
+
+def test_a_disk_is_not_the_hottest_place_of_the_board() -> None:
+    zones = {"cpu": 48.0, "tj": 49.0, "nvme Composite": 71.0, "Composite": 72.0, "iwlwifi": 60.0}
+    client = Client(temperature={name: {"temp": temp, "online": True} for name, temp in zones.items()})
+    sample = read(client)
+    assert sample.temps_c == {"cpu": 48.0, "tj": 49.0}
+    assert sample.part_temps_c == {"nvme Composite": 71.0, "Composite": 72.0, "iwlwifi": 60.0}
