@@ -53,4 +53,4 @@ def find_mode(modes: Sequence[PowerMode], name: str | None) -> PowerMode | None:
 
 
 def _plain(name: str) -> str:
-    return name.upper().removeprefix(PREFIX)
+    return name.upper().replace("-", "_").removeprefix(PREFIX)
