@@ -15,7 +15,7 @@ ALL = "cpu"  # the line of /proc/stat with the sum of all CPUs
 class Processor:
     """The processor and the memory. The load is that since the last sample; the first sample has none.
 
-    The load is that of the CPUs that were online all the time: the counters of others stand still or jump.
+    If the CPUs that are online change, it is that of those which stay: the counters of others jump.
     """
 
     name = "processor"
@@ -72,11 +72,14 @@ class Processor:
 
 
 def _load(before: dict[str, tuple[float, float]], now: dict[str, tuple[float, float]]) -> float | None:
-    """The share of time in which the CPUs that are in both readings were busy."""
+    """The share of time in which the CPUs that are in both readings were busy.
+
+    The kernel's own sum is used while the same CPUs are online: it rounds once, not for each CPU.
+    """
     both = before.keys() & now.keys()
-    cpus = both - {ALL} or both
-    busy = sum(now[cpu][0] - before[cpu][0] for cpu in cpus)
-    total = sum(now[cpu][1] - before[cpu][1] for cpu in cpus)
+    cpus = {ALL} if before.keys() == now.keys() else both - {ALL}
+    busy = sum(now[cpu][0] - before[cpu][0] for cpu in cpus & both)
+    total = sum(now[cpu][1] - before[cpu][1] for cpu in cpus & both)
     return ratio(busy, total) if total > 0 else None
 
 
