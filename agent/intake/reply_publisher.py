@@ -2,7 +2,7 @@
 
 1. A reply that is larger than the broker accepts is replaced by an error.
 2. A reply at which the broker closed the connection twice is set aside. Because its topic may be the reason,
-   an error is sent to the default topic instead, if the reply had another one.
+   an error is sent to the default topic of the client.
 3. A reply that the broker rejects is logged and dropped.
 4. A stored reply whose topic the site file does not allow any more is replaced by an error on the default
    topic.
@@ -20,7 +20,7 @@ from agent.messages.packet_limit import PacketTooLarge
 from agent.messages.query import BadQuery
 from agent.messages.reply import Refusal
 from agent.messages.reply_rules import ReplyRules
-from agent.messages.topics import Topics
+from agent.messages.topics import ANONYMOUS, Topics
 from agent.spool.dead_letters import DeadLetters
 from agent.spool.spool import SpooledReply
 from inarvl.errors import InarvlError
@@ -73,12 +73,16 @@ class ReplyPublisher:
             disconnected = ReplySetAside(
                 f"{error}: choose another response topic, or ask for a shorter answer"
             )
-            topic = reply.reply_topic
-            if not topic.startswith(self._topics.result("")):
-                topic = self._topics.result()
-            await self._send_error(replace(_with_error(reply, disconnected), reply_topic=topic))
+            default = self._default_topic(reply.reply_topic)
+            await self._send_error(replace(_with_error(reply, disconnected), reply_topic=default))
         except PublishRefused as error:
             log.error("the reply to %s: %s", reply.key, error)
+
+    def _default_topic(self, topic: str) -> str:
+        """Returns the default reply topic of the client to whom `topic` belongs."""
+        results = self._topics.result("")
+        client = topic.removeprefix(results).partition("/")[0] if topic.startswith(results) else ""
+        return self._topics.result(client or ANONYMOUS)
 
     async def _send_error(self, reply: SpooledReply) -> None:
         try:

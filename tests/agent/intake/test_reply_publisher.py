@@ -55,7 +55,12 @@ async def test_a_reply_that_is_too_large_becomes_a_small_error(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("topic", "above", "answered_at"),
-    [("t", 0, "inarvl/d/result/anonymous"), ("inarvl/d/result/me", 500, "inarvl/d/result/me")],
+    [
+        ("t", 0, "inarvl/d/result/anonymous"),
+        ("inarvl/d/result/me", 500, "inarvl/d/result/me"),
+        ("inarvl/d/result/me/a/b", 0, "inarvl/d/result/me"),
+        ("inarvl/d/result//a", 0, "inarvl/d/result/anonymous"),
+    ],
 )
 async def test_a_reply_at_which_the_broker_disconnects_is_set_aside(
     tmp_path: Path, topic: str, above: int, answered_at: str
