@@ -12,8 +12,8 @@ from lab.rig.deployment import TOPICS, Deployment, MockTimes
 from lab.rig.load.generator import LoadGenerator, SentQuery, Workload
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-FLOOD = Workload(rate=40, deadlines_ms=(20_000,), priorities=(9,))  # several times what the models can answer
-POLITE = Workload(rate=1, deadlines_ms=(5_000,))
+FLOOD = Workload(rate=25, deadlines_ms=(20_000,), priorities=(9,))  # several times what the models can answer
+POLITE = Workload(rate=1, deadlines_ms=(15_000,))
 POLITE_S, HEAD_START_S, SILENCE_S = 20.0, 3.0, 30.0
 
 
