@@ -60,7 +60,6 @@ def decision_record(
     """Returns a JSON object with the decision behind an answer, every attempt, and how far they agree.
 
     The record is public, so it has no decision id: whoever knows that may give feedback on the answer.
-    The attempts include the audit. `chosen` is the place of the attempt whose text is the answer.
     The attempts include the audit. `chosen` is the place of the attempt whose text is the answer. Without
     `texts`, the record has neither the texts of the attempts nor what went wrong with them in words.
     """
