@@ -197,7 +197,7 @@ class RequestQueue:
         most = max(1, self._workers - max(1, self._workers // RESERVED))
 
         def free(name: str) -> bool:
-            others = any(asked - {name} for asked in names if name in asked)
+            others = any(len(asked) > 1 for asked in names if name in asked)
             return self._closed or not others or self._in_work[name] < most
 
         return free
