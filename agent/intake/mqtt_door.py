@@ -99,7 +99,7 @@ class MqttDoor:
             message.ack()
             return
         entry = query_entry(
-            message, read, limit, received_ms=int(self._wall_clock() * 1e3), uptime=self._uptime()
+            key, message, read, limit, received_ms=int(self._wall_clock() * 1e3), uptime=self._uptime()
         )
         try:
             if isinstance(query, Query) and limit.left_ms <= 0:

@@ -19,11 +19,12 @@ from agent.spool.spool import SpoolEntry
 
 
 def query_entry(
-    message: Message, read: ReadQuery, limit: TimeLimit, *, received_ms: int, uptime: Uptime | None
+    key: str, message: Message, read: ReadQuery, limit: TimeLimit, *, received_ms: int, uptime: Uptime | None
 ) -> SpoolEntry:
     """Returns the entry of a message, with all that a later run needs to answer it.
 
     Args:
+        key: see `query_key`.
         received_ms: the wall clock at its arrival, in ms since 1970.
     """
     query, address = read.query, read.address
@@ -39,7 +40,7 @@ def query_entry(
         "uptime": None if uptime is None else uptime.to_json(),
     }
     return SpoolEntry(
-        key=query_key(message, read),
+        key=key,
         received_ms=received_ms,
         expires_ms=received_ms + int(max(0.0, limit.left_ms)),
         reply_topic=address.topic,
