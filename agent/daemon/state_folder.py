@@ -11,6 +11,7 @@ from agent.config.privacy_settings import PrivacySettings
 from agent.reporting.events import Events
 from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.spool.file import Damage
+from agent.spool.spool import SpoolFailed
 from inarvl.private_files import make_private, make_private_folder
 
 OWN: Final = ("spool.db*", "learned.*", "mode.*", "cloud_calls.*", "under-way", FOLDER, f"{FOLDER}/*")
@@ -36,11 +37,16 @@ class StateFolder:
         """Creates the folder, and makes it and the files of earlier runs private.
 
         Raises:
-            OSError: it cannot be created.
+            SpoolFailed: it cannot be created or used.
         """
-        make_private_folder(self._folder)
-        for path in chain.from_iterable(self._folder.glob(pattern) for pattern in OWN):
-            make_private(path)
+        try:
+            make_private_folder(self._folder)
+            for path in chain.from_iterable(self._folder.glob(pattern) for pattern in OWN):
+                make_private(path)
+        except OSError as error:
+            raise SpoolFailed(
+                f"cannot use state_dir {self._folder} ({error}): check the folder's owner and free space"
+            ) from error
 
     def spool_damaged(self, damage: Damage) -> None:
         """Reports a damaged database that was replaced, and deletes it if it may not be kept."""

@@ -15,7 +15,7 @@ from agent.daemon.state_folder import MAX_AGE_S, MAX_DAMAGED, StateFolder
 from agent.daemon.store import Store
 from agent.spool.dead_letters import read_dead_letters
 from agent.spool.file import Damage
-from agent.spool.spool import Spool, SpoolEntry
+from agent.spool.spool import Spool, SpoolEntry, SpoolFailed
 from agent.spool.under_way import UnderWay
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +131,10 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot be written"):
         Store(tmp_path / "mode.json").save({})
     assert not target.exists()
+
+
+def test_a_folder_that_cannot_be_created_is_explained(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SpoolFailed, match=r"cannot use state_dir .*file/state .*check the folder's owner"):
+        state_folder(file / "state").prepare()
