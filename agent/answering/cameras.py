@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.answering.cloud_calls import CloudCalls, CloudCallsSpent, Limit
-from agent.config.camera_settings import EVERYBODY_ELSE, CameraSettings
+from agent.config.camera_settings import CameraSettings
+from agent.config.client_settings import EVERYBODY
 from agent.messages.images import Mask
 from inarvl.errors import InarvlError
 
@@ -46,7 +47,7 @@ class Cameras:
     """The policies of the site file.
 
     Args:
-        settings: by the name of the client, or EVERYBODY_ELSE.
+        settings: by the name of the client, or EVERYBODY.
         calls: counts the calls of cameras with a limit.
     """
 
@@ -69,7 +70,7 @@ class Cameras:
         Args:
             verified: whether the broker vouches for its name.
         """
-        names = [name for name in (client, EVERYBODY_ELSE) if name in self._settings]
+        names = [name for name in (client, EVERYBODY) if name in self._settings]
         if verified:
             names = names[:1]
         found = [(name, self._settings[name]) for name in dict.fromkeys(names)]

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field
 from agent.config.polygon import Polygon
 from agent.config.yaml_file import Section
 
-EVERYBODY_ELSE = "*"
 MAX_POLYGONS = 32
 
 

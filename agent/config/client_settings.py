@@ -25,6 +25,9 @@ def as_topic_level(name: str) -> str:
     return name
 
 
+TopicLevel = Annotated[str, AfterValidator(as_topic_level)]
+
+
 def _as_reply_topic(topic: str) -> str:
     topic = topic.removesuffix("/")
     try:
@@ -58,7 +61,7 @@ class ClientLimits(Section):
     burst: int = Field(10, ge=1, le=100_000)
 
 
-Clients = dict[Annotated[str, AfterValidator(as_topic_level)], ClientLimits]
+Clients = dict[TopicLevel, ClientLimits]
 
 
 def limits_of(clients: Mapping[str, ClientLimits], name: str, *, verified: bool) -> ClientLimits:

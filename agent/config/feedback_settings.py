@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
-
+from agent.config.client_settings import TopicLevel
 from agent.config.yaml_file import Section
-from agent.messages.names import MAX_LENGTH, is_name, is_topic_level
 
 
 class FeedbackSettings(Section):
@@ -16,12 +14,4 @@ class FeedbackSettings(Section):
             access list: there anybody can publish under any name.
     """
 
-    trusted: tuple[str, ...] = ()
-
-    @field_validator("trusted")
-    @classmethod
-    def _are_clients(cls, trusted: tuple[str, ...]) -> tuple[str, ...]:
-        for name in trusted:
-            if not is_name(name) or not is_topic_level(name):
-                raise ValueError(f"must be names of 1 to {MAX_LENGTH} printable characters without / # or +")
-        return trusted
+    trusted: tuple[TopicLevel, ...] = ()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agent.config.camera_settings import CameraSettings
-from agent.config.client_settings import Clients, Replies, as_topic_level
+from agent.config.client_settings import Clients, Replies, TopicLevel
 from agent.config.feedback_settings import FeedbackSettings
 from agent.config.metrics_settings import MetricsSettings
 from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
@@ -23,8 +23,6 @@ from inarvl.server_url import socket_problem, url_problem
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
 PACKET_SLACK = 2  # a query of up to this many times the limit still reaches the agent, and is refused by it
-
-TopicLevel = Annotated[str, AfterValidator(as_topic_level)]
 
 
 class Broker(Section):
