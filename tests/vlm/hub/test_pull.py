@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,16 @@ def test_a_pulled_checkpoint_sees_and_loads_without_the_hub(fake_hub: Any, repo:
     assert not fake_hub.requests
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C reach child processes also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_a_download(
     fake_hub: Any, large_weights: bytes, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
