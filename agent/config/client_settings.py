@@ -14,7 +14,7 @@ from agent.messages.query import MAX_PRIORITY, BadQuery, response_topic
 EVERYBODY = "*"
 
 
-def as_topic_level(name: str) -> str:
+def _as_topic_level(name: str) -> str:
     """Returns `name` if it may be a level of a topic.
 
     Raises:
@@ -25,7 +25,7 @@ def as_topic_level(name: str) -> str:
     return name
 
 
-TopicLevel = Annotated[str, AfterValidator(as_topic_level)]
+TopicLevel = Annotated[str, AfterValidator(_as_topic_level)]
 
 
 def _as_reply_topic(topic: str) -> str:
