@@ -130,8 +130,8 @@ class Arms:
         masks: dict[Tier, Mask] = {"local": (), "cloud": () if kept else self.policy(question).mask}
         payload_bytes: dict[tuple[int, Mask], int] = {}
         arms: tuple[Arm, ...] = ()
-        while arms != self.available():  # some may appear while images are made
-            arms = self.available()
+        while arms != (now := self.available()):  # some may appear while images are made
+            arms = now
             for view in {(arm.resolution, masks[arm.tier]) for arm in arms} - payload_bytes.keys():
                 payload_bytes[view] = sum(map(len, await question.images(*view)))
         return tuple(
