@@ -31,6 +31,7 @@ from cloud.keygen import app as keygen
 from cloud.peer import PeerRecord
 from cloud.ray_cli import ray_command
 from inarvl import __version__, logs, systemd
+from inarvl.program import program
 from inarvl.secret_file import secret_path
 from inarvl.terminal import explained
 from vlm import VlmClient
@@ -65,11 +66,7 @@ from vlm.server_options import (
     server_tls,
 )
 
-app = typer.Typer(
-    help="Serve models to devices, or announce another server to them.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = program("inarvl-cloud", "Serve models to devices, or announce another server to them.")
 
 app.command("ray")(ray_command)
 app.add_typer(keygen, name="keygen")

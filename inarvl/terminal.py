@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -11,12 +13,18 @@ from rich.text import Text
 from inarvl.errors import InarvlError
 from inarvl.logs import redact_tracebacks
 from inarvl.printable import printable
-from inarvl.redaction import redacted
+from inarvl.redaction import redacted, redacted_json
 
 
 def plain(text: object) -> Text:
     """Returns `printable` text without secrets for rich, which reads no markup in it."""
     return Text(printable(redacted(str(text))))
+
+
+def print_json(document: Any) -> None:
+    """Prints one JSON document in ASCII without secrets; NaN and infinity, which JSON lacks, become null."""
+    finite = json.loads(json.dumps(redacted_json(document)), parse_constant=lambda _name: None)
+    typer.echo(json.dumps(finite, indent=2))
 
 
 @contextmanager

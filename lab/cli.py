@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from inarvl.program import program
 from lab.agreement.command import agreement_command
 from lab.grade.command import grade_command
 from lab.outcomes.command import outcomes_command
@@ -16,10 +15,9 @@ from lab.rig.fuzz.command import fuzz_command
 from lab.rig.load.command import load_command, soak_command
 from lab.trace.command import merge_command, questions_command, record_command
 
-app = typer.Typer(
-    help="Record traces, evaluate policies on them, and test an installation under load and faults.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+app = program(
+    "inarvl-bench",
+    "Record traces, evaluate policies on them, and test an installation under load and faults.",
 )
 app.command("questions")(questions_command)
 app.command("record")(record_command)

@@ -12,6 +12,7 @@ import anyio
 import typer
 
 from inarvl import logs
+from inarvl.program import program
 from inarvl.terminal import explained
 from vlm import bundled
 from vlm.checkpoint import Checkpoint
@@ -54,11 +55,7 @@ from vlm.server_options import (
     server_tls,
 )
 
-app = typer.Typer(
-    help="Download, test and serve vision-language models on this machine.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = program("inarvl-vlm", "Download, test and serve vision-language models on this machine.")
 
 
 @app.command("serve")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from agent.cli import peer, profile
 from agent.cli.ask import ask
 from agent.cli.discover import discover
@@ -12,12 +10,9 @@ from agent.cli.run import run
 from agent.cli.status import status
 from agent.cli.up import up
 from agent.cli.validate import validate
+from inarvl.program import program
 
-app = typer.Typer(
-    help="Answer questions about camera images on a small board, with help from the cloud.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = program("inarvl", "Answer questions about camera images on a small board, with help from the cloud.")
 for command in (up, run, ask, discover, status, doctor, validate):
     app.command()(command)
 app.add_typer(profile.app, name="profile")

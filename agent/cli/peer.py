@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent import client
-from agent.cli.options import Config
+from agent.cli.options import Config, Json
 from agent.client import AgentSilent
 from agent.config.settings import Settings, site_settings
 from agent.peers.pins import Pin, PinFile
@@ -18,7 +18,7 @@ from agent.peers.seen_certificate import SeenCertificate, seen_certificate
 from agent.peers.survey import address_rules, claims
 from cloud.peer import PeerRecord
 from inarvl.errors import InarvlError
-from inarvl.terminal import explained, plain
+from inarvl.terminal import explained, plain, print_json
 from vlm.client_tls import ClientTls, read_fingerprint
 
 app = typer.Typer(help="List, trust and distrust discovered peers.", no_args_is_help=True)
@@ -39,19 +39,23 @@ class NotTrusted(InarvlError):
 
 
 @app.command("list")
-def list_peers(config: Config = None) -> None:
+def list_peers(config: Config = None, as_json: Json = False) -> None:
     """List the trusted peers, and what the running agent has discovered."""
     with explained("inarvl"):
         settings = site_settings(config)
         pins = PinFile(settings.state_dir).load()
         servers = _reported(settings)
-    table = Table("peer", "url", "trust", "why")
-    for server in servers:
-        table.add_row(*map(plain, (server["id"], server["url"], server["trust"], server["trust_reason"])))
-    for pin in pins:
-        if all(server["id"] != pin.id for server in servers):
-            table.add_row(*map(plain, (pin.id, pin.url, "trusted", "but the agent does not see it now")))
-    Console().print(table if servers or pins else "no peer is known or trusted")
+    rows = [(server["id"], server["url"], server["trust"], server["trust_reason"]) for server in servers]
+    gone = [pin for pin in pins if all(server["id"] != pin.id for server in servers)]
+    rows += [(pin.id, pin.url, "trusted", "but the agent does not see it now") for pin in gone]
+    names = ("peer", "url", "trust", "why")
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*map(plain, row))
+    Console().print(table if rows else "no peer is known or trusted")
 
 
 @app.command()

@@ -10,35 +10,52 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.options import Json
 from agent.cli.profile_new import new
 from agent.config.yaml_file import ConfigError
 from agent.profile import schema as profile_schema
 from agent.profile.choice import choose_profile
 from agent.profile.identity import BoardIdentity
 from agent.profile.loading import bundled, load_profile, site_profiles
-from inarvl.terminal import explained
+from inarvl.terminal import explained, print_json
 
 app = typer.Typer(help="List, show, check and measure hardware profiles.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_profiles() -> None:
+def list_profiles(as_json: Json = False) -> None:
     """List the profiles, and show which one fits this board."""
     with explained("inarvl"):
         board = BoardIdentity.here()
         chosen = choose_profile(board)
-        table = Table("", "profile", "recognised by", "cores", "memory", "from")
-        for name in (*map(str, site_profiles()), *bundled()):
-            profile = load_profile(name)
-            match = profile.match
-            table.add_row(
-                "*" if profile == chosen else "",
-                profile.name,
-                ", ".join((*match.module, *match.models, *match.soc)) or match.gpu or "",
-                f"{match.cores}" if match.cores else "",
-                f"{match.memory_gb:g} GB" if match.memory_gb else "",
-                name if profile.name != name else "inarvl",
-            )
+        found = [(name, load_profile(name)) for name in (*map(str, site_profiles()), *bundled())]
+    if as_json:
+        print_json(
+            {
+                "board": {"model": board.model, "cores": board.cores, "memory_gb": board.memory_gb},
+                "profile": chosen.name,
+                "profiles": [
+                    {
+                        "name": profile.name,
+                        "file": name if profile.name != name else None,
+                        "match": profile.match.model_dump(mode="json"),
+                    }
+                    for name, profile in found
+                ],
+            }
+        )
+        return
+    table = Table("", "profile", "recognised by", "cores", "memory", "from")
+    for name, profile in found:
+        match = profile.match
+        table.add_row(
+            "*" if profile == chosen else "",
+            profile.name,
+            ", ".join((*match.module, *match.models, *match.soc)) or match.gpu or "",
+            f"{match.cores}" if match.cores else "",
+            f"{match.memory_gb:g} GB" if match.memory_gb else "",
+            name if profile.name != name else "inarvl",
+        )
     screen = Console()
     screen.print(table)
     described = f"{board.model or 'no device tree'}, {board.cores} cores, {board.memory_gb:.1f} GB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,21 +13,31 @@ from rich.table import Table
 
 from agent import client
 from agent.answering.agreement_report import WINDOW
-from agent.cli.options import Config
+from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
-from inarvl.terminal import explained, plain
+from inarvl.terminal import explained, plain, print_json
 
 
 def status(
     config: Config = None,
     wait_s: Annotated[float, typer.Option(help="Seconds to wait for the broker.")] = 3.0,
+    as_json: Json = False,
 ) -> None:
     """Show the agent's status; the exit status is 1 if it is not online."""
     with explained("inarvl"):
         settings = site_settings(config)
         snapshot = anyio.run(partial(client.status, settings, wait_s=wait_s))
+    if as_json:
+        print_json({"device": settings.device, **asdict(snapshot)})
+    else:
+        _print(settings.device, snapshot)
+    if snapshot.status != "online":
+        raise typer.Exit(1)
+
+
+def _print(device: str, snapshot: client.Snapshot) -> None:
     screen = Console()
-    screen.print(plain(f"agent {settings.device}: {snapshot.status or 'unknown to the broker'}"))
+    screen.print(plain(f"agent {device}: {snapshot.status or 'unknown to the broker'}"))
     if snapshot.telemetry is not None:
         for problem in snapshot.telemetry.get("problems", ()):
             screen.print(plain(f"problem: {problem}"), style="red")
@@ -37,8 +48,6 @@ def status(
             screen.print(plain(f"{part}: {values}"))
         for line in agreement_lines(snapshot.telemetry.get("agreement", {})):
             screen.print(plain(line))
-    if snapshot.status != "online":
-        raise typer.Exit(1)
 
 
 def agreement_lines(agreement: dict[str, Any]) -> list[str]:
