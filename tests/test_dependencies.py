@@ -75,9 +75,16 @@ def test_no_lock_but_its_own_replaces_the_torch_of_a_jetson(lock: str) -> None:
         ]
 
 
+@pytest.mark.parametrize("jetpack", ["2.5.0a0+872d972e41.nv24.08", "2.8.0", "2.9.0a0+50eac811a6.nv25.09"])
+def test_the_torch_of_jetpack_is_new_enough_for_pip(jetpack: str) -> None:
+    """Else pip puts the ordinary build, without the Jetson's CUDA, over it."""
+    (torch,) = [one for one in declared("vlm") if one.name == "torch"]
+    assert torch.specifier.contains(Version(jetpack))
+
+
 def test_the_page_has_the_lowest_version_of_every_package() -> None:
     text = (ROOT / "docs" / "dependencies.md").read_text()
-    rows = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d[\d.]*) \|", text, re.M))
+    rows = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d[\d.a]*) \|", text, re.M))
     needed = {f"{one.name}>={rows.get(one.name)}" for one in (*declared(), *declared("vlm"))}
     assert needed == {str(one) for one in (*declared(), *declared("vlm"))}
 
