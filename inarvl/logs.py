@@ -14,6 +14,8 @@ from types import TracebackType
 from inarvl.printable import printable
 from inarvl.redaction import redacted
 
+TRACING = "zeroconf"  # a library that warns of an unreachable network with a traceback
+
 
 class _OneLine(logging.Formatter):
     """Escapes control characters in messages, which may have text of remote hosts, and redacts secrets."""
@@ -24,6 +26,11 @@ class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 # logging's name
         record.message = printable(record.message)
         return super().formatMessage(record)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def configure(level: str = "info", *, verbose: str | None = None) -> None:
@@ -40,6 +47,10 @@ def configure(level: str = "info", *, verbose: str | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine(without_time if under_systemd else with_time))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    library = logging.getLogger(TRACING)
+    library.removeFilter(_without_traceback)
+    if level.lower() != "debug":
+        library.addFilter(_without_traceback)
     if verbose is not None:
         logging.getLogger(verbose).setLevel(logging.DEBUG)
     redact_tracebacks()
