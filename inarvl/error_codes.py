@@ -108,6 +108,9 @@ ERROR_CODES: Final = (
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
     ErrorCode("bad_pins", "The file of trusted peers cannot be read or written.", ("message",)),
     ErrorCode("peer_not_trusted", "A peer cannot be trusted or distrusted.", ("message",)),
+    ErrorCode(
+        "calibration_disturbed", "The machine changed while `inarvl profile new` measured it.", ("message",)
+    ),
     ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
     ErrorCode(

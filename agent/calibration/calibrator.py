@@ -2,14 +2,16 @@
 
 1. Idle: the board's power is sampled while there are no requests.
 2. Models: every model of the board's server, then of every peer, answers a question about a generated picture
-   at every resolution, once to warm up and then `runs` times.
+   at every resolution: once to warm up, then until the 95% interval of the median time is narrow.
 3. Paths: pings and uploads to every peer.
-What cannot be measured is skipped, with the reason.
+What cannot be measured is skipped, with the reason. What heat or other programs disturbed is marked as
+doubtful. If the power mode changes meanwhile, there is no result: it would be of neither mode.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from agent.calibration.interval import half_width
 from agent.calibration.result import ArmTimings, Calibration, PeerPath
 from agent.messages import images
 from agent.peers.network_path import PathEstimator
@@ -31,6 +34,7 @@ from agent.sensing.plug import Plug
 from agent.sensing.sample import PolledSensor
 from agent.sensing.sensing import Sensing
 from controller.arm import Tier
+from inarvl.errors import InarvlError
 from vlm.client import VlmClient
 from vlm.errors import VlmError
 
@@ -38,7 +42,14 @@ QUESTION = "what is in the picture?"
 ANSWER_TIMEOUT_S = 300.0
 LAST_SAMPLE_S = 2.0  # longest wait for the power sample at the end of an answer
 PINGS, UPLOADS = 8, 4
+NARROW = 0.05  # half the interval of a median time, as a share of it
 ReportProgress = Callable[[str, int, int], None]
+
+
+class Disturbed(InarvlError):
+    """The machine changed while it was measured; the message says what to do."""
+
+    code = "calibration_disturbed"
 
 
 @dataclass(frozen=True)
@@ -47,12 +58,14 @@ class Plan:
 
     Attributes:
         idle_s: seconds over which the idle power is measured.
-        runs: answers of each model at each resolution.
+        runs: least answers of each model at each resolution.
+        most_runs: answers after which no more are asked for, however much their times vary.
         max_tokens: limit of tokens in an answer; should be that of the agent.
     """
 
     idle_s: float = 15.0
-    runs: int = 5
+    runs: int = 6
+    most_runs: int = 30
     max_tokens: int = 64
 
 
@@ -81,6 +94,8 @@ class Calibrator:
         # The profile's power weights calls that overlap; here no calls overlap.
         self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=LAST_SAMPLE_S)
         self._skipped: list[str] = []
+        self._doubts: list[str] = []
+        self._power_mode: str | None = None
 
     async def calibrate(self, local: str | None, peers: Mapping[str, VlmClient]) -> Calibration:
         """Measures everything.
@@ -88,26 +103,39 @@ class Calibrator:
         Args:
             local: URL of the board's own server, if it has one.
             peers: a client for each peer, by its id; they are closed.
+
+        Raises:
+            Disturbed: the power mode changed meanwhile.
         """
-        available_mb = psutil.virtual_memory().available / 2**20
+        found: Calibration | Disturbed
         async with anyio.create_task_group() as background:
             background.start_soon(self._sensing.run)
-            idle_w, power_source = await self._idle_power()
-            arms = await self._board(local)
-            paths: list[PeerPath] = []
-            for name, client in peers.items():
-                try:
-                    if not await client.ready():
-                        self._skipped.append(f"peer {name}: it is not ready; start it, and repeat")
-                        continue
-                    paths.append(await self._path(name, client))
-                    arms += await self._models("cloud", name, client)
-                except VlmError as error:
-                    self._skipped.append(f"peer {name}: {error}")
-                finally:
-                    await client.aclose()
-            power_mode = self._sensing.state.power_mode
+            try:
+                found = await self._measure(local, peers)
+            except Disturbed as error:  # to be raised outside the group, which would wrap it
+                found = error
             background.cancel_scope.cancel()
+        if isinstance(found, Disturbed):
+            raise found
+        return found
+
+    async def _measure(self, local: str | None, peers: Mapping[str, VlmClient]) -> Calibration:
+        available_mb = psutil.virtual_memory().available / 2**20
+        idle_w, power_source = await self._idle_power()
+        arms = await self._board(local)
+        paths: list[PeerPath] = []
+        for name, client in peers.items():
+            try:
+                if not await client.ready():
+                    self._skipped.append(f"peer {name}: it is not ready; start it, and repeat")
+                    continue
+                paths.append(await self._path(name, client))
+                arms += await self._models("cloud", name, client)
+            except VlmError as error:
+                self._skipped.append(f"peer {name}: {error}")
+            finally:
+                await client.aclose()
+        self._note_power_mode()
         return Calibration(
             BoardIdentity.here(),
             power_source,
@@ -117,8 +145,18 @@ class Calibrator:
             available_mb,
             server_memory_mb(local),
             tuple(self._skipped),
-            power_mode,
+            self._power_mode,
+            tuple(self._doubts),
         )
+
+    def _note_power_mode(self) -> None:
+        before, now = self._power_mode, self._sensing.state.power_mode
+        if before is not None and now is not None and before != now:
+            raise Disturbed(
+                f"the power mode changed from {before} to {now} during the calibration: choose one (on a "
+                "Jetson with nvpmodel), leave it, and repeat"
+            )
+        self._power_mode = now or before
 
     async def _idle_power(self) -> tuple[float | None, str | None]:
         """The idle power in watts, and the sensor that measured it."""
@@ -127,6 +165,7 @@ class Calibrator:
             self._report(step, second, seconds)
             await anyio.sleep(self._plan.idle_s / seconds)
         self._report(step, seconds, seconds)
+        self._note_power_mode()
         power = self._sensing.readings().get("power_w")
         if power is None:
             faults = "; ".join(f"{name}: {fault}" for name, fault in self._sensing.faults.items())
@@ -163,11 +202,14 @@ class Calibrator:
         self, tier: Tier, server: str, client: VlmClient, model: str, resolution: int
     ) -> ArmTimings:
         image, step = images.fit(picture(), resolution), f"{server}: {model} at {resolution} px"
-        runs = self._plan.runs + 1
         computing_ms: list[float] = []
         joules: list[float | None] = []
-        for run in range(runs):
-            self._report(step, run, runs)
+        warm = throttled = False
+        while len(computing_ms) < self._plan.runs or (
+            len(computing_ms) < self._plan.most_runs and half_width(computing_ms) > NARROW
+        ):
+            done = len(computing_ms)
+            self._report(step, done, max(self._plan.runs, done + 1))
             async with self._energy_meter.over(tier) as energy:
                 completion = await client.complete(
                     QUESTION,
@@ -176,10 +218,23 @@ class Calibrator:
                     max_tokens=self._plan.max_tokens,
                     timeout_s=ANSWER_TIMEOUT_S,
                 )
-            if run:  # the first one warms up
+            self._note_power_mode()
+            throttled |= tier == "local" and self._sensing.state.throttled is True
+            if warm:
                 computing_ms.append(completion.compute_ms or completion.latency_ms)
                 joules.append(energy.joules)
-        self._report(step, runs, runs)
+            warm = True
+        self._report(step, len(computing_ms), len(computing_ms))
+        if throttled:
+            self._doubts.append(
+                f"{step}: heat or a power limit held the clocks down; cool the board, and repeat"
+            )
+        if (width := half_width(computing_ms)) > NARROW:
+            how_much = f"±{width:.0%}" if math.isfinite(width) else "by an unknown amount"
+            self._doubts.append(
+                f"{step}: after {len(computing_ms)} answers its time varies {how_much}; stop other programs, "
+                "and repeat"
+            )
         return ArmTimings(tier, model, resolution, tuple(computing_ms), tuple(joules))
 
     async def _path(self, name: str, client: VlmClient) -> PeerPath:

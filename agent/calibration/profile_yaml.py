@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from agent.calibration.comparison import differences
 from agent.calibration.result import ArmTimings, Calibration
 from agent.profile.power_modes import find_mode
 from agent.profile.profile import Profile
@@ -20,6 +21,8 @@ def to_yaml(calibration: Calibration, base: Profile, *, name: str, date: str) ->
         f"# Measured by `inarvl profile new` on {date}. Values that are not here come from {base.name}:",
         f"# `inarvl profile show {name}` prints all of them. Correct those that you know better.",
         *(f"# Not measured: {reason}" for reason in calibration.skipped),
+        *(f"# Doubtful: {reason}" for reason in calibration.doubts),
+        *(f"# Differs: {difference}" for difference in differences(calibration, base)),
         f"name: {quoted(name)}",
         f"extends: {quoted(base.name)}",
         "match:",
@@ -92,11 +95,12 @@ def _model(model: str, arms: list[ArmTimings], base: Profile, tier: Tier) -> lis
     quality = next((prior.quality for prior in priors if prior.name == model), None)
     resolutions = sorted({arm.resolution for arm in arms})
     latencies = ", ".join(f"{side}: {_rounded(_fastest_ms(arms, side))}" for side in resolutions)
-    runs = len(arms[0].computing_ms)
+    runs, width = min(len(arm.computing_ms) for arm in arms), max(arm.half_width for arm in arms)
+    interval = f", ±{width:.0%} or less" if math.isfinite(width) else ""
     return [
         f"    - name: {quoted(model)}",
         f"      resolutions: [{', '.join(map(str, resolutions))}]",
-        f"      latency_ms: {{{latencies}}}  # measured, the median of {runs}",
+        f"      latency_ms: {{{latencies}}}  # measured, the median of {runs} or more{interval}",
         f"      quality: {quality}  # not measured, from {base.name}"
         if quality is not None
         else "      # quality: 0.6  # share of its answers that are correct, if you know it",

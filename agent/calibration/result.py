@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from agent.calibration.interval import half_width
 from agent.profile.identity import BoardIdentity
 from controller.arm import Tier
 
@@ -30,6 +31,11 @@ class ArmTimings:
         """The median computing time."""
         return median(self.computing_ms)
 
+    @property
+    def half_width(self) -> float:
+        """Half the 95% interval of `latency_ms`, as a share of it; infinite for fewer than six answers."""
+        return half_width(self.computing_ms)
+
 
 @dataclass(frozen=True)
 class PeerPath:
@@ -52,7 +58,8 @@ class Calibration:
         memory_available_mb: before the calibration, in MiB.
         server_mb: memory of the board's own model server, in MiB.
         skipped: what could not be measured, and why.
-        power_mode: the power mode at the end of the calibration; None if the board has none.
+        doubts: what was measured but may be wrong, and why.
+        power_mode: the power mode during the calibration; None if the board has none.
     """
 
     board: BoardIdentity
@@ -64,6 +71,7 @@ class Calibration:
     server_mb: float | None
     skipped: tuple[str, ...]
     power_mode: str | None = None
+    doubts: tuple[str, ...] = ()
 
     def power_w(self, tier: Tier) -> float | None:
         """Returns the mean power above idle during answers of a tier; None unless all were measured."""
