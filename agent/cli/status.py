@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -28,7 +27,7 @@ def status(
         settings = site_settings(config)
         snapshot = anyio.run(partial(client.status, settings, wait_s=wait_s))
     if as_json:
-        print_json({"device": settings.device, **asdict(snapshot)})
+        print_json({"device": settings.device, **vars(snapshot)})
     else:
         _print(settings.device, snapshot)
     if snapshot.status != "online":

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app as inarvl
-from agent.messages.mqtt_connection import MqttConnection
-from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
 from agent.profile.loading import bundled
 from inarvl import redaction
 
 TOPICS = Topics("d")
+Retain = Callable[[Mapping[str, bytes]], None]
 
 
 def printed(*words: str) -> tuple[Any, int]:
@@ -38,23 +37,14 @@ def site(broker: Any, tmp_path: Path) -> Path:
     return file
 
 
-def retain(port: int, messages: dict[str, bytes]) -> None:
-    async def publish() -> None:
-        async with MqttConnection(MqttOptions("127.0.0.1", port, "agent")) as connection:
-            for topic, payload in messages.items():
-                await connection.publish(topic, payload, qos=1, retain=True)
-
-    anyio.run(publish)
-
-
 def test_status_has_all_of_the_telemetry_without_secrets_or_what_json_lacks(
-    broker: Any, site: Path, monkeypatch: pytest.MonkeyPatch
+    retain: Retain, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redaction, "_forms", frozenset())
     monkeypatch.setattr(redaction, "_pattern", None)
     redaction.hide("hunter2-hunter2")
     telemetry = b'{"note": "\\u001b[2J hunter2-hunter2 \\ud800", "load": NaN, "power_w": 1.5, "servers": []}'
-    retain(broker.port, {TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: telemetry})
+    retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: telemetry})
     document, code = printed("status", "--config", str(site))
     assert code == 0
     note = f"\x1b[2J {redaction.SHOWN} \ud800"
@@ -64,6 +54,14 @@ def test_status_has_all_of_the_telemetry_without_secrets_or_what_json_lacks(
         "mode": "auto",
         "telemetry": {"note": note, "load": None, "power_w": 1.5, "servers": []},
     }
+
+
+def test_status_prints_telemetry_however_deep_it_is_nested(retain: Retain, site: Path) -> None:
+    telemetry = b'{"deep": ' + b"[" * 800 + b"]" * 800 + b"}"
+    retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: telemetry})
+    document, code = printed("status", "--config", str(site))
+    assert code == 0
+    assert document["telemetry"] == json.loads(telemetry)
 
 
 def test_status_of_an_unknown_agent_is_null_and_fails(site: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +18,7 @@ from agent.messages.topics import Topics
 from agent.standalone.broker import free_port
 
 TOPICS = Topics("d")
+Retain = Callable[[Mapping[str, bytes]], None]
 HOSTILE = "m[/x]\x1b[2J"
 TELEMETRY = {
     "problems": [f"the broker {HOSTILE}"],
@@ -37,20 +38,9 @@ def site(broker: Any, tmp_path: Path) -> Path:
     return file
 
 
-def retain(port: int, messages: dict[str, bytes]) -> None:
-    async def publish() -> None:
-        async with MqttConnection(MqttOptions("127.0.0.1", port, "agent")) as connection:
-            for topic, payload in messages.items():
-                await connection.publish(topic, payload, qos=1, retain=True)
-
-    anyio.run(publish)
-
-
-def test_status_survives_markup_and_escapes_control_characters(broker: Any, site: Path) -> None:
+def test_status_survives_markup_and_escapes_control_characters(retain: Retain, site: Path) -> None:
     telemetry = json.dumps(TELEMETRY).encode()
-    retain(
-        broker.port, {TOPICS.status: b"online", TOPICS.mode_state: b"auto[/x]", TOPICS.telemetry: telemetry}
-    )
+    retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto[/x]", TOPICS.telemetry: telemetry})
     run = CliRunner().invoke(inarvl, ["status", "--config", str(site)], env={"COLUMNS": "200"})
     assert run.exit_code == 0, run.output
     assert "\x1b" not in run.output
