@@ -48,6 +48,7 @@ class Estimate(NamedTuple):
         variance: of log(server_ms) around what is expected.
         waiting: log(1 + requests already waiting).
         path_model_ms, energy_model_j: the computed link part and energy, without what was learned of them.
+        runs: of the arm that had been learned from.
     """
 
     arm: Arm
@@ -60,6 +61,7 @@ class Estimate(NamedTuple):
     waiting: float
     path_model_ms: float
     energy_model_j: float
+    runs: float
 
 
 class Estimates(NamedTuple):
@@ -75,6 +77,7 @@ class Estimates(NamedTuple):
     waiting: Vector
     path_model_ms: Vector
     energy_model_j: Vector
+    runs: Vector
 
     def of(self, place: int) -> Estimate:
         """The estimate of one arm."""
@@ -91,7 +94,8 @@ class Costs:
     server_ms = exp(w . features), since load, clocks and queues multiply times. When the server does not tell
     its own share, it is the whole call without the computed link part. When it does, the ratio of the true
     link part to the computed one is learned for each server. Energy is that of the power model times a
-    learned ratio.
+    learned ratio. A run counts for 1 / (1 + runs of its arm learned from since it was predicted), since those
+    that are under way at the same time are slow together when the machine or the link pauses.
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
@@ -102,6 +106,7 @@ class Costs:
         self._energy_ratio = Scales(initial=0.0, low=-2.5, high=2.5)
         self._detectors: dict[str, PageHinkley] = {}
         self._questions = 0
+        self._runs: dict[str, int] = {}  # learned from, by arm
         self._learned_at: dict[str, int] = {}  # number of the question, by arm
 
     def predict(self, roster: Roster, options: Sequence[Option], device: DeviceState) -> Estimates:
@@ -139,6 +144,7 @@ class Costs:
             waiting=waiting,
             path_model_ms=path,
             energy_model_j=energy,
+            runs=np.array([float(self._runs.get(name, 0)) for name in names]),
         )
 
     def learn(self, estimate: Estimate, device: DeviceState, run: Execution, now: float) -> DriftEvent | None:
@@ -148,18 +154,20 @@ class Costs:
         if not all(math.isfinite(value or 0.0) for value in (run.latency_ms, run.compute_ms, run.queue_ms)):
             return None  # one such value would stay in every later estimate
         name = estimate.arm.id
+        weight = 1.0 / (1.0 + max(0.0, self._runs.get(name, 0) - estimate.runs))
+        self._runs[name] = self._runs.get(name, 0) + 1
         if run.energy_j is not None and run.energy_j > 0:
             ratio = math.log(run.energy_j / max(1e-9, estimate.energy_model_j))
-            self._energy_ratio.learn(name, ratio, rate=0.1)
+            self._energy_ratio.learn(name, ratio, rate=0.1 * weight)
         server_ms = run.latency_ms - estimate.link_ms
         if run.compute_ms is not None:
             server_ms = run.compute_ms + (run.queue_ms or 0.0)
-            self._learn_link(estimate, run.latency_ms - server_ms)
+            self._learn_link(estimate, run.latency_ms - server_ms, weight)
         elif server_ms <= 0:
             # The link was overrated: it took no longer than the whole call.
-            self._learn_link(estimate, run.latency_ms)
+            self._learn_link(estimate, run.latency_ms, weight)
         server_ms = max(server_ms, 0.05 * run.latency_ms, 0.1)
-        return self._learn_server(estimate, device, math.log(server_ms), now)
+        return self._learn_server(estimate, device, math.log(server_ms), weight, now)
 
     def snapshot(self) -> dict[str, object]:
         """Plain lists and numbers, for JSON."""
@@ -197,13 +205,13 @@ class Costs:
         stretch = math.exp(self._link_ratio[option.arm.server])
         return rtt_ms + sending_ms, sending_ms, stretch, option.payload_bytes
 
-    def _learn_link(self, estimate: Estimate, link_ms: float) -> None:
+    def _learn_link(self, estimate: Estimate, link_ms: float, weight: float) -> None:
         if estimate.path_model_ms > 0 and link_ms > 0:
             ratio = math.log(link_ms / estimate.path_model_ms)
-            self._link_ratio.learn(estimate.arm.server, ratio, rate=0.1)
+            self._link_ratio.learn(estimate.arm.server, ratio, rate=0.1 * weight)
 
     def _learn_server(
-        self, estimate: Estimate, device: DeviceState, log_server_ms: float, now: float
+        self, estimate: Estimate, device: DeviceState, log_server_ms: float, weight: float, now: float
     ) -> DriftEvent | None:
         name = estimate.arm.id
         x = np.array((1.0, estimate.waiting, *device_features(device)))
@@ -214,9 +222,9 @@ class Costs:
         variance = self._noise[name]
         deviation = math.sqrt(variance + wandered)
         bounded = max(-OUTLIER * deviation, min(OUTLIER * deviation, residual))
-        self._beliefs.observe(name, x, bounded, 1.0 / variance)
-        self._noise.learn(name, bounded * bounded * variance / (variance + wandered), rate=0.03)
-        direction = self._detector(name).test(residual / deviation)
+        self._beliefs.observe(name, x, bounded, weight / variance)
+        self._noise.learn(name, bounded * bounded * variance / (variance + wandered), rate=0.03 * weight)
+        direction = self._detector(name).test(weight * bounded / deviation)
         if direction is None:
             return None
         self._beliefs.widen(name, WIDENING)
@@ -230,8 +238,9 @@ class Costs:
     def _detector(self, name: str) -> PageHinkley:
         if name not in self._detectors:
             if len(self._detectors) >= 64:
-                self._learned_at.pop(next(iter(self._detectors)), None)
-                self._detectors.pop(next(iter(self._detectors)))
+                oldest = next(iter(self._detectors))
+                for held in (self._learned_at, self._runs, self._detectors):
+                    held.pop(oldest, None)
             self._detectors[name] = PageHinkley(
                 slack=0.5, threshold=8.0 * self._settings.learning.alarm_patience, clip=OUTLIER
             )

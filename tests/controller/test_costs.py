@@ -135,6 +135,26 @@ def test_a_single_slow_run_moves_little_and_a_lasting_change_is_followed_and_tol
     assert one(costs, Option(BOARD)).latency_ms == pytest.approx(800.0, rel=0.2)
 
 
+def test_one_pause_under_many_runs_at_once_is_not_taken_for_a_lasting_change() -> None:
+    together, in_turn = Costs(SETTINGS), Costs(SETTINGS)
+    for costs in (together, in_turn):
+        shown(costs, Option(BOARD), [Execution(BOARD, 100.0)] * 100)
+    under_way = [one(together, Option(BOARD)) for _ in range(8)]
+    slow = Execution(BOARD, 3000.0)
+    assert [together.learn(estimate, IDLE, slow, 0.0) for estimate in under_way] == [None] * 8
+    assert any(shown(in_turn, Option(BOARD), [slow] * 8))
+    assert one(together, Option(BOARD)).latency_ms < 300.0 < one(in_turn, Option(BOARD)).latency_ms
+
+
+def test_a_lasting_change_is_followed_with_many_runs_at_once_too() -> None:
+    costs = Costs(SETTINGS)
+    shown(costs, Option(BOARD), [Execution(BOARD, 100.0)] * 100)
+    for _ in range(15):
+        for estimate in [one(costs, Option(BOARD)) for _ in range(8)]:
+            costs.learn(estimate, IDLE, Execution(BOARD, 800.0), 0.0)
+    assert one(costs, Option(BOARD)).latency_ms == pytest.approx(800.0, rel=0.2)
+
+
 def test_an_arm_grows_uncertain_while_it_is_not_run() -> None:
     costs = Costs(SETTINGS)
     shown(costs, Option(BOARD), [Execution(BOARD, 100.0)] * 50)
