@@ -52,6 +52,8 @@ class BoardIdentity:
     def here(cls, root: Path = Path("/")) -> BoardIdentity:
         """Reads the identity of the board whose file system is under `root`."""
         tree = root / "proc" / "device-tree"
+        if not tree.exists():  # a link to this, but not in every container
+            tree = root / "sys" / "firmware" / "devicetree" / "base"
         model = _text(tree / "model")
         parts = _parts(root, tree)
         arm = bool(model or parts) or (root == Path("/") and platform.machine().startswith(("arm", "aarch")))

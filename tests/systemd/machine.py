@@ -51,22 +51,25 @@ def debian() -> Path:
     return folder
 
 
-def wheels() -> Path:
-    """The folder with a wheel of this inarvl and the wheels that requirements/agent.txt locks, for PYTHON."""
+def wheels(*locks: str) -> Path:
+    """The folder with a wheel of this inarvl and what requirements/agent.txt and `locks` name, for PYTHON."""
     folder = cache() / f"wheels-{PYTHON}"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("inarvl-*.whl"):
         old.unlink()
     own_wheel(folder)
-    _pip(
-        "download",
-        "--only-binary=:all:",
-        "--no-deps",
-        "--require-hashes",
-        f"--python-version={PYTHON}",
-        f"--dest={folder}",
-        f"--requirement={ROOT / 'requirements' / 'agent.txt'}",
-    )
+    for lock in ("agent.txt", *locks):
+        _pip(
+            "download",
+            "--only-binary=:all:",
+            "--no-binary=jetson-stats",
+            "--no-deps",
+            "--require-hashes",
+            f"--python-version={PYTHON}",
+            f"--dest={folder}",
+            f"--requirement={ROOT / 'requirements' / lock}",
+        )
+    _pip("download", "--no-deps", f"--dest={folder}", "setuptools", "wheel")  # build jetson-stats
     return folder
 
 
@@ -103,6 +106,11 @@ class Machine:
         """Write a file on the machine."""
         self.run("install", "-d", str(Path(path).parent))
         self.run("sh", "-c", 'printf %s "$1" > "$0"', path, text)
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Write a file of any bytes on the machine."""
+        octal = "".join(f"\\{byte:03o}" for byte in content)
+        self.run("sh", "-c", 'printf "$1" > "$0"', path, octal)
 
     def show(self, unit: str, name: str) -> str:
         """The value of a unit's property."""
