@@ -84,8 +84,9 @@ class Service:
         return int((self.folder / "pid").read_text())
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        """Stops it if it runs, and its server, which would outlive a killed parent."""
+        self.process.terminate()
+        self.process.communicate(timeout=TIMEOUT_S)
         self._notified.close()
 
 
