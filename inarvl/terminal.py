@@ -28,11 +28,11 @@ def print_json(document: Any) -> None:
 
 
 @contextmanager
-def explained(program: str) -> Iterator[None]:
-    """Prints an InarvlError as one line and exits with status 1, without a traceback."""
+def explained(program: str, status: int = 1) -> Iterator[None]:
+    """Prints an InarvlError as one line and exits with `status`, without a traceback."""
     redact_tracebacks()
     try:
         yield
     except InarvlError as error:
         typer.secho(f"{program}: {printable(redacted(str(error)))}", err=True, fg="red")
-        raise typer.Exit(1) from error
+        raise typer.Exit(status) from error

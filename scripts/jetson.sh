@@ -63,7 +63,7 @@ require_torch() {
 scripts/install: $(jetpack): $problem. Nothing was changed. One of these helps:
 - Install NVIDIA's torch for this JetPack as root, for the whole system, as "Installing PyTorch for Jetson Platform" on
   docs.nvidia.com says. Then run this again. A torch in the ~/.local of a user is not seen.
-- Take llama.cpp for the local model, which needs no torch: docs/engines/.
+- Take llama.cpp for the local model, which needs no torch: scripts/install agent llamacpp (docs/engines/llamacpp.md).
 - Install the agent alone: scripts/install agent
 END
     exit 1
@@ -95,7 +95,7 @@ PYTHON
   Choose one:
   - Build it for this board. In a clone of bitsandbytes: cmake -DCOMPUTE_BACKEND=cuda -DCOMPUTE_CAPABILITY=87 -S . && make &&
     $prefix/bin/python -m pip install --no-deps .    (87 is Orin, 72 Xavier, 110 Thor; again after each update)
-  - Take llama.cpp with a Q4_K_M file: docs/engines/.
+  - Take llama.cpp with a Q4_K_M file: docs/engines/llamacpp.md.
   - Write QUANTIZATION=none into /etc/inarvl/vlm.env: 16 bits, and so four times the memory.")
 }
 

@@ -24,6 +24,7 @@ from vlm.hub import checkpoint_files as hub
 from vlm.hub.download_progress import download_display
 from vlm.hub.models_table import models_table
 from vlm.hub.picture_test import run_picture_test
+from vlm.llamacpp.command import llamacpp_command
 from vlm.loading import check_image_input, load, require_libraries
 from vlm.loading_progress import loading_display
 from vlm.model_files import digest
@@ -56,6 +57,7 @@ from vlm.server_options import (
 )
 
 app = program("inarvl-vlm", "Download, test and serve vision-language models on this machine.")
+app.command("llamacpp")(llamacpp_command)
 
 
 @app.command("serve")

@@ -70,37 +70,12 @@ def is_exposed(address: str) -> bool:
         return host.lower() != "localhost"
 
 
-def _listen_tcp(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    every_address = host == "::" and socket.has_dualstack_ipv6()  # IPv4 too
-    try:
-        return socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every_address
-        )
-    except OSError as error:
-        raise ListenError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address or port"
-        ) from error
+def remove_stale(path: Path) -> None:
+    """Removes the socket that a killed server left at `path`.
 
-
-def _listen_unix(path: Path) -> socket.socket:
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    previous = os.umask(SOCKET_UMASK)
-    try:
-        listener.bind(str(path))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ListenError(
-            f"cannot create the socket {path}: {error.strerror or error}; is its folder missing or read-only?"
-        ) from error
-    finally:
-        os.umask(previous)
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
+    Raises:
+        ListenError: another server listens on it, or it is no socket.
+    """
     try:
         is_socket = stat.S_ISSOCK(path.stat().st_mode)
     except OSError:
@@ -117,3 +92,33 @@ def _remove_stale(path: Path) -> None:
             raise ListenError(f"cannot replace the socket {path}: {error.strerror or error}") from error
         else:
             raise ListenError(f"another server is listening on {path}; stop it or listen on another path")
+
+
+def _listen_tcp(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    every_address = host == "::" and socket.has_dualstack_ipv6()  # IPv4 too
+    try:
+        return socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every_address
+        )
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another address or port"
+        ) from error
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(SOCKET_UMASK)
+    try:
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"cannot create the socket {path}: {error.strerror or error}; is its folder missing or read-only?"
+        ) from error
+    finally:
+        os.umask(previous)
+    return listener

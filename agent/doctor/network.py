@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
-from pathlib import Path
 
 from agent import client
 from agent.client import AgentSilent
 from agent.config.settings import Settings
 from agent.config.yaml_file import ConfigError
 from agent.doctor.finding import Finding, failed, ok, warning
+from agent.doctor.local_server import local_unit, model_files
 from agent.doctor.trust import untrusted
 from agent.messages.deliveries import PublishRefused
 from agent.messages.topics import Topics
@@ -27,7 +27,6 @@ from vlm.errors import VlmError
 
 BROKER_TIMEOUT_S = 5.0
 LISTEN_S = 2.0
-ENVIRONMENT = Path("/etc/inarvl/vlm.env")
 
 
 async def broker(settings: Settings, profile: Profile) -> list[Finding]:
@@ -83,7 +82,7 @@ async def _arrives(settings: Settings, topic: str, payload: bytes) -> bool | Non
 
 async def model(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that the board's own server answers, and that the model it should serve exists."""
-    findings = _model_files()
+    findings = model_files()
     if settings.local is None:
         return [*findings, ok("no local model is configured: the cloud answers all queries")]
     client = VlmClient(settings.local)
@@ -98,7 +97,7 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
         fact = str(error)
     finally:
         await client.aclose()
-    remedy = "see `systemctl status inarvl-vlm` for the reason, or write `local: null` in the site file"
+    remedy = f"see `systemctl status {local_unit()}` for the reason, or write `local: null` in the site file"
     return [*findings, failed(fact, remedy)]
 
 
@@ -165,22 +164,3 @@ def _only_bundled(server: str, names: list[str]) -> list[Finding]:
             "and serve it (docs/models.md)",
         )
     ]
-
-
-def _model_files() -> list[Finding]:
-    """Checks the model that the unit of the model server is configured to serve."""
-    try:
-        lines = ENVIRONMENT.read_text().splitlines()
-    except OSError:
-        return []
-    model = next((line.partition("=")[2].strip("'\" ") for line in lines if line.startswith("MODEL=")), None)
-    if model is None:
-        return []
-    name = model.removeprefix("bundled:")
-    if name != model and name not in bundled.names():
-        known = ", ".join(bundled.names())
-        return [failed(f"{ENVIRONMENT}: there is no bundled model {name!r}", f"write one of {known}")]
-    folder = Path(model)
-    if folder.is_absolute() and not (folder / "config.json").is_file():
-        return [failed(f"{ENVIRONMENT}: {folder} has no config.json", "write the folder of a checkpoint")]
-    return [ok(f"{ENVIRONMENT} names {model}")]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from agent.config.settings import Settings
 from agent.doctor.finding import Finding, failed, ok, warning
+from agent.doctor.local_server import local_unit, properties
 from agent.profile.profile import Profile
 
-UNITS = ("inarvl-agent", "inarvl-vlm")
-PROPERTIES = "LoadState,ActiveState,MemoryMax,MemoryCurrent,NRestarts"
+AGENT = "inarvl-agent"
 MAX_MEMORY_SHARE = 0.9  # of a unit's limit
 
 
@@ -19,33 +18,20 @@ def units(settings: Settings, profile: Profile) -> list[Finding]:
     if not Path("/run/systemd/system").exists():
         return [warning("systemd does not run here", "start the agent by other means, and keep it running")]
     findings = []
-    for unit in UNITS:
-        properties = _properties(unit)
-        if properties.get("LoadState") != "loaded":
+    for unit in (AGENT, local_unit()):
+        shown = properties(unit)
+        if shown.get("LoadState") != "loaded":
             findings.append(warning(f"{unit} is not installed", "see docs/deploy.md"))
-        elif properties.get("ActiveState") != "active":
-            findings.append(
-                failed(f"{unit} is {properties['ActiveState']}", f"see `journalctl -u {unit} -e`")
-            )
+        elif shown.get("ActiveState") != "active":
+            findings.append(failed(f"{unit} is {shown['ActiveState']}", f"see `journalctl -u {unit} -e`"))
         else:
-            findings.append(_active(unit, properties))
+            findings.append(_active(unit, shown))
     return findings
 
 
-def _properties(unit: str) -> dict[str, str]:
-    shown = subprocess.run(
-        ["systemctl", "show", unit, "-p", PROPERTIES],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
-    return dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
-
-
-def _active(unit: str, properties: dict[str, str]) -> Finding:
-    limit, used = properties.get("MemoryMax", ""), properties.get("MemoryCurrent", "")
-    restarts = properties.get("NRestarts", "0")
+def _active(unit: str, shown: dict[str, str]) -> Finding:
+    limit, used = shown.get("MemoryMax", ""), shown.get("MemoryCurrent", "")
+    restarts = shown.get("NRestarts", "0")
     fact = f"{unit} is active, restarted {restarts} times"
     if limit.isdigit() and used.isdigit():
         fact += f", {int(used) / 2**20:.0f} of {int(limit) / 2**20:.0f} MiB used"

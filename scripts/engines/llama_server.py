@@ -27,6 +27,10 @@ def main() -> None:
     parser.add_argument(
         "--n-gpu-layers", type=int, default=-1, help="layers on the GPU; -1 for as many as fit"
     )
+    parser.add_argument("--image-min-tokens", type=int, default=-1, help="-1 for the model's own")
+    parser.add_argument("--image-max-tokens", type=int, default=-1, help="-1 for the model's own")
+    parser.add_argument("--metrics", action="store_true", help="as always here")
+    parser.add_argument("--jinja", action="store_true", help="as always here")
     options = parser.parse_args()
 
     params = xllamacpp.CommonParams()
@@ -39,6 +43,8 @@ def main() -> None:
     params.n_parallel = options.parallel
     params.cpuparams.n_threads = options.threads
     params.n_gpu_layers = options.n_gpu_layers
+    params.image_min_tokens = options.image_min_tokens
+    params.image_max_tokens = options.image_max_tokens
     params.endpoint_metrics = True
     if options.host.endswith(".sock"):
         Path(options.host).unlink(missing_ok=True)  # a killed server leaves it, and the next one then fails

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RELEASE = "bookworm"
-PACKAGES = "systemd,systemd-sysv,dbus,procps,python3-venv,mosquitto"
+PACKAGES = "systemd,systemd-sysv,dbus,procps,python3-venv,mosquitto,libgomp1"
 PYTHON = "3.11"  # the Python of that release
 BOOT_S, TIMEOUT_S = 60.0, 120.0
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def unsupported_reason() -> str | None:
 
 def debian() -> Path:
     """The root of a minimal Debian; the first call creates it, which takes about a minute."""
-    folder = cache() / f"debian-{RELEASE}-2"
+    folder = cache() / f"debian-{RELEASE}-3"
     if not folder.exists():
         unfinished = folder.with_suffix(".part")
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -93,7 +93,7 @@ def test_an_agent_without_the_credential_that_its_site_file_names_says_how_to_gi
     board.run("systemctl", "reset-failed", AGENT)
 
 
-@pytest.mark.parametrize("part", ["vlm", "cloud"])
+@pytest.mark.parametrize("part", ["vlm", "llamacpp", "cloud"])
 def test_a_model_process_reads_neither_the_spool_nor_a_key(board: Machine, part: str) -> None:
     unit, agent = f"inarvl-{part}", board.show(AGENT, "MainPID")
     assert "spool.db" in board.run("ls", "/var/lib/inarvl-agent").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -18,7 +19,8 @@ from agent.daemon import daemon
 from vlm import server
 
 FOLDER = Path(__file__).parents[2] / "systemd"
-UNITS = ("inarvl-agent.service", "inarvl-vlm.service", "inarvl-cloud.service")
+LOCAL = ("inarvl-vlm.service", "inarvl-llamacpp.service")
+UNITS = ("inarvl-agent.service", *LOCAL, "inarvl-cloud.service")
 BIN = "/opt/inarvl/bin"
 
 needs_systemd = pytest.mark.skipif(
@@ -143,21 +145,31 @@ def test_systemd_waits_longer_than_a_unit_needs_to_drain() -> None:
     assert seconds(setting("inarvl-agent.service", "TimeoutStopSec")) > daemon.DRAIN_S
 
 
-def test_the_agent_looks_for_the_model_server_where_its_unit_listens() -> None:
-    words = expanded("inarvl-vlm.service")
-    listen = words[words.index("--listen") + 1]
-    assert listen == Settings().local
-    assert Path(listen.removeprefix("unix:")).parent == Path("/run") / setting(
-        "inarvl-vlm.service", "RuntimeDirectory"
-    )
+@pytest.mark.parametrize(("unit", "option"), [(LOCAL[0], "--listen"), (LOCAL[1], "--socket")])
+def test_the_agent_looks_for_the_model_server_where_its_unit_listens(unit: str, option: str) -> None:
+    words = expanded(unit)
+    path = words[words.index(option) + 1].removeprefix("unix:")
+    assert f"unix:{path}" == Settings().local
+    assert Path(path).parent == Path("/run") / setting(unit, "RuntimeDirectory")
+
+
+def test_the_two_local_model_servers_exclude_each_other_and_one_ends_before_the_other_starts() -> None:
+    vlm, llamacpp = LOCAL
+    assert setting(llamacpp, "Conflicts") == vlm
+    assert vlm in setting(llamacpp, "After").split()
+
+
+def test_llama_cpp_is_not_restarted_because_of_a_wrong_setting() -> None:
+    assert int(setting("inarvl-llamacpp.service", "RestartPreventExitStatus")) == os.EX_CONFIG
 
 
 def test_each_unit_has_a_user_of_its_own_and_the_socket_is_all_that_two_of_them_share() -> None:
     users = [setting(unit, "User") for unit in UNITS]
-    assert users == ["inarvl-agent", "inarvl-vlm", "inarvl-cloud"]
+    assert users == ["inarvl-agent", "inarvl-vlm", "inarvl-llamacpp", "inarvl-cloud"]
     groups = {unit: {setting(unit, "Group"), *setting(unit, "SupplementaryGroups").split()} for unit in UNITS}
-    agent, vlm, cloud = (groups[unit] for unit in UNITS)
+    agent, vlm, llamacpp, cloud = (groups[unit] for unit in UNITS)
     assert agent & vlm == {setting("inarvl-vlm.service", "Group")} == {"inarvl-socket"}
+    assert llamacpp == vlm
     assert agent & cloud == set()
     assert vlm & cloud == {"video", "render"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app as inarvl
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, machine, network, permissions, trust, units
+from agent.doctor import dead_letters, local_server, machine, network, permissions, trust, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.peers import mdns
@@ -21,6 +22,13 @@ from agent.standalone.broker import DYNAMIC_SECURITY, Mosquitto, denying, free_p
 from cloud.peer import PeerRecord
 
 PROFILE = load_profile("generic-x86")
+
+
+def enabled(unit: str) -> Callable[[str], dict[str, str]]:
+    """Unit properties on a board where only `unit` is installed, and has failed."""
+    installed = {"LoadState": "loaded", "ActiveState": "failed", "UnitFileState": "enabled"}
+    missing = {"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""}
+    return lambda asked: installed if asked == unit else missing
 
 
 def settings(tmp_path: Path, **changed: object) -> Settings:
@@ -148,8 +156,40 @@ def test_the_model_in_the_units_environment_file_must_exist(
 ) -> None:
     environment = tmp_path / "vlm.env"
     environment.write_text(f"{content}\n")
-    monkeypatch.setattr(network, "ENVIRONMENT", environment)
-    assert [finding.verdict for finding in network._model_files()] == verdicts
+    monkeypatch.setattr(local_server, "properties", lambda _unit: {})
+    monkeypatch.setitem(local_server.SETTINGS, "inarvl-vlm", environment)
+    assert [finding.verdict for finding in local_server.model_files()] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("content", "verdicts"),
+    [
+        ("MODEL={file}\nMMPROJ={file}", ["ok", "ok"]),
+        ("MODEL=/no/such.gguf\nMMPROJ={file}", ["failed", "ok"]),
+        ("MODEL={file}", ["ok", "failed"]),
+    ],
+)
+def test_the_files_that_the_unit_of_llama_cpp_is_to_serve_must_exist(
+    content: str, verdicts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = tmp_path / "llamacpp.env"
+    environment.write_text(content.format(file=environment))
+    monkeypatch.setattr(local_server, "properties", enabled("inarvl-llamacpp"))
+    monkeypatch.setitem(local_server.SETTINGS, "inarvl-llamacpp", environment)
+    assert [finding.verdict for finding in local_server.model_files()] == verdicts
+
+
+@pytest.mark.parametrize("unit", ["inarvl-vlm", "inarvl-llamacpp"])
+def test_only_the_unit_that_serves_the_model_is_checked(
+    unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (local_server, units):
+        monkeypatch.setattr(module, "properties", enabled(unit))
+    monkeypatch.setattr(units.Path, "exists", lambda _path: True)
+    agent, model = units.units(settings(tmp_path), PROFILE)
+    assert "inarvl-agent is not installed" in agent.fact
+    assert model.fact == f"{unit} is failed"
+    assert f"journalctl -u {unit}" in model.remedy
 
 
 def test_secrets_that_every_user_can_read_are_a_warning(tmp_path: Path) -> None:

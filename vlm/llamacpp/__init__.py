@@ -1,0 +1,1 @@
+"""Runs llama.cpp's server as the board's model server."""
