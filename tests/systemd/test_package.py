@@ -48,7 +48,9 @@ class Peer(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("127.0.0.1", 9000), Peer).serve_forever()
 """
 NEXT_VERSION = "99.0.0"
-FILES = "find / -xdev -regextype posix-extended -regex '/(proc|sys|dev|run|tmp|var/log)(/.*)?' -prune -o -print"
+FILES = (
+    "find / -xdev -regextype posix-extended -regex '/(proc|sys|dev|run|tmp|var/log)(/.*)?' -prune -o -print"
+)
 AARCH64 = 183  # e_machine of ELF files
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
@@ -92,15 +94,18 @@ def board(tmp_path: Path) -> Iterator[Machine]:
         yield running
 
 
-def status(machine: Machine, folder: Path) -> str:
-    return inarvl(machine, folder, "status")
+def installs(machine: Machine, package: str) -> None:
+    """Install it without waiting for the disk after each of 4000 files."""
+    machine.run("dpkg", "--force-unsafe-io", "-i", package)
 
 
-def inarvl(machine: Machine, folder: Path, *command: str) -> str:
-    """Run the console of this environment against the agent of the machine."""
+def ask(machine: Machine, folder: Path) -> str:
+    """Ask the agent on the machine; its answer, empty without one."""
     (folder / "agent.yaml").write_text(SITE)
+    Image.new("RGB", (64, 64)).save(folder / "shot.jpg")
     tool = str(Path(sys.executable).with_name("inarvl"))
-    return machine.on_its_network(tool, *command, "--config", str(folder / "agent.yaml")).stdout
+    asked = ("ask", str(folder / "shot.jpg"), "is it dark?", "--config", str(folder / "agent.yaml"))
+    return machine.on_its_network(tool, *asked).stdout.strip().lower()
 
 
 def files(machine: Machine) -> set[str]:
@@ -120,7 +125,7 @@ def test_the_life_of_the_package_on_a_machine_without_network(
     before, users_before = files(board), users(board)
     first, following = (board.put(package) for package in packages)
 
-    board.run("dpkg", "-i", first)
+    installs(board, first)
     assert board.show(UNIT, "ActiveState") == "active"  # Type=notify: the agent has reported that it is ready
     assert board.show(UNIT, "UnitFileState") == "enabled"
     assert board.run("cat", SITE_FILE).stdout.startswith("# All defaults")
@@ -128,24 +133,19 @@ def test_the_life_of_the_package_on_a_machine_without_network(
 
     board.write(SITE_FILE, SITE)
     board.run("systemctl", "restart", UNIT)
-    board.until(lambda: "online" in status(board, tmp_path), "the broker has no status `online`")
-    board.until(lambda: "1 peers" in board.show(UNIT, "StatusText"), "the agent has not found the peer")
-    Image.new("RGB", (64, 64)).save(tmp_path / "shot.jpg")
-    asked = inarvl(board, tmp_path, "ask", str(tmp_path / "shot.jpg"), "is it dark?")
-    assert asked.strip().lower() == "yes"
-    board.until(lambda: "1 answered" in board.show(UNIT, "StatusText"), "the answer is not counted")
+    board.until(lambda: ask(board, tmp_path) == "yes", "the agent does not answer")
     pid = board.show(UNIT, "MainPID")
 
-    board.run("dpkg", "-i", following)
+    installs(board, following)
     assert board.show(UNIT, "ActiveState") == "active"
     assert board.show(UNIT, "MainPID") not in (pid, "0")
     assert board.run("inarvl", "--version").stdout.strip() == f"inarvl {NEXT_VERSION}"
     assert board.run("cat", SITE_FILE).stdout == SITE
-    board.until(lambda: "1 answered" in board.show(UNIT, "StatusText"), "the learned state is lost")
-    board.until(lambda: "online" in status(board, tmp_path), "the broker has no status `online`")
+    assert re.match("[1-9][0-9]* answered", board.show(UNIT, "StatusText")), "what it learned is lost"
+    board.until(lambda: ask(board, tmp_path) == "yes", "the agent does not answer any more")
 
     board.run("dpkg", "--remove", UNIT)
-    board.until(lambda: "offline" in status(board, tmp_path), "the broker has no status `offline`")
+    assert board.show(UNIT, "LoadState") == "not-found"
     kept = files(board) - before
     assert {f"{STATE}/learned.json", f"{STATE}/spool.db", SITE_FILE} <= kept
     assert not [file for file in kept if file.startswith(("/opt", "/usr"))]
@@ -164,13 +164,13 @@ def test_scripts_install_and_the_package_refuse_each_other_and_say_what_to_do(
     package = board.put(packages[0])
     unit_file = f"/etc/systemd/system/{UNIT}.service"
     board.run("install", "-m", "644", f"/src/systemd/{UNIT}.service", unit_file)
-    board.run("python3", "-m", "venv", "/opt/inarvl")
+    board.run("install", "-D", "/dev/null", "/opt/inarvl/bin/pip")
     refused = board.run("dpkg", "-i", package, check=False)
     assert refused.returncode != 0
     assert unit_file in refused.stderr
     for line in re.findall(r"^    (\w.*)$", refused.stderr, re.MULTILINE):  # the remedy that it names
         board.run("sh", "-c", line)
-    board.run("dpkg", "-i", package)
+    installs(board, package)
     assert board.show(UNIT, "FragmentPath").startswith(("/usr/lib/", "/lib/"))
     assert board.show(UNIT, "ActiveState") == "active"
 
@@ -178,7 +178,7 @@ def test_scripts_install_and_the_package_refuse_each_other_and_say_what_to_do(
     assert refused.returncode != 0
     assert "apt-get remove inarvl-agent" in refused.stderr
     board.run("systemctl", "disable", UNIT)
-    board.run("dpkg", "-i", package)
+    installs(board, package)
     assert board.show(UNIT, "UnitFileState") == "disabled"
     assert board.show(UNIT, "ActiveState") == "inactive"
 
