@@ -73,11 +73,14 @@ def wheels(*locks: str) -> Path:
     return folder
 
 
-def own_wheel(folder: Path) -> Path:
+def own_wheel(folder: Path, version: str | None = None) -> Path:
     """Build a wheel of this inarvl into `folder`, from a copy without the leftovers of earlier builds."""
     with tempfile.TemporaryDirectory(prefix="inarvl-source-") as temporary:
         source = Path(temporary) / "source"
         shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        if version is not None:
+            numbered = source / "inarvl" / "__init__.py"
+            numbered.write_text(f'{numbered.read_text()}__version__ = "{version}"\n')
         _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source))
     (own,) = folder.glob("inarvl-*.whl")
     return own
@@ -101,6 +104,11 @@ class Machine:
         """Run a command of this system in the network of the machine."""
         inside = ["nsenter", "-t", str(self.leader), "-n"]
         return subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
+
+    def put(self, file: Path) -> str:
+        """Copy a file to the machine; its path there."""
+        shutil.copy(file, f"/proc/{self.leader}/root/tmp")
+        return f"/tmp/{file.name}"
 
     def write(self, path: str, text: str) -> None:
         """Write a file on the machine."""
