@@ -153,7 +153,7 @@ def test_the_life_of_the_package_on_a_machine_without_network(
     board.run("dpkg", "--purge", UNIT)
     assert files(board) - before == set()
     assert before - files(board) <= {"/opt"}  # dpkg removes an empty folder that no other package has
-    assert users(board) - users_before == {"inarvl-agent", "inarvl-vlm", "inarvl-cloud"}  # never reused
+    assert users(board) - users_before == USERS  # never reused
 
 
 @pytest.mark.systemd
