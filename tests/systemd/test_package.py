@@ -16,6 +16,7 @@ from PIL import Image
 
 from machine import PYTHON, ROOT, Machine, booted, debian, own_wheel, unsupported_reason
 
+USERS = {"inarvl-agent", "inarvl-vlm", "inarvl-llamacpp", "inarvl-cloud"}
 UNIT, STATE, SITE_FILE = "inarvl-agent", "/var/lib/inarvl-agent", "/etc/inarvl/agent.yaml"
 SITE = """# An administrator wrote this.
 device: board
