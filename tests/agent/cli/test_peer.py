@@ -11,9 +11,8 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from certificates import Certificates, ServerCertificate
-from click.testing import Result
 from directory_rig import lan_address
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from agent.cli.main import app as inarvl
 from agent.messages.mqtt_connection import MqttConnection
