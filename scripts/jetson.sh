@@ -69,6 +69,22 @@ END
     exit 1
 }
 
+# Whether numpy and transformers, if it is there, work with the torch of the board. They are too new for that of JetPack 6.
+fits_torch() {
+    "$prefix/bin/python" - 2>/dev/null <<'PYTHON'
+import importlib.util
+
+import numpy
+import torch
+
+torch.from_numpy(numpy.zeros(1))
+if importlib.util.find_spec("transformers"):
+    from transformers.utils import is_torch_available
+
+    assert is_torch_available()
+PYTHON
+}
+
 # Makes the venv use the board's torch, and fails if it is not the same as before. The agent does without one.
 fit_torch() {
     local after
@@ -76,9 +92,7 @@ fit_torch() {
     if [ "$(torch_of "$prefix/bin/python")" != "$1" ]; then
         "$prefix/bin/python" -m pip uninstall --quiet --yes torch 2>/dev/null || true # an earlier installation's, over JetPack's
     fi
-    # NVIDIA's builds for JetPack 6 know numpy 1 only.
-    "$prefix/bin/python" -c 'import numpy, torch; torch.from_numpy(numpy.zeros(1))' 2>/dev/null ||
-        "${pip[@]}" --require-hashes --requirement "$here/requirements/numpy-1.txt"
+    fits_torch || "${pip[@]}" --require-hashes --requirement "$here/requirements/jetpack-6.txt"
     after=$(torch_of "$prefix/bin/python")
     [ "$after" = "$1" ] || fail "$(jetpack): torch was \"$1\" and would now be \"$after\""
 }

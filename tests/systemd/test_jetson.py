@@ -52,7 +52,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def jetson() -> Iterator[Machine]:
-    with booted(debian(), wheels("vlm.txt", "numpy-1.txt", "jetson.txt")) as machine:
+    with booted(debian(), wheels("vlm.txt", "jetpack-6.txt", "jetson.txt")) as machine:
         machine.run("sh", "-euc", SYS_WITH_FIRMWARE)
         tree = "/sys/firmware/devicetree/base"
         model = "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"
@@ -107,7 +107,7 @@ def test_the_jetpack_is_recognised_and_what_remains_is_said(
     assert "jetson-stats" not in remains
 
 
-def test_the_torch_of_jetpack_is_used_with_a_numpy_that_it_knows(
+def test_the_torch_of_jetpack_is_used_with_a_numpy_and_a_transformers_that_know_it(
     jetson: Machine, installed: subprocess.CompletedProcess[str]
 ) -> None:
     assert python(jetson, "import torch; print(torch.__version__, torch.__file__)").split() == [
@@ -119,6 +119,8 @@ def test_the_torch_of_jetpack_is_used_with_a_numpy_that_it_knows(
         "1.26.4",
         f"{OWN}/numpy/__init__.py",
     ]
+    accepted = "from transformers.utils import is_torch_available as torch; print(torch())"
+    assert python(jetson, accepted) == "True"
     assert python(jetson, "import transformers; print(transformers.__file__)").startswith(OWN)
 
 
