@@ -75,7 +75,8 @@ class ServerProcess:
                     return
                 raise VlmUnavailable(
                     f"{self._command[0]} ended with {_reason(process)} while it loaded {self._name}; its "
-                    "lines above say why: is it too old for this model, or is MMPROJ that of another model?"
+                    "lines above say why. Is it too old for this model, or built for another processor? Is "
+                    "MMPROJ that of another model?"
                 )
         self._path.chmod(SOCKET_MODE)
         systemd.notify(f"READY=1\nSTATUS=serving {self._name}")
