@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.names import is_topic_level
 from agent.messages.query import Query
 from agent.messages.reply import Reply, reply_from_bytes
+from agent.messages.seen_telemetry import telemetry_object
 from agent.messages.topics import Topics
 from inarvl.errors import InarvlError
 
@@ -63,6 +63,7 @@ async def status(settings: Settings, *, wait_s: float) -> Snapshot:
 
     Raises:
         AgentSilent: the broker cannot be reached, or refuses the subscriptions.
+        BadTelemetry: what is retained as telemetry is not a JSON object.
     """
     topics = Topics(settings.device)
     subscriptions = (topics.status, topics.mode_state, topics.telemetry)
@@ -78,7 +79,7 @@ async def status(settings: Settings, *, wait_s: float) -> Snapshot:
     return Snapshot(
         retained.get(topics.status),
         retained.get(topics.mode_state),
-        json.loads(telemetry) if telemetry else None,
+        telemetry_object(telemetry) if telemetry else None,
     )
 
 

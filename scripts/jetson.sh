@@ -115,23 +115,24 @@ PYTHON
 
 # Installs jetson-stats for the whole system, if it is missing, and lets the agent read its service.
 install_jetson_stats() {
-    local options=() folder own_pip
+    local options=() folder alone
     if ! "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("jtop") is None)'; then
         folder=$("$python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
         [ ! -e "$folder/EXTERNALLY-MANAGED" ] || options=(--break-system-packages) # as its maker says for Ubuntu 24.04
-        own_pip=$("$prefix/bin/python" -c 'import os, pip; print(os.path.dirname(pip.__file__))') # the system may have none
-        set -- "$python" "$own_pip" install "${options[@]}" --require-hashes --requirement "$here/requirements/jetson.txt"
-        if ! "$@" --quiet --disable-pip-version-check; then
-            remains+=("jetson-stats could not be installed, so power and GPU load of jtop are missing. Try again:
-    $*
-    usermod -aG jtop inarvl-agent && systemctl restart inarvl-agent")
-            return
+        # The system may have no pip. The venv's runs by itself in another folder, where it does not see the venv's packages.
+        alone=$(mktemp -d)
+        cp -r "$("$prefix/bin/python" -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$alone"
+        if "$python" "$alone/pip" install --quiet --disable-pip-version-check "${options[@]}" --require-hashes \
+            --requirement "$here/requirements/jetson.txt"; then
+            echo "Installed jetson-stats; its service is jtop"
+        else
+            remains+=("jetson-stats could not be installed, so power and GPU load of jtop are missing: see above, and run this again")
         fi
-        echo "Installed jetson-stats; its service is jtop"
+        rm -rf "$alone"
     fi
     if getent group jtop >/dev/null; then
         usermod -aG jtop inarvl-agent
-    else
+    elif "$python" -c 'import jtop' 2>/dev/null; then
         remains+=("jetson-stats has no group jtop yet: systemctl enable --now jtop && usermod -aG jtop inarvl-agent")
     fi
 }

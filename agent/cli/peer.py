@@ -13,6 +13,7 @@ from agent import client
 from agent.cli.options import Config, Json
 from agent.client import AgentSilent
 from agent.config.settings import Settings, site_settings
+from agent.messages.seen_telemetry import SeenServer, SeenTelemetry
 from agent.peers.pins import Pin, PinFile
 from agent.peers.seen_certificate import SeenCertificate, seen_certificate
 from agent.peers.survey import address_rules, claims
@@ -45,8 +46,8 @@ def list_peers(config: Config = None, as_json: Json = False) -> None:
         settings = site_settings(config)
         pins = PinFile(settings.state_dir).load()
         servers = _reported(settings)
-    rows = [(server["id"], server["url"], server["trust"], server["trust_reason"]) for server in servers]
-    gone = [pin for pin in pins if all(server["id"] != pin.id for server in servers)]
+    rows = [(server.id, server.url, server.trust or "", server.trust_reason) for server in servers]
+    gone = [pin for pin in pins if all(server.id != pin.id for server in servers)]
     rows += [(pin.id, pin.url, "trusted", "but the agent does not see it now") for pin in gone]
     names = ("peer", "url", "trust", "why")
     if as_json:
@@ -97,13 +98,15 @@ def distrust(peer_id: PeerId, config: Config = None) -> None:
     typer.echo(f"{peer_id} is not trusted any more; a running agent stops using it in a few seconds")
 
 
-def _reported(settings: Settings) -> list[dict[str, str]]:
+def _reported(settings: Settings) -> list[SeenServer]:
     try:
         snapshot = anyio.run(lambda: client.status(settings, wait_s=WAIT_S))
     except AgentSilent:
         return []
-    servers = (snapshot.telemetry or {}).get("servers", [])
-    return [server for server in servers if server.get("tier") == "cloud" and "trust" in server]
+    if snapshot.telemetry is None:
+        return []
+    servers = SeenTelemetry.of(snapshot.telemetry).servers
+    return [server for server in servers if server.tier == "cloud" and server.trust]
 
 
 def _fingerprint(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import typer
@@ -14,6 +15,7 @@ from agent import client
 from agent.answering.agreement_report import WINDOW
 from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
+from agent.messages.seen_telemetry import SeenAgreement, SeenLink, SeenServer, SeenTelemetry
 from inarvl.terminal import explained, plain, print_json
 
 
@@ -26,10 +28,10 @@ def status(
     with explained("inarvl"):
         settings = site_settings(config)
         snapshot = anyio.run(partial(client.status, settings, wait_s=wait_s))
-    if as_json:
-        print_json({"device": settings.device, **vars(snapshot)})
-    else:
-        _print(settings.device, snapshot)
+        if as_json:
+            print_json({"device": settings.device, **vars(snapshot)})
+        else:
+            _print(settings.device, snapshot)
     if snapshot.status != "online":
         raise typer.Exit(1)
 
@@ -38,46 +40,44 @@ def _print(device: str, snapshot: client.Snapshot) -> None:
     screen = Console()
     screen.print(plain(f"agent {device}: {snapshot.status or 'unknown to the broker'}"))
     if snapshot.telemetry is not None:
-        for problem in snapshot.telemetry.get("problems", ()):
+        telemetry = SeenTelemetry.of(snapshot.telemetry)
+        for problem in telemetry.problems:
             screen.print(plain(f"problem: {problem}"), style="red")
         screen.print(plain(f"mode: {snapshot.mode}"))
-        screen.print(_servers(snapshot.telemetry["servers"]))
+        screen.print(_servers(telemetry.servers))
         for part in ("controller", "device"):
-            values = ", ".join(f"{name} {value}" for name, value in snapshot.telemetry[part].items())
+            values = ", ".join(f"{name} {value}" for name, value in getattr(telemetry, part).items())
             screen.print(plain(f"{part}: {values}"))
-        for line in agreement_lines(snapshot.telemetry.get("agreement", {})):
+        for line in agreement_lines(telemetry.agreement):
             screen.print(plain(line))
 
 
-def agreement_lines(agreement: dict[str, Any]) -> list[str]:
+def agreement_lines(agreement: SeenAgreement) -> list[str]:
     """Returns how often answers agree, by form, who judges it, and what to do where they almost never do."""
     lines = [
-        f"agreement on {form}: {count['mean_p_same']:.0%} of the last {min(count['compared'], WINDOW)} "
-        f"comparisons, {count['judged_share']:.0%} of all {count['compared']} judged"
-        for form, count in agreement.get("forms", {}).items()
+        f"agreement on {form}: {count.mean_p_same:.0%} of the last {min(count.compared, WINDOW)} "
+        f"comparisons, {count.judged_share:.0%} of all {count.compared} judged"
+        for form, count in agreement.forms.items()
     ]
-    judge = agreement.get("judge", {})
-    for model, trial in judge.get("models", {}).items():
-        lines.append(f"judge: {model} is {'used' if trial['used'] else 'not used'}: {trial['finding']}")
-    if judge.get("calls"):
-        lines.append(
-            f"judging used {judge['calls']} calls, {judge['tokens']} tokens and {judge['energy_j']:.1f} J"
-        )
-    return lines + [f"warning: {warning}" for warning in agreement.get("warnings", [])]
+    judge = agreement.judge
+    for model, trial in judge.models.items():
+        lines.append(f"judge: {model} is {'used' if trial.used else 'not used'}: {trial.finding}")
+    if judge.calls:
+        lines.append(f"judging used {judge.calls} calls, {judge.tokens} tokens and {judge.energy_j:.1f} J")
+    return lines + [f"warning: {warning}" for warning in agreement.warnings]
 
 
-def _servers(servers: list[dict[str, Any]]) -> Table:
+def _servers(servers: Iterable[SeenServer]) -> Table:
     table = Table("server", "tier", "trust", "healthy", "models", "rtt", "uplink")
     for server in servers:
-        link = server["link"] or {}
-        rtt_ms, mbps = link.get("rtt_ms"), link.get("uplink_mbps")
+        link = server.link or SeenLink()
         table.add_row(
-            plain(server["id"]),
-            plain(server["tier"]),
-            plain(server.get("trust", "")),
-            "yes" if server["healthy"] else plain(f"no: {server.get('problem') or 'not checked yet'}"),
-            plain(", ".join(server["models"])),
-            "" if rtt_ms is None else f"{rtt_ms:.1f} ms",
-            "" if mbps is None else f"{mbps:.1f} Mbit/s",
+            plain(server.id),
+            server.tier,
+            plain(server.trust or ""),
+            "yes" if server.healthy else plain(f"no: {server.problem or 'not checked yet'}"),
+            plain(", ".join(server.models)),
+            "" if link.rtt_ms is None else f"{link.rtt_ms:.1f} ms",
+            "" if link.uplink_mbps is None else f"{link.uplink_mbps:.1f} Mbit/s",
         )
     return table

@@ -1,6 +1,20 @@
-"""`inarvl status` shows how often answers agree, who judges that, and what to do if they never do."""
+"""`inarvl status` shows how often answers agree, and says so if its telemetry is not that of an agent."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.cli.main import app as inarvl
 from agent.cli.status import agreement_lines
+from agent.messages.seen_telemetry import SeenAgreement
+from agent.messages.topics import Topics
+
+TOPICS = Topics("d")
 
 
 def test_agreement_is_shown_by_form_with_the_judge_and_the_warnings() -> None:
@@ -12,7 +26,8 @@ def test_agreement_is_shown_by_form_with_the_judge_and_the_warnings() -> None:
         "tokens": 12400,
         "energy_j": 3.21,
     }
-    assert agreement_lines({"forms": {"text": text}, "judge": judge, "warnings": ["name a form"]}) == [
+    agreement = {"forms": {"text": text}, "judge": judge, "warnings": ["name a form"]}
+    assert agreement_lines(SeenAgreement.model_validate(agreement)) == [
         "agreement on text: 4% of the last 100 comparisons, 35% of all 240 judged",
         "judge: big is used: its AUROC on 20 trial pairs is 0.97",
         "judging used 124 calls, 12400 tokens and 3.2 J",
@@ -21,5 +36,39 @@ def test_agreement_is_shown_by_form_with_the_judge_and_the_warnings() -> None:
 
 
 def test_an_agent_that_compared_nothing_shows_nothing() -> None:
-    judge = {"enabled": True, "models": {}, "calls": 0, "tokens": 0, "energy_j": 0.0}
-    assert agreement_lines({"forms": {}, "judge": judge, "warnings": []}) == []
+    assert agreement_lines(SeenAgreement()) == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (b"{not json", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"[1, 2]", "it is not a JSON object"),
+        (b"{}", "servers: Field required"),
+        (b'{"servers": 7}', "servers: "),
+        (b'{"servers": [{"id": "x", "tier": "local", "healthy": {}}]}', "servers.0.healthy: "),
+        (b'{"servers": [], "agreement": {"forms": {"text": {"compared": "?"}}}}', "agreement.forms.text."),
+        (b"\xff\xfe", "it is not JSON"),
+    ],
+)
+@pytest.mark.parametrize("command", [("status",), ("peer", "list")])
+def test_telemetry_that_no_agent_sent_is_one_clear_error(
+    payload: bytes,
+    problem: str,
+    command: tuple[str, ...],
+    retain: Callable[[Mapping[str, bytes]], None],
+    broker: Any,
+    tmp_path: Path,
+) -> None:
+    site = tmp_path / "agent.yaml"
+    site.write_text(
+        f"device: d\nlocal: null\nstate_dir: {tmp_path}\n"
+        f"broker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\ndiscovery: {{zeroconf: false}}\n"
+    )
+    retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: payload})
+    run = CliRunner().invoke(inarvl, [*command, "--config", str(site)])
+    assert run.exit_code == 1
+    assert "Traceback" not in run.output
+    assert f"the broker has telemetry that no agent sent: {problem}" in " ".join(run.output.split())
+    assert "docs/mqtt-access.md" in run.output
