@@ -101,6 +101,7 @@ ERROR_CODES: Final = (
     ErrorCode("packet_too_large", "A message is larger than the broker accepts.", ("message",)),
     ErrorCode("disconnected_twice", "The broker closed the connection twice at a message.", ("message",)),
     ErrorCode("bad_reply", "A message is not a reply of an agent.", ("message",)),
+    ErrorCode("bad_telemetry", "The retained telemetry is not that of an agent.", ("message",)),
     ErrorCode("bad_snapshot", "Saved state has another version or is damaged.", ("message",)),
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
