@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def test_its_lines_of_the_site_file_are_valid() -> None:
     assert peer.url == "https://gpu-1.example.net:8020"
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="the vlm extra is not installed")
 def test_a_peer_and_a_device_get_their_keys_and_work_together(tmp_path: Path) -> None:
     page = blocks()
     curl = page["curl --cacert"]

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import socket
@@ -53,7 +54,8 @@ class DecodingProcess:
                 self._start()
             assert self._connection is not None, "it was started"
             try:
-                self._connection.send((data, views, least_margin_px, self._time_limit_s))
+                # `send` leaves a view of its buffer, of which Python 3.13 complains if the send fails.
+                self._connection.send_bytes(pickle.dumps((data, views, least_margin_px, self._time_limit_s)))
                 result = self._connection.recv()
             except (EOFError, OSError):
                 self._stop()
