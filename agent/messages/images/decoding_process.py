@@ -54,7 +54,7 @@ class DecodingProcess:
                 self._start()
             assert self._connection is not None, "it was started"
             try:
-                # Python 3.13 complains of the buffer that a `send` leaves if the child does not read it.
+                # `send` leaves a view of its buffer, of which Python 3.13 complains if the send fails.
                 self._connection.send_bytes(pickle.dumps((data, views, least_margin_px, self._time_limit_s)))
                 result = self._connection.recv()
             except (EOFError, OSError):
