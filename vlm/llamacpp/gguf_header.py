@@ -1,4 +1,8 @@
-"""The header of a GGUF file: what the file is, without its weights."""
+"""The header of a GGUF file: what the file is, without its weights.
+
+The library gguf keeps an array for each token: with the 152,000 tokens of Qwen2-VL it took 490 MiB and 60
+times as long as this. That is too much for a check whether the board has memory left.
+"""
 
 from __future__ import annotations
 
