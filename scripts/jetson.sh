@@ -92,7 +92,12 @@ fit_torch() {
     if [ "$(torch_of "$prefix/bin/python")" != "$1" ]; then
         "$prefix/bin/python" -m pip uninstall --quiet --yes torch 2>/dev/null || true # an earlier installation's, over JetPack's
     fi
-    fits_torch || "${pip[@]}" --require-hashes --requirement "$here/requirements/jetpack-6.txt"
+    if ! fits_torch; then
+        "${pip[@]}" --require-hashes --requirement "$here/requirements/jetpack-6.txt"
+        "$prefix/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torchvision"))' ||
+            remains+=("Install the torchvision for this torch, for the whole system, if you want SmolVLM or Idefics3: the last
+  transformers that accepts this torch needs it for them.")
+    fi
     after=$(torch_of "$prefix/bin/python")
     [ "$after" = "$1" ] || fail "$(jetpack): torch was \"$1\" and would now be \"$after\""
 }

@@ -104,6 +104,7 @@ def test_the_jetpack_is_recognised_and_what_remains_is_said(
     assert "bitsandbytes does not work with this board's GPU" in remains  # the stub has no kernels
     assert "DCOMPUTE_CAPABILITY=87" in remains
     assert "llama.cpp with a Q4_K_M file" in remains
+    assert "Install the torchvision for this torch" in remains
     assert "jetson-stats" not in remains
 
 
