@@ -229,7 +229,7 @@ async def _openai_errors(
         headers = {"Retry-After": f"{retry_after_s:.0f}"} if retry_after_s else {}
         return web.json_response(body, status=status, headers=headers)
     except web.HTTPException as error:
-        invalid = InvalidRequest(_hint(error), error.reason.lower().replace(" ", "_"), error.status)
+        invalid = InvalidRequest(_hint(error), _code(error), error.status)
         return web.json_response(server_responses.error_response(invalid)[1], status=error.status)
     except ConnectionError:
         raise
@@ -243,6 +243,12 @@ async def _openai_errors(
         log.exception("%s %s failed", request.method, request.path)
         bug = GenerationFailed("the server failed on this request; its log contains the details")
         return web.json_response(server_responses.error_response(bug)[1], status=500)
+
+
+def _code(error: web.HTTPException) -> str:
+    if error.status == 413:
+        return "request_entity_too_large"  # whose reason is "Content Too Large" from Python 3.13 on
+    return error.reason.lower().replace(" ", "_")
 
 
 def _hint(error: web.HTTPException) -> str:
