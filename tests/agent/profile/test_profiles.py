@@ -141,9 +141,7 @@ def test_a_profile_without_conditions_fits_no_board(tmp_path: Path) -> None:
 
 def test_the_shipped_schema_is_up_to_date() -> None:
     shipped = resources.files("profiles") / profile_schema.FILE
-    current = json.loads(
-        profile_schema.schema_text()
-    )  # as text it depends on the version of pydantic: 0 or 0.0
+    current = json.loads(profile_schema.schema_text())  # as text it depends on pydantic: 0 or 0.0
     assert json.loads(shipped.read_text()) == current, "write it again with: inarvl profile schema"
 
 
