@@ -94,7 +94,6 @@ class Calibrator:
         # The profile's power weights calls that overlap; here no calls overlap.
         self._energy_meter = CallEnergyMeter.from_profile(base, self._sensing, last_sample_s=LAST_SAMPLE_S)
         self._skipped: list[str] = []
-        self._doubts: list[str] = []
         self._power_mode: str | None = None
 
     async def calibrate(self, local: str | None, peers: Mapping[str, VlmClient]) -> Calibration:
@@ -114,6 +113,9 @@ class Calibrator:
                 found = await self._measure(local, peers)
             except Disturbed as error:  # to be raised outside the group, which would wrap it
                 found = error
+            finally:
+                for client in peers.values():
+                    await client.aclose()
             background.cancel_scope.cancel()
         if isinstance(found, Disturbed):
             raise found
@@ -133,8 +135,6 @@ class Calibrator:
                 arms += await self._models("cloud", name, client)
             except VlmError as error:
                 self._skipped.append(f"peer {name}: {error}")
-            finally:
-                await client.aclose()
         self._note_power_mode()
         return Calibration(
             BoardIdentity.here(),
@@ -146,7 +146,6 @@ class Calibrator:
             server_memory_mb(local),
             tuple(self._skipped),
             self._power_mode,
-            tuple(self._doubts),
         )
 
     def _note_power_mode(self) -> None:
@@ -225,17 +224,18 @@ class Calibrator:
                 joules.append(energy.joules)
             warm = True
         self._report(step, len(computing_ms), len(computing_ms))
+        doubts: list[str] = []
         if throttled:
-            self._doubts.append(
+            doubts.append(
                 f"{step}: heat or a power limit held the clocks down; cool the board, and repeat"
             )
         if (width := half_width(computing_ms)) > NARROW:
             how_much = f"±{width:.0%}" if math.isfinite(width) else "by an unknown amount"
-            self._doubts.append(
+            doubts.append(
                 f"{step}: after {len(computing_ms)} answers its time varies {how_much}; stop other programs, "
                 "and repeat"
             )
-        return ArmTimings(tier, model, resolution, tuple(computing_ms), tuple(joules))
+        return ArmTimings(tier, model, resolution, tuple(computing_ms), tuple(joules), tuple(doubts))
 
     async def _path(self, name: str, client: VlmClient) -> PeerPath:
         path, step, probes = PathEstimator(), f"{name}: network path", PINGS + UPLOADS

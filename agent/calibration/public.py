@@ -12,8 +12,7 @@ from agent.profile.identity import BoardIdentity
 def public(calibration: Calibration) -> Calibration:
     """Returns the calibration without peers, their paths, and messages that may have names and addresses."""
     own = tuple(arm for arm in calibration.arms if arm.tier == "local")
-    doubts = tuple(doubt for doubt in calibration.doubts if doubt.startswith("board: "))
-    return replace(calibration, arms=own, paths=(), skipped=(), doubts=doubts)
+    return replace(calibration, arms=own, paths=(), skipped=())
 
 
 def public_name(board: BoardIdentity) -> str:

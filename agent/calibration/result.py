@@ -18,6 +18,7 @@ class ArmTimings:
     Attributes:
         computing_ms: of each answer, as the server reports it, else the time of the whole call.
         joules: energy of each answer above idle; None if it was not measured.
+        doubts: why the time may be wrong.
     """
 
     tier: Tier
@@ -25,6 +26,7 @@ class ArmTimings:
     resolution: int
     computing_ms: tuple[float, ...]
     joules: tuple[float | None, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def latency_ms(self) -> float:
@@ -58,7 +60,6 @@ class Calibration:
         memory_available_mb: before the calibration, in MiB.
         server_mb: memory of the board's own model server, in MiB.
         skipped: what could not be measured, and why.
-        doubts: what was measured but may be wrong, and why.
         power_mode: the power mode during the calibration; None if the board has none.
     """
 
@@ -71,7 +72,11 @@ class Calibration:
     server_mb: float | None
     skipped: tuple[str, ...]
     power_mode: str | None = None
-    doubts: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What was measured but may be wrong, and why."""
+        return tuple(doubt for arm in self.arms for doubt in arm.doubts)
 
     def power_w(self, tier: Tier) -> float | None:
         """Returns the mean power above idle during answers of a tier; None unless all were measured."""

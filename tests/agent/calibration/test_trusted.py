@@ -153,14 +153,14 @@ def calibration(**changed: object) -> Calibration:
         "power_source": "ina",
         "idle_w": BASE.power.idle_w * 1.2,
         "arms": (
-            ArmTimings("local", SWIFT, 96, (200.0,) * 6, (None,) * 6),
-            ArmTimings("cloud", "secret-model", 96, (30.0,), (None,)),
+            ArmTimings("local", SWIFT, 96, (200.0,) * 6, (None,) * 6, ("board: m at 64 px: varies",)),
+            # Of a peer whose id is `board`.
+            ArmTimings("cloud", "secret-model", 96, (30.0,), (None,), ("board: secret-model: varies",)),
         ),
         "paths": (PeerPath("cellar-pc", 3.0, 90.0),),
         "memory_available_mb": 5000.0,
         "server_mb": 812.0,
         "skipped": ("peer attic-pc: https://192.0.2.7 refuses",),
-        "doubts": ("cellar-pc: secret-model at 96 px: varies", "board: m at 64 px: varies"),
     }
     return Calibration(**(fields | changed))  # type: ignore[arg-type]
 
