@@ -226,9 +226,7 @@ class Calibrator:
         self._report(step, len(computing_ms), len(computing_ms))
         doubts: list[str] = []
         if throttled:
-            doubts.append(
-                f"{step}: heat or a power limit held the clocks down; cool the board, and repeat"
-            )
+            doubts.append(f"{step}: heat or a power limit held the clocks down; cool the board, and repeat")
         if (width := half_width(computing_ms)) > NARROW:
             how_much = f"±{width:.0%}" if math.isfinite(width) else "by an unknown amount"
             doubts.append(
