@@ -15,7 +15,7 @@ PROPERTIES = "LoadState,ActiveState,UnitFileState,MemoryMax,MemoryCurrent,NResta
 
 
 def properties(unit: str) -> dict[str, str]:
-    """Returns a unit's properties; empty without systemd."""
+    """Returns a unit's properties; empty if systemd does not tell them."""
     try:
         shown = subprocess.run(
             ["systemctl", "show", unit, "-p", PROPERTIES],
@@ -24,7 +24,7 @@ def properties(unit: str) -> dict[str, str]:
             timeout=10,
             check=False,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return {}
     return dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
 
@@ -36,11 +36,10 @@ def local_unit() -> str:
     return LLAMACPP if used else VLM
 
 
-def model_files() -> list[Finding]:
-    """Checks the model that the unit of the model server is configured to serve."""
-    unit = local_unit()
+def model_files(unit: str) -> list[Finding]:
+    """Checks the model that a unit of the model server is configured to serve."""
     try:
-        lines = SETTINGS[unit].read_text().splitlines()
+        lines = SETTINGS[unit].read_text(errors="replace").splitlines()
     except OSError:
         return []
     settings = {name: value.strip("'\" ") for name, _, value in (line.partition("=") for line in lines)}

@@ -82,7 +82,8 @@ async def _arrives(settings: Settings, topic: str, payload: bytes) -> bool | Non
 
 async def model(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that the board's own server answers, and that the model it should serve exists."""
-    findings = model_files()
+    unit = local_unit()
+    findings = model_files(unit)
     if settings.local is None:
         return [*findings, ok("no local model is configured: the cloud answers all queries")]
     client = VlmClient(settings.local)
@@ -97,7 +98,7 @@ async def model(settings: Settings, profile: Profile) -> list[Finding]:
         fact = str(error)
     finally:
         await client.aclose()
-    remedy = f"see `systemctl status {local_unit()}` for the reason, or write `local: null` in the site file"
+    remedy = f"see `systemctl status {unit}` for the reason, or write `local: null` in the site file"
     return [*findings, failed(fact, remedy)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,8 @@ def test_the_model_in_the_units_environment_file_must_exist(
 ) -> None:
     environment = tmp_path / "vlm.env"
     environment.write_text(f"{content}\n")
-    monkeypatch.setattr(local_server, "properties", lambda _unit: {})
     monkeypatch.setitem(local_server.SETTINGS, "inarvl-vlm", environment)
-    assert [finding.verdict for finding in local_server.model_files()] == verdicts
+    assert [finding.verdict for finding in local_server.model_files("inarvl-vlm")] == verdicts
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,16 @@ def test_the_files_that_the_unit_of_llama_cpp_is_to_serve_must_exist(
 ) -> None:
     environment = tmp_path / "llamacpp.env"
     environment.write_text(content.format(file=environment))
-    monkeypatch.setattr(local_server, "properties", enabled("inarvl-llamacpp"))
     monkeypatch.setitem(local_server.SETTINGS, "inarvl-llamacpp", environment)
-    assert [finding.verdict for finding in local_server.model_files()] == verdicts
+    assert [finding.verdict for finding in local_server.model_files("inarvl-llamacpp")] == verdicts
+
+
+def test_a_systemd_that_does_not_answer_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(command: list[str], **_options: object) -> None:
+        raise subprocess.TimeoutExpired(command, 10)
+
+    monkeypatch.setattr(local_server.subprocess, "run", hangs)
+    assert local_server.properties("inarvl-agent") == {}
 
 
 @pytest.mark.parametrize("unit", ["inarvl-vlm", "inarvl-llamacpp"])
