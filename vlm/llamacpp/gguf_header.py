@@ -67,7 +67,7 @@ class GgufHeader:
             raise ModelLoadError(
                 f"{path} cannot be read ({error.strerror}); the service's user must be able to read it"
             ) from error
-        except (EOFError, UnicodeDecodeError, KeyError, struct.error) as error:
+        except (EOFError, ValueError, KeyError, struct.error) as error:
             raise ModelLoadError(
                 f"{path} is damaged, or its download was not completed; copy it again"
             ) from error
@@ -87,13 +87,12 @@ class GgufHeader:
         try:
             layers, heads = own["block_count"], own["attention.head_count"]
             heads_kv = own.get("attention.head_count_kv", heads)
-            if isinstance(heads_kv, int):
-                heads_kv = [heads_kv] * layers
+            all_heads_kv = heads_kv * layers if isinstance(heads_kv, int) else sum(heads_kv)
             width = own["embedding_length"] // (heads if isinstance(heads, int) else max(heads))
-        except (KeyError, ZeroDivisionError):
+            length = own.get("attention.key_length", width) + own.get("attention.value_length", width)
+            return int(2 * tokens * length * all_heads_kv)
+        except (KeyError, TypeError, ValueError, ArithmeticError):
             return 0
-        length = own.get("attention.key_length", width) + own.get("attention.value_length", width)
-        return int(2 * tokens * length * sum(heads_kv))
 
 
 def _read(path: Path, file: BinaryIO) -> GgufHeader:
@@ -110,8 +109,9 @@ def _read(path: Path, file: BinaryIO) -> GgufHeader:
         value = _value(file, _number(file, "<I"))
         if value is not None:
             fields[name] = value
-    begin = max((_tensor_begin(file) for _ in range(tensors)), default=0)
-    if file.tell() + begin >= size:
+    last_tensor = max((_tensor_begin(file) for _ in range(tensors)), default=0)
+    end_of_header = file.tell()
+    if end_of_header + last_tensor >= size:
         raise EOFError
     return GgufHeader(path, fields, size)
 

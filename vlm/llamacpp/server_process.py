@@ -48,10 +48,15 @@ class ServerProcess:
 
         Raises:
             ListenError: another server uses the socket.
-            VlmUnavailable: the server ended, or did not answer any more and was killed.
+            VlmUnavailable: the server cannot be run, ended, or did not answer any more and was killed.
         """
         remove_stale(self._path)
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL)
+        try:
+            process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL)
+        except OSError as error:
+            raise VlmUnavailable(
+                f"{self._command[0]} cannot be run ({error.strerror}); is it built for this processor?"
+            ) from error
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, process)
@@ -113,7 +118,7 @@ async def _status(http: aiohttp.ClientSession, path: str) -> int | None:
     try:
         async with http.get(path) as response:
             return response.status
-    except (aiohttp.ClientError, OSError, TimeoutError, asyncio.TimeoutError):
+    except (aiohttp.ClientError, OSError, asyncio.TimeoutError):
         return None
 
 

@@ -180,6 +180,17 @@ def test_a_server_that_cannot_load_the_model_says_so_once(folder: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_a_program_of_another_processor_is_one_clear_line(folder: Path) -> None:
+    (folder / "llama-server").write_bytes(b"\x7fELF of another machine")
+    with running(folder) as service:
+        status, output = service.ended()
+    assert status == 1
+    assert "llama-server cannot be run (Exec format error); is it built for this processor?" in " ".join(
+        output.split()
+    )
+    assert "Traceback" not in output
+
+
 def test_a_service_stops_while_its_model_is_loading(folder: Path) -> None:
     (folder / LOADING).touch()
     with running(folder) as service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,50 @@ def test_a_file_whose_end_is_missing_is_refused(
     short.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ModelLoadError, match=r"short\.gguf is damaged, or its download"):
         GgufHeader.read(short)
+
+
+def value(name: str, kind: int, content: bytes) -> bytes:
+    """One value of a header, as it stands in the file."""
+    return struct.pack("<Q", len(name)) + name.encode() + struct.pack("<I", kind) + content
+
+
+def header(*values: bytes) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(values)) + b"".join(values) + bytes(64)
+
+
+@pytest.mark.parametrize("count", [2**20, 2**62, 2**64 - 1])
+def test_an_array_that_is_longer_than_the_file_is_refused(count: int, tmp_path: Path) -> None:
+    file = tmp_path / "long.gguf"
+    file.write_bytes(header(value("a", 9, struct.pack("<IQ", 10, count))))
+    with pytest.raises(ModelLoadError, match=r"long\.gguf"):
+        GgufHeader.read(file)
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        value("x.attention.head_count", 8, struct.pack("<Q", 3) + b"two"),
+        value("x.attention.head_count", 9, struct.pack("<IQ", 4, 0)),
+        value("x.attention.head_count", 4, struct.pack("<I", 0)),
+    ],
+)
+def test_a_cache_whose_shape_is_nonsense_is_of_unknown_size(heads: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "odd.gguf"
+    name = value("general.architecture", 8, struct.pack("<Q", 1) + b"x")
+    layers = value("x.block_count", 4, struct.pack("<I", 2**32 - 1))
+    width = value("x.embedding_length", 4, struct.pack("<I", 64))
+    file.write_bytes(header(name, layers, width, heads))
+    assert GgufHeader.read(file).cache_bytes(1) == 0
+
+
+def test_a_header_with_billions_of_layers_takes_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "deep.gguf"
+    numbers = {"block_count": 2**32 - 1, "embedding_length": 64, "attention.head_count": 2}
+    name = value("general.architecture", 8, struct.pack("<Q", 1) + b"x")
+    file.write_bytes(
+        header(name, *(value(f"x.{key}", 4, struct.pack("<I", n)) for key, n in numbers.items()))
+    )
+    assert GgufHeader.read(file).cache_bytes(1) == 2 * 64 * 2 * (2**32 - 1)
 
 
 def test_a_model_that_does_not_fit_into_the_free_memory_is_refused(
