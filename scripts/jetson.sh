@@ -1,5 +1,6 @@
 # What scripts/install does on a Jetson, where torch belongs to JetPack. To be sourced. The functions expect `here`, the folder of
-# this repository; `python`, the system's interpreter; `prefix`, the venv; `pip`, its command; and add to the list `remains`.
+# this repository; `python`, the system's interpreter; `prefix`, the venv; `pip`, its command; `fail` and `has_module`; and add to
+# the list `remains`.
 
 is_jetson() {
     grep -aqs 'nvidia,tegra' /proc/device-tree/compatible /sys/firmware/devicetree/base/compatible || [ -e /etc/nv_tegra_release ]
@@ -23,9 +24,10 @@ see_system_packages() {
 }
 
 # The version of an interpreter's torch and whether it sees a GPU, as "2.5.0a0+… cuda" or "2.8.0 cpu"; "none" without torch; else
-# the last line of the error.
+# the last line of the error. Never empty.
 torch_of() {
-    { "$1" - 2>&1 <<'PYTHON' || true; } | tail -n 1
+    local said
+    said=$("$1" - 2>&1 <<'PYTHON' || true
 import importlib.util
 
 if importlib.util.find_spec("torch") is None:
@@ -35,6 +37,9 @@ else:
 
     print(torch.__version__, "cuda" if torch.cuda.is_available() else "cpu")
 PYTHON
+    )
+    said=${said##*$'\n'}
+    echo "${said:-Python ended without a word while it loaded torch}"
 }
 
 # The torch to keep: that of an earlier installation if it sees the GPU, else the system's.
@@ -94,7 +99,7 @@ fit_torch() {
     fi
     if ! fits_torch; then
         "${pip[@]}" --require-hashes --requirement "$here/requirements/jetpack-6.txt"
-        "$prefix/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("torchvision"))' ||
+        has_module "$prefix/bin/python" torchvision ||
             remains+=("Install the torchvision for this torch, for the whole system, if you want SmolVLM or Idefics3: the last
   transformers that accepts this torch needs it for them.")
     fi
@@ -121,7 +126,7 @@ PYTHON
 # Installs jetson-stats for the whole system, if it is missing, and lets the agent read its service.
 install_jetson_stats() {
     local options=() folder alone
-    if ! "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("jtop") is None)'; then
+    if ! has_module "$python" jtop; then
         folder=$("$python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
         [ ! -e "$folder/EXTERNALLY-MANAGED" ] || options=(--break-system-packages) # as its maker says for Ubuntu 24.04
         # The system may have no pip. The venv's runs by itself in another folder, where it does not see the venv's packages.

@@ -173,10 +173,12 @@ def test_an_installation_that_was_killed_is_undone_by_the_next(
 ) -> None:
     before = jetson.run("sh", "-c", CONTENT).stdout
     jetson.run("cp", "-al", "/opt/inarvl", "/opt/inarvl.previous")
+    jetson.run("mkdir", "/opt/inarvl.previous.part")  # of one that was killed while it made its copy
     jetson.run("rm", "-rf", f"{OWN}/numpy")
     ran = install(jetson, "agent")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert jetson.run("sh", "-c", CONTENT).stdout == before
+    assert jetson.run("ls", "/opt").stdout.split() == ["inarvl"]
 
 
 def test_without_jetson_stats_it_says_so_and_the_next_run_installs_it(
