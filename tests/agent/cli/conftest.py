@@ -1,8 +1,9 @@
-"""Fixtures: what an agent left on the broker."""
+"""Fixtures: a site with a broker, and what an agent left on it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,3 +23,15 @@ def retain(broker: Any) -> Callable[[Mapping[str, bytes]], None]:
                 await connection.publish(topic, payload, qos=1, retain=True)
 
     return lambda messages: anyio.run(publish, messages)
+
+
+@pytest.fixture
+def site(broker: Any, tmp_path: Path) -> Path:
+    """The site file of the agent `d`, which has no local model and looks for no peers."""
+    file = tmp_path / "agent.yaml"
+    file.write_text(
+        f"device: d\nlocal: null\nstate_dir: {tmp_path}\n"
+        f"broker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
+        "discovery: {zeroconf: false}\n"
+    )
+    return file

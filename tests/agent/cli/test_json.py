@@ -26,17 +26,6 @@ def printed(*words: str) -> tuple[Any, int]:
     return json.loads(run.stdout, parse_constant=pytest.fail), run.exit_code
 
 
-@pytest.fixture
-def site(broker: Any, tmp_path: Path) -> Path:
-    file = tmp_path / "agent.yaml"
-    file.write_text(
-        f"device: d\nlocal: null\nstate_dir: {tmp_path}\n"
-        f"broker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
-        "discovery: {zeroconf: false}\n"
-    )
-    return file
-
-
 def test_status_has_all_of_the_telemetry_without_secrets_or_what_json_lacks(
     retain: Retain, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

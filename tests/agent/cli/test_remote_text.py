@@ -31,13 +31,6 @@ TELEMETRY = {
 }
 
 
-@pytest.fixture
-def site(broker: Any, tmp_path: Path) -> Path:
-    file = tmp_path / "agent.yaml"
-    file.write_text(f"device: d\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n")
-    return file
-
-
 def test_status_survives_markup_and_escapes_control_characters(retain: Retain, site: Path) -> None:
     telemetry = json.dumps(TELEMETRY).encode()
     retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto[/x]", TOPICS.telemetry: telemetry})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -58,14 +57,8 @@ def test_telemetry_that_no_agent_sent_is_one_clear_error(
     problem: str,
     command: tuple[str, ...],
     retain: Callable[[Mapping[str, bytes]], None],
-    broker: Any,
-    tmp_path: Path,
+    site: Path,
 ) -> None:
-    site = tmp_path / "agent.yaml"
-    site.write_text(
-        f"device: d\nlocal: null\nstate_dir: {tmp_path}\n"
-        f"broker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\ndiscovery: {{zeroconf: false}}\n"
-    )
     retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: payload})
     run = CliRunner().invoke(inarvl, [*command, "--config", str(site)])
     assert run.exit_code == 1
