@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 RELEASE = "bookworm"
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3-venv,mosquitto,libgomp1"
 PYTHON = "3.11"  # the Python of that release
@@ -36,6 +38,14 @@ def unsupported_reason() -> str | None:
         if shutil.which(program) is None:
             return f"{program} is not installed (apt package {package})"
     return None
+
+
+NEED_MACHINE = [
+    pytest.mark.systemd,
+    pytest.mark.root,
+    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
+    pytest.mark.timeout(900),
+]
 
 
 def debian() -> Path:
@@ -99,6 +109,14 @@ class Machine:
         ran = subprocess.run([*inside, *environment, *command], capture_output=True, text=True, check=False)
         assert not check or ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"
         return ran
+
+    def install(
+        self, *parts: str, check: bool = True, links: str = "/wheels"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run scripts/install with the wheel of this inarvl, and with packages from the folder `links`."""
+        (wheel,) = self.run("sh", "-c", "ls /wheels/inarvl-*.whl").stdout.split()
+        offline = ("env", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={links}")
+        return self.run(*offline, "/src/scripts/install", "--from", wheel, *parts, check=check)
 
     def on_its_network(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this system in the network of the machine."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from machine import PYTHON, SITE, Machine, booted, debian, unsupported_reason, wheels
+from machine import NEED_MACHINE, PYTHON, SITE, Machine, booted, debian, wheels
 
 TORCH = "2.5.0a0+872d925384.nv24.08.17622132"
 SYSTEM = f"/usr/local/lib/python{PYTHON}/dist-packages"
@@ -42,12 +42,7 @@ CONTENT = (
     "cd /opt/inarvl && find . -type f ! -name '*.pyc' -exec sha256sum {} + | sort; readlink -f bin/python"
 )
 
-pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
-    pytest.mark.timeout(900),
-]
+pytestmark = NEED_MACHINE
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +72,7 @@ def put_torch(jetson: Machine, folder: str, code: str = STUB, version: str = TOR
 
 
 def install(jetson: Machine, *parts: str, links: str = "/wheels") -> subprocess.CompletedProcess[str]:
-    offline = ("env", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={links}")
-    wheel = jetson.run("sh", "-c", "ls /wheels/inarvl-*.whl").stdout.strip()
-    command = (*offline, "/src/scripts/install", "--from", wheel, "--no-start", *parts)
-    return jetson.run(*command, check=False)
+    return jetson.install("--no-start", *parts, check=False, links=links)
 
 
 def python(jetson: Machine, code: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 from engine_process import ROOT, python_of
 from lab.scenes.render import render
 from lab.scenes.scene import draw
-from machine import SITE, Machine, unsupported_reason
+from machine import NEED_MACHINE, SITE, Machine
 from vlm import bundled
 from vlm.gguf.export import export
 from vlm.gguf.precision import Precision
@@ -43,18 +43,7 @@ OPTIONS=--threads 1
 QUICK = "[Service]\nRestartSec=1\n"
 STAND_IN = "[Service]\nType=exec\nWatchdogSec=0\nExecStart=\nExecStart=/bin/sleep infinity\n"
 
-pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
-    pytest.mark.timeout(900),
-]
-
-
-def install(machine: Machine, *parts: str) -> subprocess.CompletedProcess[str]:
-    (wheel,) = machine.run("sh", "-c", "ls /wheels/inarvl-*.whl").stdout.split()
-    offline = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
-    return machine.run(*offline, "/src/scripts/install", "--from", wheel, *parts)
+pytestmark = NEED_MACHINE
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +72,7 @@ def board(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def installed(board: Machine) -> Machine:
     """The board, where scripts/install has started the unit."""
     board.write(SETTINGS, ENVIRONMENT)
-    install(board, "agent", "llamacpp")
+    board.install("agent", "llamacpp")
     return board
 
 
@@ -121,7 +110,7 @@ def server_pid(machine: Machine) -> str:
 def test_an_installation_without_settings_writes_them_and_waits_for_a_model(board: Machine) -> None:
     board.run("systemctl", "stop", MODEL, check=False)
     board.run("rm", "-f", SETTINGS)
-    said = install(board, "agent", "llamacpp").stdout
+    said = board.install("agent", "llamacpp").stdout
     assert f"Write MODEL and MMPROJ into {SETTINGS}" in said
     assert f"BINARY={BINARY}\n" in board.run("cat", SETTINGS).stdout
     assert board.show(MODEL, "ActiveState") == "inactive"
@@ -217,7 +206,7 @@ def test_the_two_local_model_servers_replace_each_other(served: Machine) -> None
     try:
         served.run("systemctl", "enable", "--now", OTHER)
         assert served.show(MODEL, "ActiveState") == "inactive"
-        said = install(served, "llamacpp").stdout
+        said = served.install("llamacpp").stdout
         assert f"{MODEL} replaces {OTHER}" in said
         assert served.show(OTHER, "ActiveState") == "inactive"
         assert served.show(OTHER, "UnitFileState") == "disabled"

@@ -18,7 +18,7 @@ import pytest
 
 from lab.scenes.render import render
 from lab.scenes.scene import draw
-from machine import LIBRARIES, PYTHON, SITE, Machine, unsupported_reason
+from machine import LIBRARIES, NEED_MACHINE, PYTHON, SITE, Machine
 
 AGENT, MODEL = "inarvl-agent", "inarvl-vlm"
 SOCKET = "/run/inarvl/vlm.sock"
@@ -34,11 +34,8 @@ QUICK = "[Service]\nWatchdogSec=20\nRestartSec=1\n"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
+    *NEED_MACHINE,
     pytest.mark.skipif(THIS_PYTHON != PYTHON, reason=f"the machine needs libraries for Python {PYTHON}"),
-    pytest.mark.timeout(900),
 ]
 
 

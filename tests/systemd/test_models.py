@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from machine import LIBRARIES, PYTHON, Machine, unsupported_reason
+from machine import LIBRARIES, NEED_MACHINE, PYTHON, Machine
 
 ENVIRONMENT = f"QUANTIZATION=none\nOPTIONS=--threads 1\nPYTHONPATH={LIBRARIES}\n"
 MODELS = {"vlm": "inarvl-edge-swift", "cloud": "inarvl-cloud-mid"}
@@ -33,11 +33,8 @@ print(connection.getresponse().read().decode())
 """
 
 pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
+    *NEED_MACHINE,
     pytest.mark.skipif(THIS_PYTHON != PYTHON, reason=f"the machine needs libraries for Python {PYTHON}"),
-    pytest.mark.timeout(900),
 ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from machine import SITE, Machine, unsupported_reason
+from machine import NEED_MACHINE, SITE, Machine
 
 AGENT = "inarvl-agent"
 MARKER = "marker-of-a-secret"
@@ -52,12 +52,7 @@ found["own folder"] = repr(sorted(os.listdir(os.environ["STATE_DIRECTORY"])))
 pathlib.Path(os.environ["STATE_DIRECTORY"], "found.json").write_text(json.dumps(found))
 """
 
-pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
-    pytest.mark.timeout(900),
-]
+pytestmark = NEED_MACHINE
 
 
 @pytest.fixture

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from machine import SITE, Machine, unsupported_reason
+from machine import NEED_MACHINE, SITE, Machine
 
 UNIT = "inarvl-agent"
 
-pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.root,
-    pytest.mark.skipif(unsupported_reason() is not None, reason=str(unsupported_reason())),
-    pytest.mark.timeout(900),
-]
+pytestmark = NEED_MACHINE
 
 
 def active(machine: Machine) -> bool:
