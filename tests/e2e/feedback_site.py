@@ -25,6 +25,7 @@ from agent.messages.reply import Answer, reply_from_bytes
 from agent.standalone.broker import broker, free_port
 from product import START_S, Product
 from vlm.completion import ModelCard
+from vlm.timing import Timing
 
 # With 0.95 a right board differs from the cloud more often than a floor of 97% allows: then its share wanders
 # by up to 18 points without any feedback.
@@ -58,7 +59,9 @@ async def _chat(model: str, right: float, latency_s: float, request: web.Request
     top = [{"token": answer, "logprob": math.log(p)}, {"token": other, "logprob": math.log(1 - p)}]
     logprobs = {"content": [{**top[0], "top_logprobs": top}]}
     message = {"role": "assistant", "content": answer}
-    return web.json_response({"choices": [{"message": message, "logprobs": logprobs}]})
+    # The models report their own time: that of the whole call depends on how busy this machine is.
+    timing = {"Server-Timing": Timing(queue_ms=0.0, compute_ms=latency_s * 1000).to_header()}
+    return web.json_response({"choices": [{"message": message, "logprobs": logprobs}]}, headers=timing)
 
 
 @asynccontextmanager
