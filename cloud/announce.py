@@ -23,7 +23,7 @@ from cloud.lan_announcer import LanAnnouncer
 from cloud.peer import SERVICE, TOPIC, BadPeerRecord, PeerRecord
 from inarvl.connection_problem import connection_problem
 from inarvl.errors import InarvlError
-from inarvl.network_interfaces import NetworkInterface, network_interfaces
+from inarvl.network_interfaces import NetworkInterface, own_addresses
 from inarvl.server_url import shown_url, url_problem
 from inarvl.tls_files import client_context
 
@@ -60,7 +60,7 @@ async def on_lan(
     parts = urlparse(record.url)
     fixed = None if listening in WILDCARDS else _addresses(parts.hostname or "")
     chosen = {ip_address(address) for address in interfaces}
-    if chosen - {address.ip for interface in network_interfaces() for address in interface.addresses}:
+    if chosen - own_addresses():
         raise AnnounceFailed(
             f"no interface has the address {', '.join(interfaces)}: `ip address` lists the valid ones"
         )
@@ -74,7 +74,7 @@ async def on_lan(
                 return []
             versions = (4,) if listening == "0.0.0.0" else (4, 6)
             return [str(ip) for ip in own if ip.version in versions]
-        if interface.is_loopback or set(fixed) & _own_addresses():
+        if interface.is_loopback or set(fixed) & own_addresses():
             return [str(ip) for ip in fixed if ip in own]
         return [str(ip) for ip in fixed]
 
@@ -189,13 +189,9 @@ def advertised_host(listening: str) -> str:
         return listening
     versions = (4,) if listening == "0.0.0.0" else (4, 6)
     usable = [
-        ip for ip in _own_addresses() if ip.version in versions and not (ip.is_loopback or ip.is_link_local)
+        ip for ip in own_addresses() if ip.version in versions and not (ip.is_loopback or ip.is_link_local)
     ]
     return str(min(usable, key=lambda ip: (ip.version, ip), default=LOOPBACK))
-
-
-def _own_addresses() -> set[IPAddress]:
-    return {address.ip for interface in network_interfaces() for address in interface.addresses}
 
 
 def _addresses(host: str) -> list[IPAddress]:
@@ -214,7 +210,7 @@ def _addresses(host: str) -> list[IPAddress]:
         raise AnnounceFailed(f"cannot resolve {host!r} ({error}): give an address with --advertise") from None
     found = {ip_address(str(entry[4][0]).partition("%")[0]) for entry in resolved}
     reachable = {ip for ip in found if not ip.is_loopback} or {
-        ip for ip in _own_addresses() if not ip.is_loopback
+        ip for ip in own_addresses() if not ip.is_loopback
     }
     if not reachable or host == "localhost":
         return sorted(found, key=lambda ip: ip.version)

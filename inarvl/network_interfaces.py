@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address
 
 import psutil
 
@@ -40,6 +40,11 @@ def network_interfaces() -> tuple[NetworkInterface, ...]:
         if addresses and name in states and states[name].isup:
             found.append(NetworkInterface(name, tuple(addresses)))
     return tuple(found)
+
+
+def own_addresses() -> frozenset[IPv4Address | IPv6Address]:
+    """Returns the addresses of the interfaces that are up, loopback too."""
+    return frozenset(address.ip for interface in network_interfaces() for address in interface.addresses)
 
 
 def _address(text: str, mask: str | None) -> Address:

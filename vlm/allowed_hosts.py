@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from inarvl.network_interfaces import network_interfaces
+from inarvl.network_interfaces import own_addresses
 
 IPAddress = IPv4Address | IPv6Address
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])(?::[0-9]{0,5})?")
@@ -96,8 +96,3 @@ def read_host(text: str) -> str | IPAddress:
     if host is None:
         raise ValueError(f"{text[:100]!r} is neither a host name nor an address")
     return host
-
-
-def own_addresses() -> frozenset[IPAddress]:
-    """Returns the addresses of this machine's interfaces."""
-    return frozenset(address.ip for interface in network_interfaces() for address in interface.addresses)

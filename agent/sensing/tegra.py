@@ -17,11 +17,6 @@ MODE = re.compile(r"pmode:(\d{1,6})")
 MODE_NAME = re.compile(r"POWER_MODEL\s+(?:ID=(\d{1,6})\s+NAME=([^\s>]+)|NAME=([^\s>]+)\s+ID=(\d{1,6}))")
 
 
-def is_jetson(root: Path = Path("/")) -> bool:
-    """Returns whether the machine whose file system is under `root` is a Jetson."""
-    return BoardIdentity.here(root).is_jetson
-
-
 class Tegra:
     """The power mode of a Jetson."""
 
@@ -29,7 +24,7 @@ class Tegra:
 
     def __init__(self, *, root: Path = Path("/")) -> None:
         self._root = root
-        self._is_jetson = is_jetson(root)
+        self._is_jetson = BoardIdentity.here(root).is_jetson
 
     def sample(self) -> Sample:
         """Reads the power mode."""

@@ -23,7 +23,7 @@ CABLE = NetworkInterface("eth0", (IPv4Interface("10.0.0.7/24"), IPv6Interface("f
 
 @pytest.fixture(autouse=True)
 def interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announce, "network_interfaces", lambda: (CABLE, LOOPBACK))
+    monkeypatch.setattr("inarvl.network_interfaces.network_interfaces", lambda: (CABLE, LOOPBACK))
 
 
 def test_a_wildcard_is_replaced_by_an_address_that_others_can_reach() -> None:

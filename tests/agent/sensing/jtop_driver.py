@@ -15,10 +15,10 @@ from pathlib import Path
 
 import anyio
 
+from agent.profile.identity import BoardIdentity
 from agent.sensing.jtop import Jtop, connect
 from agent.sensing.sample import Sample, SensorFault
 from agent.sensing.sampler import Sampler
-from agent.sensing.tegra import is_jetson
 
 FAKE = Path("/fake_sys")
 WAIT_S = 60.0
@@ -79,7 +79,7 @@ def fault_of(jtop: Jtop) -> str | None:
 
 
 def main() -> None:
-    jtop = Jtop(connect, present=is_jetson, interval_s=0.5)
+    jtop = Jtop(connect, present=lambda: BoardIdentity.here().is_jetson, interval_s=0.5)
     report("not started", fault=fault_of(jtop))
     service = start()
     report("first", **asdict(sample(jtop)))
