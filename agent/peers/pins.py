@@ -13,13 +13,13 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cloud.peer import BadPeerRecord, PeerRecord
 from inarvl.errors import InarvlError
+from inarvl.watched_files import WatchedFiles
 from vlm.client_tls import read_fingerprint
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class PinFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self._read_as: tuple[int, ...] | None = None
+        self._watched = WatchedFiles([self.path])
         self._pins: tuple[Pin, ...] = ()
 
     def changed(self) -> bool:
@@ -65,13 +65,9 @@ class PinFile:
 
         If it cannot be read, no pin holds.
         """
-        state: tuple[int, ...] = ()
-        with suppress(OSError):
-            found = self.path.stat()
-            state = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if state == self._read_as:
+        if not self._watched.changed():
             return False
-        self._read_as, before = state, self._pins
+        before = self._pins
         try:
             self._pins = self.load()
         except BadPins as error:
