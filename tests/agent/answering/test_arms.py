@@ -25,7 +25,7 @@ class Question:
     """A question about one image."""
 
     query = SimpleNamespace(
-        sources=("image",), question="What is it?", form=AnswerForm(), client="camera", pin=None
+        sources=("image",), question="What is it?", form=AnswerForm(), client="camera", pin=None, arm=None
     )
     prompt = "What is it?"
     verified = False
