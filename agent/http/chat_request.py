@@ -51,13 +51,11 @@ class ChatRequest:
     """A valid request.
 
     Attributes:
-        model: its name in the request.
         in_stream: whether the answer is sent as server-sent events.
         has_image: if not, the query has a plain picture, because models need one.
     """
 
     query: Query
-    model: str
     in_stream: bool
     has_image: bool
 
@@ -79,10 +77,9 @@ class ChatRequest:
             if fields.get(name) is not None and fields[name] not in harmless:
                 raise bad_field(f"{name} is not supported: remove it", name)
         texts, images = content_of(fields.get("messages"), max_images)
-        model = fields.get("model")
         limit = "max_completion_tokens" if fields.get("max_completion_tokens") is not None else "max_tokens"
         own = _own(fields.get("inarvl"))
-        pin = pin_of(model)
+        pin = pin_of(fields.get("model"))
         if pin and "pin" in own and own["pin"] != pin.get("pin"):
             raise bad_field(
                 "the model and inarvl.pin both say who may answer: remove one of them", "inarvl.pin"
@@ -100,7 +97,7 @@ class ChatRequest:
             query = Query.from_fields(asked, images=images or (PLAIN_PICTURE,))
         except BadQuery as error:
             raise HttpError(error.code, str(error), param=_param(error, own, limit)) from None
-        return cls(query, str(model or ""), _flag(fields, "stream"), bool(images))
+        return cls(query, _flag(fields, "stream"), bool(images))
 
 
 def _object(body: bytes) -> dict[str, Any]:

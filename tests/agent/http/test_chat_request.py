@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -239,6 +241,52 @@ def test_an_invalid_deadline_in_the_header_is_refused(stated: str) -> None:
     with pytest.raises(HttpError) as raised:
         read(chat(), X_Inarvl_Deadline_Ms=stated)
     assert raised.value.param == "X-Inarvl-Deadline-Ms"
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1e400,
+    "",
+    "x",
+    "\ud800",
+    "\0",
+    [],
+    [[]],
+    [None],
+    {},
+    {"": {}},
+    {"type": []},
+]
+
+
+def changed(value: Any, odd: Any) -> Iterator[Any]:
+    """Yields `value` with each of its parts replaced by `odd`, and lists and objects with one more part."""
+    yield odd
+    if isinstance(value, dict):
+        yield {**value, "more": odd}
+        for name, part in value.items():
+            yield from ({**value, name: other} for other in changed(part, odd))
+    elif isinstance(value, list):
+        yield [*value, odd]
+        for place, part in enumerate(value):
+            yield from ([*value[:place], other, *value[place + 1 :]] for other in changed(part, odd))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_no_value_in_any_place_breaks_the_reader(odd: Any) -> None:
+    schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
+    own = {"pin": "local", "priority": 1, "id": "7"}
+    form = {"choices": ["open", "shut"], "answer": "choice"}
+    for valid in (
+        frigate(response_format=schema, stream=True, timeout=3, inarvl=own),
+        llm_vision(inarvl=form, tools=[], stop=None, n=1),
+    ):
+        for request in changed(valid, odd):
+            with contextlib.suppress(HttpError):
+                read(request)
 
 
 def test_fields_that_change_nothing_are_accepted() -> None:
