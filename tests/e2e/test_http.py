@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,20 @@ import yaml
 from aiohttp import ClientSession, ClientTimeout
 
 from agent.standalone.broker import free_port
-from product import Product, jpeg, running_product
+from product import KEYS, Product, jpeg, running_product
 
-KEY = "key-of-the-front-door"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Product, str]]:
-    """A product with the HTTP door, and the base URL for clients."""
-    folder, port = tmp_path_factory.mktemp("http"), free_port()
-    (folder / "tokens").write_text(f"front-door:{KEY}\nbedroom:{KEY}-2\n")
-    site: dict[str, Any] = {
-        "http": {"listen": f"127.0.0.1:{port}", "token_file": str(folder / "tokens")},
-        "cameras": {"bedroom": {"local_only": True}},
-    }
-    with running_product(folder, **site) as product:
-        yield product, f"http://127.0.0.1:{port}/v1"
+KEY = KEYS["front-door"]
 
 
 @pytest.fixture
-def client(served: tuple[Product, str]) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=served[1], api_key=KEY, timeout=60.0, max_retries=0) as client:
+def url(product: Product) -> str:
+    """The base URL for clients."""
+    return f"http://{product.site['http']['listen']}/v1"
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=url, api_key=KEY, timeout=60.0, max_retries=0) as client:
         yield client
 
 
@@ -93,7 +87,7 @@ def test_frigate_is_answered(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.anyio
-async def test_llm_vision_is_set_up_and_answered(served: tuple[Product, str]) -> None:
+async def test_llm_vision_is_set_up_and_answered(url: str) -> None:
     """As in `custom_components/llmvision/providers.py`: it first posts only "Hi", then text and images."""
     text, picture = content()
     hi = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}
@@ -111,7 +105,7 @@ async def test_llm_vision_is_set_up_and_answered(served: tuple[Product, str]) ->
     async with ClientSession() as session:
         for data in (hi, question):
             response = await session.post(
-                f"{served[1]}/chat/completions", headers=headers, json=data, timeout=ClientTimeout(total=60)
+                f"{url}/chat/completions", headers=headers, json=data, timeout=ClientTimeout(total=60)
             )
             answer = await response.json()
             assert response.status == 200
@@ -119,15 +113,15 @@ async def test_llm_vision_is_set_up_and_answered(served: tuple[Product, str]) ->
             assert response.headers["X-Inarvl-Tier"] == answer["inarvl"]["tier"]
 
 
-def test_the_policy_of_a_camera_holds_for_its_token(served: tuple[Product, str]) -> None:
-    with openai.OpenAI(base_url=served[1], api_key=f"{KEY}-2", max_retries=0) as bedroom:
+def test_the_policy_of_a_camera_holds_for_its_token(url: str) -> None:
+    with openai.OpenAI(base_url=url, api_key=KEYS["bedroom"], max_retries=0) as bedroom:
         assert {ask(bedroom, parts=content(seed)).inarvl["tier"] for seed in range(4)} == {"local"}
         with pytest.raises(openai.PermissionDeniedError) as raised:
             ask(bedroom, "inarvl-cloud")
         assert raised.value.code == "local_only"
 
 
-def test_each_error_of_the_client_has_its_type(client: openai.OpenAI, served: tuple[Product, str]) -> None:
+def test_each_error_of_the_client_has_its_type(client: openai.OpenAI, url: str) -> None:
     with pytest.raises(openai.NotFoundError, match="no model 'llava'"):
         ask(client, "llava")
     with pytest.raises(openai.BadRequestError) as raised:
@@ -137,7 +131,7 @@ def test_each_error_of_the_client_has_its_type(client: openai.OpenAI, served: tu
         ask(client, extra_headers={"X-Inarvl-Deadline-Ms": "1"})
     assert (late.value.status_code, late.value.code) in ((429, "busy"), (504, "deadline_expired"))
     with (
-        openai.OpenAI(base_url=served[1], api_key="wrong", max_retries=0) as stranger,
+        openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
         pytest.raises(openai.AuthenticationError),
     ):
         ask(stranger)
@@ -152,8 +146,8 @@ def test_feedback_is_accepted_once(client: openai.OpenAI) -> None:
         client.post("../feedback", body=said, cast_to=object)
 
 
-def test_a_caller_that_hangs_up_harms_no_other(client: openai.OpenAI, served: tuple[Product, str]) -> None:
-    port = int(served[1].rpartition(":")[2].partition("/")[0])
+def test_a_caller_that_hangs_up_harms_no_other(client: openai.OpenAI, url: str) -> None:
+    port = int(url.rpartition(":")[2].partition("/")[0])
     body = json.dumps({"messages": [{"role": "user", "content": content()}]}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
     for _ in range(16):
@@ -162,8 +156,24 @@ def test_a_caller_that_hangs_up_harms_no_other(client: openai.OpenAI, served: tu
     assert ask(client).choices[0].message.content
 
 
-def test_an_address_that_is_taken_is_one_line(served: tuple[Product, str], tmp_path: Path) -> None:
-    product, url = served
+def test_at_a_stop_the_questions_that_wait_are_answered(tmp_path: Path) -> None:
+    """The model server is a mock, which answers after 20 ms."""
+    address = f"127.0.0.1:{free_port()}"
+    with running_product(tmp_path, ("mock",), http=address) as product, ThreadPoolExecutor(32) as callers:
+        client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="none", max_retries=0)
+        ask(client)
+        asking = [callers.submit(ask, client) for _ in range(32)]
+        next(as_completed(asking))
+        product.services["agent"].stop()
+        for asked in asking:
+            error = asked.exception()
+            refused = isinstance(error, openai.InternalServerError) and error.code == "not_ready"
+            late = isinstance(error, openai.APIConnectionError)  # it came after the address was closed
+            assert error is None or refused or late, error
+        assert sum(asked.exception() is None for asked in asking) > 1
+
+
+def test_an_address_that_is_taken_is_one_line(product: Product, url: str, tmp_path: Path) -> None:
     site = {
         "device": "e2e-2",
         "broker": {"url": f"mqtt://127.0.0.1:{product.port}"},
