@@ -141,20 +141,26 @@ def token_command(
     add: Annotated[
         bool, typer.Option("--add", help="Add it to the tokens in the file, to change from one to another.")
     ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="The client that gets this token, for `http` in the agent's site file.")
+    ] = None,
 ) -> None:
-    """Make a token of 256 random bits, for --token-file and api_key_file."""
+    """Make a token of 256 random bits, for --token-file, token_file and api_key_file."""
     with explained("inarvl-cloud"):
+        if name is not None and NAME.fullmatch(name) is None:
+            raise KeygenFailed("--name must have 1 to 63 letters, digits and ._-")
+        line = _new_token() if name is None else f"{name}:".encode() + _new_token()
         if add:
             try:
                 before = file.read_bytes()
             except OSError as error:
                 raise KeygenFailed(f"{file} cannot be read ({error.strerror}): leave out --add") from None
-            replace(file, _new_token() + before, file.stat().st_mode & 0o770)
+            replace(file, line + before, file.stat().st_mode & 0o770)
             typer.echo(
                 f"{file}: a new token in the first line. Give it to the clients, then remove the old one."
             )
         else:
-            write_new(file, _new_token(), SECRET)
+            write_new(file, line, SECRET)
             typer.echo(
                 f"{file}: a token. Copy the file to the peer (--token-file) and the devices (api_key_file)."
             )

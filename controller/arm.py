@@ -34,3 +34,12 @@ class Arm:
     def skill(self) -> str:
         """Identifies what the arm can do wherever it runs, such as `cloud/big@128`."""
         return f"{self.tier}/{self.model}@{self.resolution}"
+
+    def is_named(self, name: str) -> bool:
+        """Returns whether `name` is the id, the skill, or tier and model of this arm.
+
+        >>> arm = Arm("cloud", "big", 128, "peer-1")
+        >>> [arm.is_named(name) for name in ("cloud/big", "cloud/big@128", "cloud/big@128#peer-1", "big")]
+        [True, True, True, False]
+        """
+        return name in (f"{self.tier}/{self.model}", self.skill, self.id)

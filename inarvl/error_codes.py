@@ -10,10 +10,10 @@ from typing import Final, Literal, NamedTuple
 Seen = Literal["reply", "event", "attempt", "http", "message"]
 
 SEEN: Final[dict[Seen, str]] = {
-    "reply": "In the reply to a query: `{id, error: {code, message}}`.",
+    "reply": "In the reply to a query, `{id, error: {code, message}}`, and in the error body over HTTP.",
     "event": "In an event of kind `error` on `inarvl/<device>/event`.",
     "attempt": "As `failure` of a run in a decision record: what happened to one call of one arm.",
-    "http": "In the error body of a model server's HTTP response.",
+    "http": "In the error body of an HTTP response of a model server or the agent.",
     "message": "Of errors that a command prints or a log has; the code itself is not shown.",
 }
 
@@ -86,7 +86,11 @@ ERROR_CODES: Final = (
     ErrorCode("cancelled", "The cloud answered first, and the board's call was cancelled.", ("attempt",)),
     ErrorCode("invalid_request", "The request is invalid; the message says what to change.", ("http",)),
     ErrorCode("deadline_passed", "The request's deadline passed before its turn.", ("http",)),
-    ErrorCode("not_ready", "The model is still loading.", ("http",)),
+    ErrorCode(
+        "not_ready", "The model is still loading, or the agent cannot answer yet or any more.", ("http",)
+    ),
+    ErrorCode("origin_not_allowed", "A browser sent the request for a page of another site.", ("http",)),
+    ErrorCode("model_not_found", "The request names a model that the agent does not know.", ("http",)),
     ErrorCode("generation_failed", "The model failed on this request.", ("http",)),
     ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),
     ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
@@ -97,6 +101,7 @@ ERROR_CODES: Final = (
     ErrorCode("service_failed", "A process of `inarvl up` ended or did not start.", ("message",)),
     ErrorCode("already_running", "`inarvl up` or another agent of the same name runs already.", ("message",)),
     ErrorCode("exporter_failed", "The address for metrics cannot be used.", ("message",)),
+    ErrorCode("http_failed", "The address for HTTP, or its tokens, cannot be used.", ("message",)),
     ErrorCode("publish_refused", "The broker rejected a message.", ("message",)),
     ErrorCode("packet_too_large", "A message is larger than the broker accepts.", ("message",)),
     ErrorCode("disconnected_twice", "The broker closed the connection twice at a message.", ("message",)),
@@ -112,7 +117,7 @@ ERROR_CODES: Final = (
     ErrorCode(
         "calibration_disturbed", "The machine changed while `inarvl profile new` measured it.", ("message",)
     ),
-    ErrorCode("bad_feedback", "A feedback message is invalid.", ("message",)),
+    ErrorCode("bad_feedback", "A feedback message is invalid.", ("http", "message")),
     ErrorCode("announce_failed", "A peer cannot announce itself.", ("message",)),
     ErrorCode(
         "ray_failed", "The application on Ray Serve cannot be started, or does not answer.", ("message",)

@@ -24,7 +24,7 @@ LAYERS = {
         {"agreement", "messages"},
         {"config"},
         {"client", "intake", "profile"},
-        {"standalone"},
+        {"http", "standalone"},
         {"peers", "sensing"},
         {"judging"},
         {"answering", "calibration", "doctor"},

@@ -46,11 +46,19 @@ class AccessCheck:
     Args:
         tokens: those that are valid; None if requests need none.
         hosts: under which the server is reached; None for any, as on a unix socket.
+        remedy: what to do if the server is reached under another name.
     """
 
-    def __init__(self, tokens: BearerTokens | None = None, hosts: AllowedHosts | None = None) -> None:
+    def __init__(
+        self,
+        tokens: BearerTokens | None = None,
+        hosts: AllowedHosts | None = None,
+        *,
+        remedy: str = "start it with --allowed-host and the name in the URL",
+    ) -> None:
         self._tokens = tokens
         self._hosts = hosts
+        self._remedy = remedy
         self._log_limit = RateLimit(1, LOG_EVERY_S)
 
     @property
@@ -87,8 +95,7 @@ class AccessCheck:
             return _refusal(
                 421,
                 "host_not_allowed",
-                "this server has another name; use its own address or host name, or start it with "
-                "--allowed-host and the name in the URL",
+                f"this server has another name; use its own address or host name, or {self._remedy}",
             )
         if self._tokens is None or path == OPEN:
             return None

@@ -20,24 +20,24 @@ class BodyReader:
         self._free = most
         self._time_s = time_s
 
-    async def read(self, request: web.Request) -> bytes:
-        """Returns the body of `request`.
+    async def read(self, request: web.Request, max_bytes: int = MAX_BYTES) -> bytes:
+        """Returns the body of `request`, of at most `max_bytes`.
 
         Raises:
             HTTPRequestEntityTooLarge: it is too large.
             VlmBusy: the bodies that are being received have used the memory for them.
             InvalidRequest: it does not arrive in time, or has too many JSON values.
         """
-        if (request.content_length or 0) > MAX_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MAX_BYTES, request.content_length or 0)
+        if (request.content_length or 0) > max_bytes:
+            raise web.HTTPRequestEntityTooLarge(max_bytes, request.content_length or 0)
         body = bytearray()
         try:
             with anyio.fail_after(self._time_s):
                 async for chunk in request.content.iter_any():
                     body += chunk
                     self._free -= len(chunk)
-                    if len(body) > MAX_BYTES:
-                        raise web.HTTPRequestEntityTooLarge(MAX_BYTES, len(body))
+                    if len(body) > max_bytes:
+                        raise web.HTTPRequestEntityTooLarge(max_bytes, len(body))
                     if self._free < 0:
                         raise VlmBusy("too many large requests arrive at once; try again later", 1.0)
         except TimeoutError:

@@ -140,7 +140,7 @@ class Arms:
                 payload_bytes=payload_bytes[arm.resolution, masks[arm.tier]],
                 queue=self._waiting(arm),
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
-                blocked=str(kept) if kept and arm.tier == "cloud" else self._too_many_images(arm, question),
+                blocked=str(kept) if kept and arm.tier == "cloud" else self._blocked(arm, question),
                 vouched=self._servers.vouched(arm.tier, arm.server),
             )
             for arm in arms
@@ -223,6 +223,13 @@ class Arms:
         if len(self._failed_on) > MAX_REMEMBERED:
             self._failed_on.popitem(last=False)
         return "unreachable" if isinstance(error, VlmUnavailable) and error.status is None else "failed"
+
+    def _blocked(self, arm: Arm, question: Question) -> str | None:
+        """Returns why the arm cannot or may not answer this question; None if it can, as far as is known."""
+        named = question.query.arm
+        if named is not None and not arm.is_named(named):
+            return f"the query is pinned to {named}"
+        return self._too_many_images(arm, question)
 
     def _too_many_images(self, arm: Arm, question: Question) -> str | None:
         """Returns why the model cannot answer about so many images; None if it can, as far as is known."""

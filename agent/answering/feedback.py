@@ -110,19 +110,27 @@ class Feedback:
             Whether it was accepted. An invalid message is logged and ignored.
         """
         with self._door.guard("a message"):
-            message = FeedbackMessage.from_bytes(payload)
-            if client is not None and not is_name(client):
-                raise BadFeedback("the client in the topic is no name")
-            teller = OPERATOR if client is None else client
-            sent = self._sent_for(message, client)
-            if self._trust.ignores(teller):
-                raise BadFeedback(f"feedback of {quoted(teller)} is ignored: it was too often wrong")
-            if sent.told is not None:
-                raise BadFeedback("this answer has its feedback already: send it once")
-            sent.told = teller, message.correct
-            self._trust.watch(sent.asker)
-            return sent.known is None or self._teach(sent, sent.known, *sent.told)
+            return self.accept(payload, client)
         return False
+
+    def accept(self, payload: bytes, client: str | None = None) -> bool:
+        """Learns as `receive` does.
+
+        Raises:
+            BadFeedback: the message is invalid, names no answer of this client, or is not accepted.
+        """
+        message = FeedbackMessage.from_bytes(payload)
+        if client is not None and not is_name(client):
+            raise BadFeedback("the client in the topic is no name")
+        teller = OPERATOR if client is None else client
+        sent = self._sent_for(message, client)
+        if self._trust.ignores(teller):
+            raise BadFeedback(f"feedback of {quoted(teller)} is ignored: it was too often wrong")
+        if sent.told is not None:
+            raise BadFeedback("this answer has its feedback already: send it once")
+        sent.told = teller, message.correct
+        self._trust.watch(sent.asker)
+        return sent.known is None or self._teach(sent, sent.known, *sent.told)
 
     def _sent_for(self, message: FeedbackMessage, client: str | None) -> _Sent:
         """Returns the answer that a message is about.

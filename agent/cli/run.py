@@ -16,6 +16,7 @@ from agent.peers.site_file import site_accesses
 from agent.peers.trust import Trust
 from agent.profile.choice import configured_profile
 from inarvl import logs
+from inarvl.errors import InarvlError
 from inarvl.terminal import explained
 
 
@@ -28,7 +29,18 @@ def run(config: Config = None, log_level: LogLevel = "info", verbose: Verbose = 
         settings = site_settings(config)
         profile = configured_profile(settings.profile)
         daemon = Daemon(settings, profile, rng=np.random.default_rng(), reread=lambda: _reread(config))
-        anyio.run(daemon.run)
+        try:
+            anyio.run(daemon.run)
+        except Exception as error:
+            raise _only_cause(error) from None
+
+
+def _only_cause(error: BaseException) -> BaseException:
+    """Returns the single error in groups of errors, which task groups make; else `error` itself."""
+    cause = error
+    while len(errors := list(getattr(cause, "exceptions", []))) == 1:
+        cause = errors[0]
+    return cause if isinstance(cause, InarvlError) else error
 
 
 def _reread(config: Path | None) -> Settings:

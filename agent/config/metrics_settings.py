@@ -14,16 +14,20 @@ from vlm.allowed_hosts import read_host
 from vlm.sockets import is_exposed
 
 
-def _as_address(address: str) -> str:
+def as_address(address: str, *, form: str = "host:port, such as 127.0.0.1:9464 or [::1]:9464") -> str:
+    """Returns `address`; raises ValueError if it is not host:port."""
     problem = url_problem(f"http://{address}", ("http",))
     if problem is not None or urlsplit(f"http://{address}").port is None or "/" in address:
-        raise ValueError("must be host:port, such as 127.0.0.1:9464 or [::1]:9464")
+        raise ValueError(f"must be {form}")
     return address
 
 
 def _as_host(host: str) -> str:
     read_host(host)
     return host
+
+
+HostName = Annotated[str, AfterValidator(_as_host)]
 
 
 class MetricsSettings(Section):
@@ -35,14 +39,14 @@ class MetricsSettings(Section):
         allowed_hosts: names under which Prometheus reaches this board, besides its own.
     """
 
-    listen: Annotated[str, AfterValidator(_as_address)]
+    listen: Annotated[str, AfterValidator(as_address)]
     token_file: SecretFile | None = None
-    allowed_hosts: tuple[Annotated[str, AfterValidator(_as_host)], ...] = ()
+    allowed_hosts: tuple[HostName, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _from_address(cls, value: object) -> object:
-        return {"listen": _as_address(value)} if isinstance(value, str) else value
+        return {"listen": as_address(value)} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _is_not_open(self) -> MetricsSettings:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import Clients, Replies, TopicLevel
 from agent.config.feedback_settings import FeedbackSettings
+from agent.config.http_settings import HttpSettings
 from agent.config.metrics_settings import MetricsSettings
 from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
 from agent.config.privacy_settings import PrivacySettings
@@ -119,6 +120,7 @@ class Settings(Section):
     judge: JudgeSettings = JudgeSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     metrics: MetricsSettings | None = None
+    http: HttpSettings | None = None
     cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
     privacy: PrivacySettings = PrivacySettings()
     image_roots: tuple[Path, ...] = ()
@@ -164,8 +166,7 @@ class Settings(Section):
     def secret_files(self) -> tuple[Path, ...]:
         """The files with passwords, private keys and API keys, which the agent reads when it starts."""
         files = [self.broker.password_file, self.broker.key_file, self.discovery.trust.key_file]
-        if self.metrics is not None:
-            files.append(self.metrics.token_file)
+        files += [section.token_file for section in (self.metrics, self.http) if section is not None]
         for server in self.peers:
             files += [server.api_key_file, server.key_file]
         return tuple(file for file in files if file is not None)

@@ -34,6 +34,7 @@ from agent.config.settings import Settings
 from agent.daemon import heartbeat
 from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
+from agent.daemon.http import HttpService
 from agent.daemon.learned_state import LearnedState
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
@@ -165,6 +166,16 @@ class Daemon:
             agreement=self._agreement,
             doors=self._doors.all(),
         )
+        self._http = HttpService(
+            settings.http,
+            intake=self._intake,
+            feedback=self._feedback,
+            arms=self._arms,
+            mqtt=mqtt,
+            servers=self._servers,
+            metrics=self._reporter.metrics,
+            door=self._doors.http,
+        )
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT.
@@ -214,10 +225,12 @@ class Daemon:
             background.start_soon(Watchdog(spool, self._mqtt, workers, queue).run, self._summary)
             background.start_soon(outbox.run)
             background.start_soon(workers.refuse_expired, queue)
+            await background.start(self._http.run)
             async with anyio.create_task_group() as working:
                 for _ in range(limits.workers):
                     working.start_soon(workers.run, queue)
                 await self._receive_until_stopped(door, unanswered)
+                self._http.stop()
                 systemd.notify("STOPPING=1\nSTATUS=finishing the received queries")
                 queue.close()
                 working.cancel_scope.deadline = until = anyio.current_time() + DRAIN_S

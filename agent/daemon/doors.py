@@ -22,10 +22,11 @@ class Doors:
     commands: Door = field(default_factory=partial(Door, "commands"))
     plug: Door = field(default_factory=partial(Door, "messages of the plug"))
     follow_ups: Door = field(default_factory=partial(Door, "steps after a reply"))
+    http: Door = field(default_factory=partial(Door, "requests over HTTP"))
     peers: PeerDoors = field(default_factory=PeerDoors)
 
     def all(self) -> tuple[Door, ...]:
         """Returns every door."""
         peers = self.peers
-        own = (self.queries, self.feedback, self.commands, self.plug, self.follow_ups)
+        own = (self.queries, self.feedback, self.commands, self.plug, self.follow_ups, self.http)
         return (*own, peers.records, peers.announcements, peers.replies)

@@ -9,7 +9,7 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, machine, network, permissions, running_agent, trust, units
+from agent.doctor import dead_letters, http_door, machine, network, permissions, running_agent, trust, units
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
@@ -29,6 +29,7 @@ NETWORK_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], Awaitable[list[Fi
     ("model", network.model),
     ("peers", network.peers),
     ("agent", running_agent.servers),
+    ("http", http_door.http),
 )
 
 

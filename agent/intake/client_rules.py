@@ -17,9 +17,17 @@ MAX_CLIENTS = 1024
 
 
 class TooOften(InarvlError):
-    """A client asks more often than the site file allows."""
+    """A client asks more often than the site file allows.
+
+    Attributes:
+        retry_after_s: seconds after which it may ask once more, on average.
+    """
 
     code = "busy"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ClientRules:
@@ -60,7 +68,8 @@ class ClientRules:
         if bucket.acquire() is None:
             raise TooOften(
                 f"this client may ask {limits.per_minute:g} times a minute: ask less often, or raise "
-                "clients.<name>.per_minute in the site file"
+                "clients.<name>.per_minute in the site file",
+                retry_after_s=60 / limits.per_minute,
             )
 
     def ranked(self, request: Request) -> Request:

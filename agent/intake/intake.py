@@ -51,6 +51,11 @@ class Intake:
         """Number of images that a query may have."""
         return self._limits.max_images
 
+    @property
+    def wait_s(self) -> float:
+        """About how long the requests that wait now will wait, in seconds."""
+        return self._queue.service_time.wait_s(len(self._queue))
+
     def apply(self, settings: Settings) -> None:
         """Applies the new limits to the queries that arrive from now on."""
         self._limits = settings.intake
@@ -86,6 +91,10 @@ class Intake:
         refusal = None if request is None else self._queue.refusal(self._clients.ranked(request))
         if refusal is not None:
             raise refusal
+
+    def withdraw(self, request: Request) -> bool:
+        """Removes a waiting request whose sender is gone; False if a worker has it, or it has its reply."""
+        return self._queue.withdraw(request.key)
 
     async def submit(self, request: Request) -> None:
         """Queues `request`; if not all can be answered in time, refuses it or the one that it displaces."""

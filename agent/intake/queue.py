@@ -121,6 +121,10 @@ class RequestQueue:
         crowded = len(self) >= self._capacity and not self._alone(request) and self._waiting.has_most(request)
         return self._late(request) or (self._full() if crowded else None)
 
+    def withdraw(self, key: str) -> bool:
+        """Removes the request with this key, whose sender is gone; False if it does not wait."""
+        return self._waiting.remove(key)
+
     async def get(self) -> Request | None:
         """Waits for the next request and removes it; returns None if the queue is closed and empty."""
         while (request := self._waiting.pop_next(self._free_workers())) is None:

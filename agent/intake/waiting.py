@@ -102,6 +102,13 @@ class Waiting:
             self._remove(request)
         return due
 
+    def remove(self, key: str) -> bool:
+        """Removes the request with this key; returns whether it waited."""
+        found = next((one for _, requests in self._lists() for one in requests if one.key == key), None)
+        if found is not None:
+            self._remove(found)
+        return found is not None
+
     def _remove(self, request: Request) -> None:
         members = self._requests[request.party]
         requests = members[request.member]

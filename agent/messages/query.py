@@ -29,6 +29,7 @@ FIELDS = (
     "deadline_ms",
     "asked_at",
     "pin",
+    "arm",
     "max_tokens",
     "priority",
     "client",
@@ -40,7 +41,9 @@ FIELDS = (
 )
 IMAGE_FIELDS = {"image", "image_url", "images"}
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
-MAX_QUESTION_LENGTH = 4000
+MAX_QUESTION_LENGTH = 8000
+MAX_ARM_LENGTH = 400
+TIERS = ("local", "cloud")
 MAX_TOPIC_LEVELS, MAX_TOPIC_BYTES = 20, 512  # some brokers close the connection at more
 MAX_PRIORITY, DEFAULT_PRIORITY = 9, 4
 
@@ -68,6 +71,7 @@ class Query:
         deadline_ms: time from when it was asked in which the answer is useful.
         asked_at: when it was asked, in seconds since 1970; None for when it arrived.
         pin: the only tier that may answer, for privacy (`local`) or quality (`cloud`).
+        arm: the only arms that may answer, see `controller.Arm.is_named`; they are of the tier `pin`.
         priority: 0 to 9; if not all queries can be answered in time, lower priorities are refused first.
         client: the sender's name, used in the default reply topic; on the open topic only a claim.
         response_topic, correlation: the MQTT 5 properties, for senders with MQTT 3.1.1.
@@ -82,6 +86,7 @@ class Query:
     deadline_ms: float | None = None
     asked_at: float | None = None
     pin: Literal["local", "cloud"] | None = None
+    arm: str | None = None
     max_tokens: int | None = None
     priority: int = DEFAULT_PRIORITY
     client: str = ANONYMOUS
@@ -96,13 +101,16 @@ class Query:
         return self.images if only is None else (only,)
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], image: bytes | None = None) -> Query:
+    def from_fields(
+        cls, fields: Mapping[str, Any], image: bytes | None = None, *, images: tuple[bytes, ...] | None = None
+    ) -> Query:
         """Checks the result of `payload.read_payload`.
 
         Fields whose name starts with `_`, such as `_msgid` of Node-RED, are ignored.
 
         Args:
             image: the encoded image, if the payload is an image.
+            images: the encoded images, if the front door has read them from elsewhere than from `fields`.
 
         Raises:
             BadQuery: a field is missing or invalid; the message says what to change.
@@ -116,7 +124,7 @@ class Query:
                 "bad_field", "a field has half of a surrogate pair (\\ud800 to \\udfff): send Unicode"
             )
         if image is None:
-            image = _decoded(fields.get("image"))
+            image = decoded_image(fields.get("image"))
         elif IMAGE_FIELDS & fields.keys():
             raise BadQuery("bad_field", "the payload is an image already: remove image, image_url and images")
         question = fields.get("question")
@@ -127,15 +135,22 @@ class Query:
                 "bad_field", f"question has more than {MAX_QUESTION_LENGTH} characters: shorten it"
             )
         path = _path(fields.get("image_url"))
-        images = _several(fields.get("images"))
-        if sum(given is not None for given in (image, path, images)) != 1:
+        several = images or _several(fields.get("images"))
+        if sum(given is not None for given in (image, path, several)) != 1:
             raise BadQuery(
                 "missing_image",
                 "the query needs exactly one of image (base64), image_url (file:) and images (a list)",
             )
-        pin = fields.get("pin")
-        if pin not in (None, "local", "cloud"):
+        arm, pin = _arm(fields.get("arm")), fields.get("pin")
+        if pin not in (None, *TIERS):
             raise BadQuery("unknown_pin", f"unknown pin {quoted(pin)}: use local or cloud, or remove pin")
+        if arm is not None:
+            tier = arm.partition("/")[0]
+            if pin not in (None, tier):
+                raise BadQuery(
+                    "bad_field", f"arm is of the tier {tier}, and pin is {pin}: remove one of them"
+                )
+            pin = tier
         deadline_ms = _number(fields, "deadline_ms")
         if deadline_ms is not None and deadline_ms <= 0:
             raise BadQuery("deadline_expired", "deadline_ms must be above 0: send the time that remains")
@@ -150,10 +165,11 @@ class Query:
             question=question.strip(),
             image=image,
             image_path=path,
-            images=images or (),
+            images=several or (),
             deadline_ms=deadline_ms,
             asked_at=_asked_at(fields),
             pin=cast(Literal["local", "cloud"] | None, pin),
+            arm=arm,
             max_tokens=None if max_tokens is None else int(max_tokens),
             priority=DEFAULT_PRIORITY if priority is None else int(priority),
             client=_topic_level(_name(fields, "client") or ANONYMOUS),
@@ -174,7 +190,7 @@ class Query:
                 image.as_uri() if isinstance(image, Path) else base64.b64encode(image).decode()
                 for image in self.images
             ]
-        for name in ("deadline_ms", "asked_at", "pin", "max_tokens", "response_topic", "correlation"):
+        for name in ("deadline_ms", "asked_at", "pin", "arm", "max_tokens", "response_topic", "correlation"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
         if self.priority != DEFAULT_PRIORITY:
@@ -230,13 +246,18 @@ def _several(images: object) -> tuple[bytes | Path, ...] | None:
 
 def _listed(image: object, name: str) -> bytes | Path:
     is_url = isinstance(image, str) and image.strip()[:5].lower() == "file:"
-    source = _path(image, name) if is_url else _decoded(image, name)
+    source = _path(image, name) if is_url else decoded_image(image, name)
     if source is None:
         raise BadQuery("bad_image", f"{name} is null: remove it")
     return source
 
 
-def _decoded(image: object, name: str = "image") -> bytes | None:
+def decoded_image(image: object, name: str = "image") -> bytes | None:
+    """Returns the bytes of an image in base64 or in a data URL; None for None.
+
+    Raises:
+        BadQuery: it is neither; the message has `name`.
+    """
     if image is None:
         return None
     if not isinstance(image, str):
@@ -256,6 +277,17 @@ def _decoded(image: object, name: str = "image") -> bytes | None:
         raise BadQuery(
             "bad_image", f"{name} is not valid base64: encode the bytes of a JPEG or PNG file"
         ) from None
+
+
+def _arm(name: object) -> str | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_ARM_LENGTH or not name.isprintable():
+        raise BadQuery("bad_field", "arm must be the name of an arm, such as local/small or cloud/big@512")
+    tier, _, model = name.partition("/")
+    if tier not in TIERS or not model:
+        raise BadQuery("bad_field", f"unknown arm {quoted(name)}: write local/MODEL or cloud/MODEL")
+    return name
 
 
 def _is_unicode(content: object) -> bool:

@@ -1,23 +1,20 @@
-"""Serves GET /metrics for Prometheus, if the site file has an address for it."""
+"""Serves GET /metrics for Prometheus at an address of its own, if the site file has one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import anyio
 from aiohttp import web
 
 from agent.config.metrics_settings import MetricsSettings
+from agent.http.callers import Callers
+from agent.http.health import metrics_response
+from agent.http.http_door import serve
+from inarvl.door import Door
 from inarvl.errors import InarvlError
-from inarvl.secret_file import SecretUnavailable, secret_path
-from vlm.access_check import AccessCheck
-from vlm.allowed_hosts import AllowedHosts
-from vlm.bearer_tokens import BadTokenFile, BearerTokens
-from vlm.connections import BoundedSite, Connections
+from inarvl.secret_file import SecretUnavailable
+from vlm.bearer_tokens import BadTokenFile
 from vlm.errors import ListenError
-from vlm.sockets import host_and_port, listening
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ExporterFailed(InarvlError):
@@ -37,27 +34,10 @@ async def export(settings: MetricsSettings, render: Callable[[], bytes]) -> None
     """
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=render(), headers={"Content-Type": CONTENT_TYPE})
+        return metrics_response(render())
 
-    connections = Connections()
     try:
-        access = _access(settings)
-        with listening(settings.listen) as listener:
-            app = web.Application(middlewares=[connections.middleware, access.middleware])
-            app.router.add_get("/metrics", metrics)
-            runner = web.AppRunner(app, access_log=None)
-            await runner.setup()
-            try:
-                await BoundedSite(runner, listener, connections).start()
-                await anyio.sleep_forever()
-            finally:
-                await runner.cleanup()
+        check = Callers(settings, "metrics").check
+        await serve(settings.listen, check, Door("requests for metrics"), [web.get("/metrics", metrics)])
     except (ListenError, BadTokenFile, SecretUnavailable) as error:
         raise ExporterFailed(f"{error} (metrics in the site file)") from None
-
-
-def _access(settings: MetricsSettings) -> AccessCheck:
-    file = settings.token_file
-    tokens = None if file is None else BearerTokens(secret_path(file))
-    host, _ = host_and_port(settings.listen)
-    return AccessCheck(tokens, AllowedHosts([host, *settings.allowed_hosts]))

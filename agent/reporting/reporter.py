@@ -59,6 +59,10 @@ class Reporter:
         """Publishes the record of one answer; without `texts`, it has no words of a model."""
         self._mqtt.post(self._topics.decision, decision_record(request, answered, finished, texts=texts))
 
+    def metrics(self) -> bytes:
+        """Returns the metrics in the text exposition format."""
+        return self._metrics.render()
+
     async def serve_metrics(self, settings: MetricsSettings | None) -> None:
         """Serves `GET /metrics` until cancelled; does nothing if `settings` is None.
 
@@ -66,4 +70,4 @@ class Reporter:
             ExporterFailed: the address or the tokens cannot be used.
         """
         if settings is not None:
-            await export(settings, self._metrics.render)
+            await export(settings, self.metrics)

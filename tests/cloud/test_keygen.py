@@ -121,6 +121,13 @@ def test_a_token_has_256_random_bits_and_is_valid(keygen: Keygen) -> None:
     assert all(tokens.accept(f"Bearer {line}") for line in Path("a").read_text().splitlines())
 
 
+def test_a_token_may_belong_to_a_client(keygen: Keygen) -> None:
+    keygen("token", "a", "--name", "camera-1")
+    name, token = Path("a").read_text().strip().split(":")
+    assert BearerTokens(Path("a")).name_of(f"Bearer {token}") == name == "camera-1"
+    assert "--name" in keygen("token", "b", "--name", "a:b", status=1)
+
+
 def test_nothing_is_overwritten(keygen: Keygen) -> None:
     keygen("ca")
     keygen("peer", "gpu-1", "10.0.0.7", "--token")

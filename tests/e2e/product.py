@@ -30,6 +30,7 @@ from vlm import bundled
 DEVICE = "e2e"
 START_S = 120.0
 REPLY_S = 60.0
+KEYS = {"front-door": "key-of-the-front-door", "bedroom": "key-of-the-bedroom"}  # for HTTP, by client
 
 
 def jpeg(seed: int = 0) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ from inarvl.error_codes import ERROR_CODES, as_markdown
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("agent", "controller", "cloud", "vlm", "inarvl")
-RAISED_WITH_CODE = {"BadQuery", "error", "set_aside"}  # the first argument is the code
+RAISED_WITH_CODE = {"BadQuery", "HttpError", "error", "set_aside"}  # the first argument is the code
 
 FAILURES = {"CANCELLED", "INVALID"}  # constants with the code of a failed execution
 

@@ -25,7 +25,7 @@ class Question:
     """A question about one image."""
 
     query = SimpleNamespace(
-        sources=("image",), question="What is it?", form=AnswerForm(), client="camera", pin=None
+        sources=("image",), question="What is it?", form=AnswerForm(), client="camera", pin=None, arm=None
     )
     prompt = "What is it?"
     verified = False
@@ -44,6 +44,31 @@ async def test_requests_of_other_clients_wait_before_a_call() -> None:
     assert [option.queue for option in await arms.options(cast(Any, Question()))] == [2]
     peer.other_requests = 0
     assert [option.queue for option in await arms.options(cast(Any, Question()))] == [0]
+
+
+@pytest.mark.parametrize(
+    ("named", "possible"),
+    [
+        (None, ["m@64", "m@448", "n@64", "n@448"]),
+        ("local/m", ["m@64", "m@448"]),
+        ("local/m@64", ["m@64"]),
+        ("local/n@448#board", ["n@448"]),
+        ("local/n@448#other", []),
+    ],
+)
+async def test_a_query_may_be_pinned_to_arms(named: str | None, possible: list[str]) -> None:
+    registries = {tier: PeerRegistry(rng=np.random.default_rng(0)) for tier in ("local", "cloud")}
+    registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site", access=Access())
+    peer = registries["local"].known()[0]
+    peer.cards, peer.healthy = (ModelCard("m"), ModelCard("n")), True
+    servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
+    arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (64, 448))
+    question: Any = Question()
+    question.query = SimpleNamespace(**{**vars(Question.query), "arm": named})
+    options = await arms.options(question)
+    allowed = [f"{option.arm.model}@{option.arm.resolution}" for option in options if option.blocked is None]
+    assert allowed == possible
+    assert {option.blocked for option in options} <= {None, f"the query is pinned to {named}"}
 
 
 async def test_a_refused_model_is_asked_again_after_its_rest() -> None:

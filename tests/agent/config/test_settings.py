@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent.config.http_settings import HttpSettings
 from agent.config.settings import Settings, load_settings
 from agent.config.yaml_file import ConfigError, check
 
@@ -89,6 +90,15 @@ def test_the_example_is_a_valid_site_file() -> None:
         ("metrics: '127.0.0.1'", "metrics", "host:port"),
         ("metrics: '127.0.0.1:80/x'", "metrics", "host:port"),
         ("metrics: 0.0.0.0:9464", "metrics", "listen and token_file"),
+        ("http: 127.0.0.1", "http", "unix:/path of a socket, or host:port"),
+        ("http: 0.0.0.0:8030", "http", "token_file"),
+        ("http: {}", "http.listen", "required"),
+        ("http: {listen: 127.0.0.1}", "http.listen", "unix:/path of a socket, or host:port"),
+        ("http: {listen: 'unix:http.sock'}", "http.listen", "unix:/"),
+        ("http: {listen: '0.0.0.0:8030'}", "http", "token_file"),
+        ("http: {listen: 'gate-3:8030'}", "http", "token_file"),
+        ("http: {listen: '127.0.0.1:8030', token_file: a-secret}", "http.token_file", "absolute path"),
+        ("http: {listen: '127.0.0.1:8030', allowed_hosts: ['a/b']}", "http.allowed_hosts.0", "neither"),
         ("metrics: '[::]:9464'", "metrics", "listen and token_file"),
         ("metrics: {listen: 'gate-3:9464'}", "metrics", "listen and token_file"),
         ("metrics: {listen: '127.0.0.1'}", "metrics.listen", "host:port"),
@@ -214,6 +224,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_url_sets_port_and_encryption(tmp_path: Path, url: str, port: int, tls: bool) -> None:
     options = load(tmp_path, f"broker: {{url: '{url}'}}").mqtt_options("me")
     assert (options.port, options.tls) == (port, tls)
+
+
+@pytest.mark.parametrize("listen", ["unix:/run/inarvl/http.sock", "127.0.0.1:8030", "[::1]:8030"])
+def test_http_may_be_an_address_alone(tmp_path: Path, listen: str) -> None:
+    http = load(tmp_path, f"http: '{listen}'").http
+    assert http == HttpSettings(listen=listen)
+    assert http == load(tmp_path, f"http: {{listen: '{listen}'}}").http
 
 
 def test_secrets_are_read_from_their_files(tmp_path: Path) -> None:

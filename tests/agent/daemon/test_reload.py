@@ -35,6 +35,12 @@ def test_who_is_trusted_can_change_and_how_peers_are_discovered_cannot() -> None
     assert summary == "applied discovery.trust; restart for discovery.mqtt"
 
 
+def test_another_http_address_needs_a_restart() -> None:
+    after, summary = reload(settings(), lambda: settings(http="127.0.0.1:8030"))
+    assert after.http is None
+    assert summary.endswith("; restart for http")
+
+
 def test_settings_that_cannot_change_stay_and_are_named() -> None:
     new = settings(device="e", intake={"workers": 3, "max_payload_bytes": 2048}, image_roots=["/var/cam"])
     after, summary = reload(settings(), lambda: new)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app as inarvl
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, local_server, machine, network, permissions, trust, units
+from agent.doctor import dead_letters, http_door, local_server, machine, network, permissions, trust, units
 from agent.doctor.doctor import worst_verdict
 from agent.doctor.finding import failed, ok, warning
 from agent.peers import mdns
@@ -41,6 +41,51 @@ def settings(tmp_path: Path, **changed: object) -> Settings:
 async def test_a_broker_that_delivers_messages_is_ok(broker: Any, tmp_path: Path) -> None:
     site = settings(tmp_path, broker={"url": f"mqtt://127.0.0.1:{broker.port}"})
     assert [finding.verdict for finding in await network.broker(site, PROFILE)] == ["ok"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "body", "verdict", "fact"),
+    [
+        (200, "{}", "ok", "the agent is ready"),
+        (
+            503,
+            '{"error": {"message": "no model server is healthy"}}',
+            "warning",
+            "no model server is healthy",
+        ),
+        (503, "[]", "warning", "status 503"),
+    ],
+)
+async def test_the_http_address_says_whether_the_agent_is_ready(
+    tmp_path: Path, status: int, body: str, verdict: str, fact: str
+) -> None:
+    async def ready(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer a-token-of-the-test"
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_get("/readyz", ready)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "http.sock")).start()
+    (tmp_path / "tokens").write_text("camera-1:a-token-of-the-test\n")
+    section = {"listen": f"unix:{tmp_path}/http.sock", "token_file": str(tmp_path / "tokens")}
+    (finding,) = await http_door.http(settings(tmp_path, http=section), PROFILE)
+    await runner.cleanup()
+    assert finding.verdict == verdict
+    assert fact in finding.fact
+
+
+@pytest.mark.anyio
+async def test_an_http_address_without_an_agent_fails(tmp_path: Path) -> None:
+    assert await http_door.http(settings(tmp_path), PROFILE) == []
+    site = settings(tmp_path, http=f"127.0.0.1:{free_port()}")
+    (finding,) = await http_door.http(site, PROFILE)
+    assert (finding.verdict, "start the agent" in finding.remedy) == ("failed", True)
+    section = {"listen": "0.0.0.0:80", "token_file": str(tmp_path / "none")}
+    (finding,) = await http_door.http(settings(tmp_path, http=section), PROFILE)
+    assert (finding.verdict, "http.token_file" in finding.remedy) == ("failed", True)
 
 
 @pytest.mark.anyio

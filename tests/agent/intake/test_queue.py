@@ -62,6 +62,15 @@ async def test_priority_comes_first_then_the_earlier_deadline() -> None:
     assert await served_keys(queue) == ["urgent", "a", "b", "idle"]
 
 
+async def test_a_request_whose_sender_is_gone_is_withdrawn_while_it_waits() -> None:
+    queue = RequestQueue(10, 1, clock=Clock())
+    for name in ("a", "b", "c"):
+        queue.offer(new_request(name))
+    assert (queue.withdraw("b"), queue.withdraw("b"), queue.withdraw("d")) == (True, False, False)
+    assert await served_keys(queue) == ["a", "c"]
+    assert not queue.withdraw("a")
+
+
 async def test_a_request_that_cannot_be_served_in_time_is_refused_at_once() -> None:
     queue = busy_queue(service_s=1.0)
     for n in range(3):

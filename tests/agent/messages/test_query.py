@@ -28,12 +28,18 @@ def test_json_round_trip() -> None:
         image=JPEG,
         deadline_ms=1500.0,
         pin="local",
+        arm="local/small@64#board",
         max_tokens=4,
         client="cam",
         response_topic="a/b",
         correlation="c-1",
     )
     assert read(query.to_bytes()) == query
+
+
+def test_the_arm_of_a_query_also_pins_it_to_its_tier() -> None:
+    query = read(json.dumps({**VALID, "arm": "cloud/big"}).encode())
+    assert (query.arm, query.pin) == ("cloud/big", "cloud")
 
 
 def test_several_images_are_read_in_their_order_and_written_again() -> None:
@@ -121,7 +127,7 @@ def test_a_numeric_id_is_read_as_its_text(written: str, text: str) -> None:
     [
         ({"question": None}, "missing_question", "question"),
         ({"question": "  "}, "missing_question", "question"),
-        ({"question": "x" * 5000}, "bad_field", "shorten"),
+        ({"question": "x" * 9000}, "bad_field", "shorten"),
         ({"image": None}, "missing_image", "exactly one"),
         ({"image": "?"}, "bad_image", "base64"),
         ({"image": 5}, "bad_image", "base64"),
@@ -143,6 +149,10 @@ def test_a_numeric_id_is_read_as_its_text(written: str, text: str) -> None:
         ({"image": None, "image_url": "http://host/a.jpg"}, "bad_image", "file:"),
         ({"pin": "moon"}, "unknown_pin", "local or cloud"),
         ({"pin": ["local"]}, "unknown_pin", "local or cloud"),
+        ({"arm": "small"}, "bad_field", "local/MODEL"),
+        ({"arm": ["local/small"]}, "bad_field", "name of an arm"),
+        ({"arm": "cloud/\ud800"}, "bad_field", "Unicode"),
+        ({"arm": "cloud/big", "pin": "local"}, "bad_field", "remove one"),
         ({"deadline_ms": 0}, "deadline_expired", "time that remains"),
         ({"deadline_ms": "soon"}, "bad_field", "number"),
         ({"deadline_ms": float("nan")}, "bad_field", "number"),

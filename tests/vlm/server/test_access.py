@@ -22,7 +22,7 @@ from cloud.cli import app as cloud_app
 from vlm import VlmClient, VlmError
 from vlm.access_check import AccessCheck
 from vlm.allowed_hosts import AllowedHosts
-from vlm.bearer_tokens import BadTokenFile, BearerTokens
+from vlm.bearer_tokens import BadTokenFile, BearerTokens, first_token
 from vlm.cli import app as vlm_app
 from vlm.errors import ListenError
 from vlm.server_access import ServerAccess
@@ -178,6 +178,28 @@ def test_a_file_without_valid_tokens_is_refused(tmp_path: Path, content: bytes |
         BearerTokens(path)
     assert OLD not in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_may_have_the_name_of_its_client(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"# cameras\ncamera-1:{OLD}\n{NEW}\n")
+    tokens = BearerTokens(path)
+    assert tokens.accept(f"Bearer {OLD}")
+    assert tokens.name_of(f"Bearer {OLD}") == "camera-1"
+    assert tokens.accept(f"Bearer {NEW}")
+    assert tokens.name_of(f"Bearer {NEW}") is None
+    for wrong in (f"camera-1:{OLD}", "camera-1", ""):
+        assert not tokens.accept(f"Bearer {wrong}")
+        assert tokens.name_of(f"Bearer {wrong}") is None
+    assert first_token(path) == OLD
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "-a", "a" * 65])
+def test_a_name_of_a_token_is_checked(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"{name}:{OLD}\n")
+    with pytest.raises(BadTokenFile, match="no valid name before the colon"):
+        BearerTokens(path)
 
 
 def test_a_token_is_compared_with_all_others_in_constant_time(
