@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from anyio import to_thread
+from camera_site import CameraSite, camera_site, picture
 from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
-from camera_site import CameraSite, camera_site, picture
 from product import Product, running_product
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +164,21 @@ async def test_a_question_about_before_and_after_gets_both_pictures(site: Camera
         await site.until(lambda number=number: site.cameras["pair"]["answered"] == number - 1)
     assert site.seen == [(1, 2), (2, 3)]
     assert site.answers[site.topic("pair", "q")][0]["before_at"] > 0
+
+
+async def test_a_trigger_asks_about_a_new_picture_and_only_its_own_question(site: CameraSite) -> None:
+    path = folder(site, "bell")
+    path.mkdir(parents=True)
+    (path / "1.jpg").write_bytes(picture(1))
+    camera = camera_in(path, when={"trigger": "door/bell"})
+    camera["questions"] |= {"other": {"text": "Is it dark?", "when": {"trigger": "door/lamp"}}}  # type: ignore[operator]
+    await site.watch({"bell": camera})
+    topic = site.topic("bell", "q")
+    await site.publish_until("door/bell", 7, lambda: topic in site.answers)
+    (path / "2.jpg").write_bytes(picture(2))
+    await site.publish("door/bell", 7)
+    await site.until(lambda: (2,) in site.seen)
+    assert set(site.answers) == {topic}
 
 
 async def test_the_policy_of_the_camera_holds_for_its_questions(site: CameraSite) -> None:

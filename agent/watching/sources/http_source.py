@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -46,7 +47,7 @@ class HttpSource:
         self._max_bytes = max_bytes
         self._session: aiohttp.ClientSession | None = None
         self._digest: aiohttp.DigestAuthMiddleware | None = None
-        self._basic: aiohttp.BasicAuth | None = None
+        self._basic: dict[str, str] = {}
 
     async def fetch(self) -> bytes | None:
         """Returns the picture.
@@ -86,8 +87,7 @@ class HttpSource:
         return session.get(
             url,
             allow_redirects=False,
-            headers=ACCEPT,
-            auth=self._basic if own else None,
+            headers={**ACCEPT, **self._basic} if own else ACCEPT,
             middlewares=(self._digest,) if own and self._digest is not None else (),
         )
 
@@ -142,7 +142,8 @@ class HttpSource:
             if settings.username is not None and settings.password_file is not None:
                 password = await to_thread.run_sync(read_secret, settings.password_file)
                 if settings.auth == "basic":
-                    self._basic = aiohttp.BasicAuth(settings.username, password, "utf-8")
+                    login = b64encode(f"{settings.username}:{password}".encode()).decode()
+                    self._basic = {"Authorization": f"Basic {login}"}
                 else:
                     self._digest = aiohttp.DigestAuthMiddleware(settings.username, password)
             context = await to_thread.run_sync(_tls, settings.ca_file)

@@ -65,8 +65,9 @@ class RtspSource:
         except SecretUnavailable as error:
             raise self._failed(str(error)) from None
         except (av.FFmpegError, OSError, ValueError) as error:
+            reason = redacted(getattr(error, "strerror", None) or str(error))[:200]
             raise self._failed(
-                f"the stream cannot be read ({redacted(str(error))[:200]}): is the camera on, and are URL, "
+                f"the stream cannot be read ({reason}): is the camera on, and are URL, "
                 "username and password_file right?"
             ) from None
         if picture is None:
