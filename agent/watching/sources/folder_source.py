@@ -72,8 +72,8 @@ class FolderSource:
             found = max(self._pictures(), default=None)
         except OSError as error:
             raise SourceFailed(
-                f"the folder {self._folder} cannot be read ({error.strerror}): create it, and let the user of "
-                "the agent read it"
+                f"the folder {self._folder} cannot be read ({error.strerror}): create it, and let the "
+                "agent's user read it"
             ) from None
         if found is None or found == self._last:
             return None

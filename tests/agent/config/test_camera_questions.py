@@ -1,4 +1,4 @@
-"""Sources and standing questions of cameras in the site file; each error names the key and says what to do."""
+"""Sources and standing questions of cameras in the site file; each error names the key."""
 
 from __future__ import annotations
 

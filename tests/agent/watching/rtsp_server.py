@@ -1,4 +1,4 @@
-"""A real RTSP server (GStreamer's) that serves an H.264 file to the tests; run it with a Python that has gi."""
+"""GStreamer's RTSP server, which serves an H.264 file to the tests; needs a Python that has gi."""
 
 import sys
 

@@ -56,7 +56,7 @@ async def test_a_picture_that_is_being_written_is_awaited_but_not_forever(tmp_pa
 async def test_a_missing_folder_is_a_failure_until_it_appears(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     one = source(folder)
-    with pytest.raises(SourceFailed, match="No such file or directory.*create it"):
+    with pytest.raises(SourceFailed, match=r"No such file or directory.*create it"):
         await one.fetch()
     folder.mkdir()
     assert await one.fetch() is None
