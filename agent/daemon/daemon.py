@@ -154,7 +154,7 @@ class Daemon:
             topics,
             mqtt,
             DirectDoor(self._intake),
-            self._camera_changed,
+            partial(self._events.publish, "camera"),
             guard=self._doors.cameras,
             rng=rng,
         )
@@ -324,10 +324,6 @@ class Daemon:
         details = {} if problem is None else {"message": problem}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-
-    def _camera_changed(self, camera: str, state: str, problem: str | None) -> None:
-        details = {} if problem is None else {"message": problem}
-        self._events.publish("camera", camera=camera, state=state, **details)
 
     def _agreement(self) -> dict[str, Any]:
         return {**self._comparing.report.to_json(), "judge": self._judge.report()}

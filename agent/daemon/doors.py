@@ -29,5 +29,13 @@ class Doors:
     def all(self) -> tuple[Door, ...]:
         """Returns every door."""
         peers = self.peers
-        own = (self.queries, self.feedback, self.commands, self.plug, self.cameras, self.follow_ups, self.http)
+        own = (
+            self.queries,
+            self.feedback,
+            self.commands,
+            self.plug,
+            self.cameras,
+            self.follow_ups,
+            self.http,
+        )
         return (*own, peers.records, peers.announcements, peers.replies)

@@ -1,9 +1,8 @@
-"""Receives queries from inside the process, without the spool: the caller waits for the reply.
+"""Receives queries without the spool: the caller waits for the reply.
 
 1. A query is subject to the same limits, queue and fair shares as one that arrives over MQTT.
 2. Nothing is stored. If the process ends, the query is gone, and its sender asks again.
-3. Each query has exactly one reply. A refusal is a reply, not an exception.
-4. If the caller is cancelled, the query stays in the queue, and its reply is dropped.
+3. If the caller is cancelled, the query is withdrawn, if no worker has it yet; else its reply is dropped.
 """
 
 from __future__ import annotations
@@ -17,12 +16,18 @@ import anyio
 from agent.intake.intake import Intake, TimeLimit
 from agent.intake.request import Request
 from agent.messages.query import BadQuery, Query
-from agent.messages.reply import Refusal, Reply
-from inarvl.errors import InarvlError
+from agent.messages.reply import Reply
+
+RESERVE_S, MAX_RESERVED = 0.05, 0.25  # of the deadline, so that the reply arrives before the caller gives up
 
 
 class DirectDoor:
-    """Submits queries and returns their replies."""
+    """Submits queries and returns their replies.
+
+    Args:
+        clock: monotonic time in seconds.
+        wall_clock: seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -35,23 +40,29 @@ class DirectDoor:
         self._clock = clock
         self._wall_clock = wall_clock
 
-    async def ask(self, query: Query, *, verified: bool, sender: str = "") -> Reply:
-        """Returns the answer to `query`, or the reason why there is none.
+    async def ask(
+        self, query: Query, *, verified: bool, sender: str = "", arrived_at: float | None = None
+    ) -> Reply:
+        """Returns the answer to `query`, or the refusal of the queue or of a worker.
 
         Args:
             verified: the caller knows that `query.client` asks; otherwise the name is only a claim.
             sender: distinguishes those that claim no name, such as an address.
+            arrived_at: seconds on the clock; None for now.
+
+        Raises:
+            BadQuery, TooOften, Shed: it was refused before it was queued.
         """
         question = DirectQuestion(query, verified=verified, sender=sender)
-        try:
-            self._check(query)
-            limit = self._intake.time_limit(query, now_s=self._wall_clock())
-            request = question.request(self._clock(), limit)
-            self._intake.admit(query.client, verified=verified, request=request)
-        except InarvlError as error:
-            return Refusal.of(error, query_id=query.id)
+        self._check(query)
+        limit = self._intake.time_limit(query, now_s=self._wall_clock())
+        request = question.request(self._clock() if arrived_at is None else arrived_at, limit)
+        self._intake.admit(query.client, verified=verified, request=request)
         await self._intake.submit(request)
-        return await question.replied()
+        try:
+            return await question.replied()
+        finally:
+            self._intake.withdraw(request)
 
     def _check(self, query: Query) -> None:
         if len(query.sources) > self._intake.max_images:
@@ -90,12 +101,14 @@ class DirectQuestion:
         """
         if limit.left_ms <= 0:
             raise BadQuery("deadline_expired", "its time is over: ask again, or allow more deadline_ms")
+        left_s = limit.left_ms / 1e3
         return Request(
             key=f"direct {uuid.uuid4().hex}",
             query=self._query,
             reply=self._receive,
             arrived_at=now,
-            expires_at=now + limit.left_ms / 1e3,
+            expires_at=now + left_s,
+            reserve_s=min(RESERVE_S, MAX_RESERVED * left_s),
             allowed_s=limit.allowed_ms / 1e3,
             query_id=self._query.id,
             correlation=self._query.correlation,

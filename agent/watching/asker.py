@@ -22,12 +22,13 @@ import numpy as np
 from agent.config.standing_question import StandingQuestion
 from agent.intake.direct_door import DirectDoor
 from agent.messages.query import BadQuery, Query
-from agent.messages.reply import Answer
+from agent.messages.reply import Answer, Refusal, Reply
 from agent.watching.answer_publisher import AnswerPublisher
 from agent.watching.frame import Frame
 from agent.watching.growing_pause import GrowingPause
 from agent.watching.schedule import Schedule, Verdict
 from inarvl.door import Door
+from inarvl.errors import InarvlError
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class Asker:
             return
         self._under_way = True
         self.asked += 1
-        reply = await self._direct.ask(self._query(frame, before), verified=True)
+        reply = await self._reply(self._query(frame, before))
         if isinstance(reply, Answer):
             self.answered += 1
             self._before = frame if self._settings.before else None
@@ -196,6 +197,12 @@ class Asker:
             self._topic, reply, self._about(frame, before), retain=self._settings.retain
         )
         self.error = dropped or self.error
+
+    async def _reply(self, query: Query) -> Reply:
+        try:
+            return await self._direct.ask(query, verified=True)
+        except InarvlError as error:
+            return Refusal.of(error, query_id=query.id)
 
     def _query(self, frame: Frame, before: Frame | None) -> Query:
         settings = self._settings

@@ -32,8 +32,8 @@ from inarvl.door import Door
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[str, str, str | None], None]
-"""Called with the name of a camera, its new state, and what is wrong."""
+Report = Callable[..., None]
+"""Called with `camera`, its new `state`, and where something is wrong with `message`."""
 
 
 @dataclass(frozen=True)
@@ -247,10 +247,10 @@ class Camera:
         self._state.failing, self._state.error = True, problem
         if self._pause.fail(self._clock()):
             log.warning("camera %s fails: %s", self.plan.name, problem)
-            self._report(self.plan.name, "failed", problem)
+            self._report(camera=self.plan.name, state="failed", message=problem)
 
     def _works(self) -> None:
         self._state.failing = False
         if self._pause.succeed():
             log.info("camera %s recovered", self.plan.name)
-            self._report(self.plan.name, "recovered", None)
+            self._report(camera=self.plan.name, state="recovered")

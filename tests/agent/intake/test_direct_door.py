@@ -12,7 +12,8 @@ from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
 from agent.intake.queue import RequestQueue
 from agent.messages.query import Query
-from agent.messages.reply import Refusal, Reply
+from agent.messages.reply import Refusal
+from inarvl.errors import InarvlError
 
 pytestmark = pytest.mark.anyio
 NOW = 100.0
@@ -45,13 +46,12 @@ async def test_a_query_is_queued_as_its_client_and_the_reply_is_returned() -> No
 
 
 async def code_of(site: Site, asked: Query) -> str:
-    reply: Reply = await site.door.ask(asked, verified=True)
-    assert isinstance(reply, Refusal)
-    assert reply.id == asked.id
-    return reply.code
+    with pytest.raises(InarvlError) as raised:
+        await site.door.ask(asked, verified=True)
+    return raised.value.code
 
 
-async def test_what_the_limits_refuse_is_a_reply() -> None:
+async def test_what_the_limits_refuse_is_not_queued() -> None:
     site = Site(intake={"max_images": 2, "max_payload_bytes": 1024})
     assert await code_of(site, query(image=None, images=(b"x",) * 3)) == "too_many_images"
     assert await code_of(site, query(image=None, images=(b"x" * 600,) * 2)) == "too_large"
@@ -66,3 +66,13 @@ async def test_the_limits_of_the_client_count_for_it() -> None:
         assert await site.queue.get() is not None
         assert await code_of(site, query(2)) == "busy"
         tasks.cancel_scope.cancel()
+
+
+async def test_a_cancelled_caller_withdraws_its_query() -> None:
+    site = Site()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: site.door.ask(query(), verified=True))
+        await anyio.wait_all_tasks_blocked()
+        assert len(site.queue) == 1
+        tasks.cancel_scope.cancel()
+    assert len(site.queue) == 0
