@@ -110,6 +110,7 @@ ERROR_CODES: Final = (
     ErrorCode("bad_snapshot", "Saved state has another version or is damaged.", ("message",)),
     ErrorCode("sensor_absent", "This board does not have the sensor.", ("message",)),
     ErrorCode("sensor_fault", "A sensor that should work cannot be read.", ("message",)),
+    ErrorCode("camera_failed", "A watched camera has no picture.", ("message",)),
     ErrorCode("bad_plug_message", "A message of the smart plug has no usable power.", ("message",)),
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
     ErrorCode("bad_pins", "The file of trusted peers cannot be read or written.", ("message",)),

@@ -25,7 +25,7 @@ LAYERS = {
         {"config"},
         {"client", "intake", "profile"},
         {"http", "standalone"},
-        {"peers", "sensing"},
+        {"peers", "sensing", "watching"},
         {"judging"},
         {"answering", "calibration", "doctor"},
         {"reporting"},

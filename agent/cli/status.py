@@ -15,7 +15,7 @@ from agent import client
 from agent.answering.agreement_report import WINDOW
 from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
-from agent.messages.seen_telemetry import SeenAgreement, SeenLink, SeenServer, SeenTelemetry
+from agent.messages.seen_telemetry import SeenAgreement, SeenCamera, SeenLink, SeenServer, SeenTelemetry
 from inarvl.terminal import explained, plain, print_json
 
 
@@ -48,6 +48,8 @@ def _print(device: str, snapshot: client.Snapshot) -> None:
         for part in ("controller", "device"):
             values = ", ".join(f"{name} {value}" for name, value in getattr(telemetry, part).items())
             screen.print(plain(f"{part}: {values}"))
+        if telemetry.cameras:
+            screen.print(_cameras(telemetry.cameras))
         for line in agreement_lines(telemetry.agreement):
             screen.print(plain(line))
 
@@ -65,6 +67,21 @@ def agreement_lines(agreement: SeenAgreement) -> list[str]:
     if judge.calls:
         lines.append(f"judging used {judge.calls} calls, {judge.tokens} tokens and {judge.energy_j:.1f} J")
     return lines + [f"warning: {warning}" for warning in agreement.warnings]
+
+
+def _cameras(cameras: Iterable[SeenCamera]) -> Table:
+    table = Table("camera", "works", "last picture", "asked", "answered", "dropped pictures", "last error")
+    for camera in cameras:
+        table.add_row(
+            plain(camera.camera),
+            "no" if camera.failing else "yes",
+            "none" if camera.picture_age_s is None else f"{camera.picture_age_s:.0f} s ago",
+            str(camera.asked),
+            str(camera.answered),
+            str(camera.dropped),
+            plain(camera.error or ""),
+        )
+    return table
 
 
 def _servers(servers: Iterable[SeenServer]) -> Table:

@@ -1,15 +1,19 @@
-"""What may happen to the pictures of each camera."""
+"""What may happen to the pictures of each camera, and what the agent asks about them by itself."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from agent.config.camera_source import CameraSource
+from agent.config.client_settings import TopicLevel
 from agent.config.polygon import Polygon
+from agent.config.standing_question import StandingQuestion
 from agent.config.yaml_file import Section
 
 MAX_POLYGONS = 32
+MAX_QUESTIONS = 64
 
 
 def _as_list(mask: Any) -> Any:
@@ -22,9 +26,11 @@ def _as_list(mask: Any) -> Any:
 
 
 class CameraSettings(Section):
-    """The policy of one camera, or of all that have none of their own.
+    """One camera: its policy, and the questions that the agent asks about its pictures.
 
     Attributes:
+        source: where the agent gets its pictures; None if the camera asks by itself.
+        questions: by name.
         local_only: nothing of its queries goes to a model in the cloud.
         mask: polygons that are black in all that goes to the cloud; corners are shares of the width and the
             height of the picture as a person sees it, from its left upper corner.
@@ -34,3 +40,17 @@ class CameraSettings(Section):
     local_only: bool = False
     mask: Annotated[tuple[Polygon, ...], BeforeValidator(_as_list), Field(max_length=MAX_POLYGONS)] = ()
     cloud_calls_per_day: int | None = Field(None, ge=0)
+    source: CameraSource | None = None
+    questions: dict[TopicLevel, StandingQuestion] = Field(default_factory=dict, max_length=MAX_QUESTIONS)
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> CameraSettings:
+        if self.source is None and self.questions:
+            raise ValueError("questions need a source of pictures: add source, or remove questions")
+        if self.source is not None and not self.questions:
+            raise ValueError("a source needs questions about its pictures: add questions, or remove source")
+        if self.source is not None and self.source.kind in ("http", "rtsp"):
+            for name, question in self.questions.items():
+                if question.when.each_picture:
+                    raise ValueError(f"questions.{name}.when: add every_s, on_change or trigger")
+        return self

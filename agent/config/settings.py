@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.config.camera_rules import CameraHost, camera_problem
 from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import Clients, Replies, TopicLevel
 from agent.config.feedback_settings import FeedbackSettings
@@ -20,6 +21,7 @@ from agent.config.privacy_settings import PrivacySettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
+from agent.messages.topics import Topics
 from inarvl.server_url import socket_problem, url_problem
 
 SITE_FILE = Path("/etc/inarvl/agent.yaml")
@@ -105,6 +107,7 @@ class Settings(Section):
         local_allow_plaintext: whether `local` may name another machine without TLS.
         prompt: system text of all calls to servers that have none of their own.
         reference: name of the cloud model that the others are measured by; None lets the agent choose.
+        camera_hosts: hosts from which pictures of cameras may be fetched.
     """
 
     device: TopicLevel = Field(default_factory=socket.gethostname)
@@ -122,6 +125,7 @@ class Settings(Section):
     metrics: MetricsSettings | None = None
     http: HttpSettings | None = None
     cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
+    camera_hosts: tuple[CameraHost, ...] = ()
     privacy: PrivacySettings = PrivacySettings()
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
@@ -153,6 +157,22 @@ class Settings(Section):
             raise ValueError(f"local: {problem}")
         return self
 
+    @model_validator(mode="after")
+    def _cameras_are_allowed(self) -> Settings:
+        for name, camera in self.cameras.items():
+            problem = camera_problem(
+                name,
+                camera,
+                Topics(self.device),
+                allow=self.replies.allow,
+                hosts=self.camera_hosts,
+                roots=self.image_roots,
+                max_images=self.intake.max_images,
+            )
+            if problem is not None:
+                raise ValueError(f"cameras.{name}.{problem}")
+        return self
+
     @field_validator("peers")
     @classmethod
     def _have_unique_ids(cls, peers: tuple[Server, ...]) -> tuple[Server, ...]:
@@ -169,6 +189,7 @@ class Settings(Section):
         files += [section.token_file for section in (self.metrics, self.http) if section is not None]
         for server in self.peers:
             files += [server.api_key_file, server.key_file]
+        files += [camera.source.password_file for camera in self.cameras.values() if camera.source]
         return tuple(file for file in files if file is not None)
 
     def mqtt_options(self, client_id: str) -> MqttOptions:

@@ -42,6 +42,7 @@ from agent.daemon.reload import reload
 from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog
+from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
 from agent.intake.outbox import Outbox
@@ -64,6 +65,7 @@ from agent.sensing.plug import plug_of
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
 from agent.spool.under_way import UnderWay
+from agent.watching.watching import Watching
 from cloud.peer import TOPIC as PEERS
 from controller import Controller
 from inarvl import systemd
@@ -146,6 +148,16 @@ class Daemon:
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._intake = Intake(self._queue, settings)
+        self._watching = Watching(
+            settings,
+            settings.mqtt_options(f"inarvl-{settings.device}"),
+            topics,
+            mqtt,
+            DirectDoor(self._intake),
+            partial(self._events.publish, "camera"),
+            guard=self._doors.cameras,
+            rng=rng,
+        )
         self._mode = ModeSwitch(
             self._answering, Store(settings.state_dir / "mode.json"), mqtt, topics, self._events
         )
@@ -164,6 +176,7 @@ class Daemon:
             controller=self._controller,
             answering=self._answering,
             agreement=self._agreement,
+            cameras=self._watching.report,
             doors=self._doors.all(),
         )
         self._http = HttpService(
@@ -229,9 +242,11 @@ class Daemon:
             async with anyio.create_task_group() as working:
                 for _ in range(limits.workers):
                     working.start_soon(workers.run, queue)
+                working.start_soon(self._watching.run)
                 await self._receive_until_stopped(door, unanswered)
                 self._http.stop()
                 systemd.notify("STOPPING=1\nSTATUS=finishing the received queries")
+                self._watching.stop()
                 queue.close()
                 working.cancel_scope.deadline = until = anyio.current_time() + DRAIN_S
             with anyio.CancelScope(deadline=until):
@@ -290,6 +305,7 @@ class Daemon:
         self._reply_rules.apply(self._settings.replies.allow)
         self._trust.apply(self._settings.feedback.trusted)
         self._cameras.apply(self._settings.cameras)
+        self._watching.apply(self._settings)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 

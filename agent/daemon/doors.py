@@ -21,6 +21,7 @@ class Doors:
     feedback: Door = field(default_factory=partial(Door, "feedback"))
     commands: Door = field(default_factory=partial(Door, "commands"))
     plug: Door = field(default_factory=partial(Door, "messages of the plug"))
+    cameras: Door = field(default_factory=partial(Door, "pictures of cameras"))
     follow_ups: Door = field(default_factory=partial(Door, "steps after a reply"))
     http: Door = field(default_factory=partial(Door, "requests over HTTP"))
     peers: PeerDoors = field(default_factory=PeerDoors)
@@ -28,5 +29,13 @@ class Doors:
     def all(self) -> tuple[Door, ...]:
         """Returns every door."""
         peers = self.peers
-        own = (self.queries, self.feedback, self.commands, self.plug, self.follow_ups, self.http)
+        own = (
+            self.queries,
+            self.feedback,
+            self.commands,
+            self.plug,
+            self.cameras,
+            self.follow_ups,
+            self.http,
+        )
         return (*own, peers.records, peers.announcements, peers.replies)

@@ -21,6 +21,7 @@ LIVE = {
     "replies",
     "clients",
     "cameras",
+    "camera_hosts",
 }
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
 LIVE_PARTS = {"intake": LIVE_INTAKE, "discovery": {"trust"}}

@@ -9,11 +9,9 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-import anyio
 from aiohttp import web
 
 from agent.http.chat_reply import ChatReply
@@ -21,14 +19,13 @@ from agent.http.chat_request import ChatRequest
 from agent.http.errors import HttpError, refused
 from agent.http.placeholder import WARNING
 from agent.http.waiting_bytes import WaitingBytes
+from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
-from agent.intake.request import Request
 from agent.messages.query import Query
-from agent.messages.reply import Answer, Reply
+from agent.messages.reply import Answer
 from inarvl.errors import InarvlError
 from vlm.request_body import BodyReader
 
-RESERVE_S, MAX_RESERVED = 0.05, 0.25  # of the deadline, so that the reply arrives before the caller gives up
 EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 
 
@@ -47,6 +44,7 @@ class Chat:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._intake = intake
+        self._direct = DirectDoor(intake, clock=clock)
         self._client_of = client_of
         self._clock = clock
         self._waiting = WaitingBytes()
@@ -94,36 +92,11 @@ class Chat:
         Raises:
             HttpError: it was refused.
         """
-        replies: list[Reply] = []
-        replied = anyio.Event()
-
-        async def reply(content: Reply) -> None:
-            replies.append(content)
-            replied.set()
-
-        allowed_s = self._intake.time_limit(query, now_s=0.0).allowed_ms / 1e3
-        request = Request(
-            f"http {uuid.uuid4().hex}",
-            query,
-            reply,
-            arrived_at,
-            arrived_at + allowed_s,
-            reserve_s=min(RESERVE_S, MAX_RESERVED * allowed_s),
-            allowed_s=allowed_s,
-            query_id=query.id,
-            verified=True,
-            reply_to="http",
-        )
         try:
-            self._intake.admit(query.client, verified=True, request=request)
+            reply = await self._direct.ask(query, verified=True, sender="http", arrived_at=arrived_at)
         except InarvlError as error:
             retry_after_s = getattr(error, "retry_after_s", self._intake.wait_s)
             raise HttpError(error.code, str(error), retry_after_s=retry_after_s) from None
-        await self._intake.submit(request)
-        try:
-            await replied.wait()
-        finally:
-            self._intake.withdraw(request)
-        if not isinstance(replies[0], Answer):
-            raise refused(replies[0], self._intake.wait_s)
-        return replies[0]
+        if not isinstance(reply, Answer):
+            raise refused(reply, self._intake.wait_s)
+        return reply

@@ -73,6 +73,18 @@ class SeenAgreement(_Seen):
     warnings: tuple[str, ...] = ()
 
 
+class SeenCamera(_Seen):
+    """A camera that the agent watches."""
+
+    camera: str
+    failing: bool = False
+    error: str | None = None
+    picture_age_s: float | None = None
+    asked: int = 0
+    answered: int = 0
+    dropped: int = 0
+
+
 class SeenTelemetry(_Seen):
     """What the console shows."""
 
@@ -81,6 +93,7 @@ class SeenTelemetry(_Seen):
     controller: dict[str, Any] = Field(default_factory=dict)
     device: dict[str, Any] = Field(default_factory=dict)
     agreement: SeenAgreement = SeenAgreement()
+    cameras: tuple[SeenCamera, ...] = ()
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> SeenTelemetry:

@@ -37,6 +37,10 @@ class Topics:
         """Returns the default reply topic of a client."""
         return f"inarvl/{self.device}/result/{client}"
 
+    def camera_answer(self, camera: str, question: str) -> str:
+        """Returns the topic for answers to a standing question of a camera."""
+        return f"inarvl/{self.device}/camera/{camera}/{question}"
+
     @property
     def status(self) -> str:
         """Retained: `online` or `offline`; the last will is `offline`."""

@@ -32,6 +32,7 @@ class Reporter:
         controller: Controller,
         answering: Answering,
         agreement: Callable[[], dict[str, Any]],
+        cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
     ) -> None:
         self._mqtt = mqtt
@@ -41,6 +42,7 @@ class Reporter:
         self._controller = controller
         self._answering = answering
         self._agreement = agreement
+        self._cameras = cameras
         self._doors = doors
         self._metrics = Metrics(sensing, servers.report, controller.status, doors)
 
@@ -50,6 +52,7 @@ class Reporter:
             self._sensing, self._servers, self._controller, self._answering.mode, self._metrics, self._doors
         )
         content["agreement"] = self._agreement()
+        content["cameras"] = self._cameras()
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
