@@ -32,10 +32,10 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
-from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
 from agent.daemon.learned_state import LearnedState
+from agent.daemon.limits import Limits
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
@@ -104,6 +104,7 @@ class Daemon:
         )
         self._reply_rules = ReplyRules(topics, settings.replies.allow)
         self._times_taken_over = 0
+        self._spool: Spool | None = None
         self._events = Events(mqtt, topics.event)
         self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
@@ -115,17 +116,20 @@ class Daemon:
         replies = self._doors.peers.replies
         pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
-        self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
+        self._limits = Limits(settings, self._servers, self._events)
+        self._cameras = Cameras(settings.cameras, self._limits.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
             pins.resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
+            meter=self._limits.meter,
             door=replies,
         )
-        self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
+        self._judge = Judge(
+            settings.judge, self._servers, energy_meter, meter=self._limits.meter, door=replies
+        )
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
@@ -178,7 +182,10 @@ class Daemon:
             agreement=self._agreement,
             cameras=self._watching.report,
             doors=self._doors.all(),
+            spend=self._limits.spend.report,
+            spool=lambda: None if self._spool is None else self._spool.use,
         )
+        self._limits.meter.ended = self._reporter.counters.called
         self._http = HttpService(
             settings.http,
             intake=self._intake,
@@ -199,7 +206,7 @@ class Daemon:
         self._state.prepare()
         self._learned.restore(self._profile.warm_start)
         self._mode.restore()
-        self._cloud_calls.restore()
+        self._limits.restore()
         self._servers.apply(self._settings)
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
@@ -209,9 +216,14 @@ class Daemon:
             max_kept_reply=MAX_KEPT_REPLY if self._settings.privacy.keep_replies else 0,
             damaged=self._state.spool_damaged,
         )
+        self._spool = spool
         under_way = UnderWay(self._settings.state_dir / "under-way")
         dead_letters = self._state.dead_letters
-        outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules))
+        outbox = Outbox(
+            spool,
+            ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules),
+            replied=self._reporter.counters.replied,
+        )
         door = MqttDoor(
             self._topics,
             spool,
@@ -254,6 +266,7 @@ class Daemon:
             background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await self._learned.save()
+                await self._limits.spend.store()
                 with anyio.move_on_after(2):
                     await self._mqtt.publish(self._topics.status, b"offline", qos=1, retain=True)
         under_way.close()
@@ -306,6 +319,7 @@ class Daemon:
         self._trust.apply(self._settings.feedback.trusted)
         self._cameras.apply(self._settings.cameras)
         self._watching.apply(self._settings)
+        self._limits.apply(self._settings)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 

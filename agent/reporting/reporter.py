@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
@@ -15,12 +16,18 @@ from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
 from agent.sensing.sensing import Sensing
+from agent.spending.spend import SpendReport
+from agent.spool.spool import SpoolUse
 from controller import Controller
 from inarvl.door import Door
 
 
 class Reporter:
-    """Publishes telemetry and decision records, and serves the metrics to Prometheus."""
+    """Publishes telemetry and decision records, and serves the metrics to Prometheus.
+
+    Attributes:
+        counters: count what was done since the start.
+    """
 
     def __init__(
         self,
@@ -34,6 +41,8 @@ class Reporter:
         agreement: Callable[[], dict[str, Any]],
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
+        spend: Callable[[], SpendReport],
+        spool: Callable[[], SpoolUse | None],
     ) -> None:
         self._mqtt = mqtt
         self._topics = topics
@@ -44,7 +53,9 @@ class Reporter:
         self._agreement = agreement
         self._cameras = cameras
         self._doors = doors
-        self._metrics = Metrics(sensing, servers.report, controller.status, doors)
+        self._spend = spend
+        self._metrics = Metrics(sensing, servers.report, controller.status, doors, spend=spend, spool=spool)
+        self.counters = self._metrics.counters
 
     def publish_telemetry(self) -> None:
         """Publishes the present state, retained."""
@@ -53,13 +64,15 @@ class Reporter:
         )
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()
+        content["spend"] = asdict(self._spend())
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(
         self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
     ) -> None:
-        """Publishes the record of one answer; without `texts`, it has no words of a model."""
+        """Counts and publishes the record of one answer; without `texts`, it has no words of a model."""
+        self.counters.answered(answered, finished)
         self._mqtt.post(self._topics.decision, decision_record(request, answered, finished, texts=texts))
 
     def metrics(self) -> bytes:

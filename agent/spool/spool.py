@@ -114,12 +114,32 @@ class Earlier:
     reply: bytes | None
 
 
+@dataclass(frozen=True)
+class SpoolUse:
+    """What is open.
+
+    Attributes:
+        unanswered: queries without a reply.
+        undelivered: replies that the broker has not acknowledged.
+        bytes: size of both.
+    """
+
+    unanswered: int
+    undelivered: int
+    bytes: int
+
+
 class Spool:
-    """The acknowledged queries of this device, and their replies."""
+    """The acknowledged queries of this device, and their replies.
+
+    Attributes:
+        use: what was open at the last `check`; None before the first.
+    """
 
     def __init__(
         self, writer: SpoolWriter, max_waiting: int, max_bytes: int, max_kept_reply: int = MAX_KEPT_REPLY
     ) -> None:
+        self.use: SpoolUse | None = None
         self._max_kept_reply = max_kept_reply
         self._writer = writer
         self._max_waiting = max_waiting
@@ -280,12 +300,18 @@ class Spool:
         return await self._do(delete, deletes=True)
 
     async def check(self) -> None:
-        """Returns when the database has run a query.
+        """Measures what is open, which shows that the database works.
 
         Raises:
             SpoolFailed: the database cannot be read.
         """
-        await self._do(lambda db: db.execute("SELECT 1").fetchone())
+        row = await self._do(
+            lambda db: db.execute(
+                "SELECT total(reply IS NULL), total(reply IS NOT NULL), "
+                "total(ifnull(length(payload), 0) + ifnull(length(reply), 0)) FROM query WHERE delivered = 0"
+            ).fetchone()
+        )
+        self.use = SpoolUse(*map(int, row))
 
     async def close(self) -> None:
         """Finishes the pending operations and closes the database."""

@@ -88,6 +88,7 @@ async def test_metrics_have_base_units() -> None:
         'inarvl_link_loss_ratio{peer="gpu-1"}': 0.01,
         "inarvl_questions_total": 0.0,
         "inarvl_edge_share_ratio": 0.0,
+        "inarvl_accuracy_floor_ratio": 0.97,
     }
 
 

@@ -1,0 +1,67 @@
+"""The counts of the day that limit what goes to the cloud: calls of cameras, and money."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from agent.answering.cloud_calls import CloudCalls
+from agent.config.settings import Settings
+from agent.daemon.restored_day import restore_day
+from agent.daemon.store import Store
+from agent.peers.directory import ServerDirectory
+from agent.peers.sight import MAX_TOKENS, QUESTION, SIZE
+from agent.reporting.events import Events
+from agent.spending.price_list import PriceList
+from agent.spending.spend import Spend, SpendCapReached
+from agent.spending.spend_meter import Call, SpendMeter
+from agent.spending.tokens import image_tokens, text_tokens
+from vlm.completion import Completion
+
+log = logging.getLogger(__name__)
+
+
+class Limits:
+    """What the day has used, kept across restarts.
+
+    Attributes:
+        calls: of cameras with a limit.
+        spend: of all calls.
+        meter: measures the calls, and prevents those that a cap does not allow.
+    """
+
+    def __init__(self, settings: Settings, servers: ServerDirectory, events: Events) -> None:
+        self._events = events
+        self._calls_file = _store(settings.state_dir, "cloud_calls")
+        self._spend_file = _store(settings.state_dir, "spend")
+        self.calls = CloudCalls(self._calls_file.save)
+        self.spend = Spend(settings.spend, self._spend_file.save, reached=self._reached)
+        self._prices = PriceList(settings, servers.claimed_prices)
+        self.meter = SpendMeter(self._prices, self.spend)
+        servers.tested = self._tested
+
+    def restore(self) -> None:
+        """Restores the counts of the last run; those of damaged files are lost until the day ends."""
+        lost = "the count of cloud calls is lost: cameras with a limit are local until 00:00 UTC"
+        restore_day(self.calls.counts, self._calls_file, self._events, code="cloud_calls_lost", lost=lost)
+        lost = "what was spent today is lost: with a cap, models with a price are not asked until 00:00"
+        restore_day(self.spend.counts, self._spend_file, self._events, code="spend_lost", lost=lost)
+
+    def apply(self, settings: Settings) -> None:
+        """Applies changed prices and caps."""
+        self._prices.apply(settings)
+        self.spend.apply(settings.spend)
+
+    def _reached(self, message: str) -> None:
+        log.warning("%s", message)
+        self._events.error(SpendCapReached.code, message)
+
+    def _tested(self, server: str, completion: Completion) -> None:
+        """Counts the cost of a test of a model's sight."""
+        tokens = text_tokens(QUESTION) + image_tokens([(SIZE, SIZE)], 0)
+        call = Call("cloud", server, completion.model, "sight", tokens, MAX_TOKENS)
+        self.meter.count(call, completion)
+
+
+def _store(folder: Path, name: str) -> Store:
+    return Store(folder / f"{name}.json")
