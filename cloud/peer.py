@@ -200,7 +200,7 @@ def _prices(name: str, read: Callable[[Any], Prices], claimed: object) -> Prices
     try:
         return read(claimed)
     except BadPrice as error:
-        raise BadPeerRecord(f"peer {name[:63]!r}: {error}") from None
+        raise BadPeerRecord(f"the prices of peer {name[:63]!r}: {error}") from None
 
 
 def _string(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
