@@ -21,7 +21,7 @@ TOPIC = "inarvl/peers"  # each record is retained below it, under its id
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"
-MAX_RECORD_BYTES = 4096
+MAX_RECORD_BYTES = 8192
 MAX_MODELS = 16
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,63}")
 MAX_TXT_BYTES = 255  # of one key=value pair, RFC 6763 section 6.1

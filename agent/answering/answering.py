@@ -92,10 +92,9 @@ class Answered:
         return "modelled" if "modelled" in sources else "measured"
 
     @property
-    def cost(self) -> Cost | None:
-        """What all calls for the question have cost so far; None if it is unknown for any of them."""
-        total = self.question.bill.total
-        return None if total.amount is None else total
+    def cost(self) -> Cost:
+        """What all calls for the question have cost so far."""
+        return self.question.bill.total
 
 
 @dataclass(frozen=True)

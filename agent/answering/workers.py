@@ -37,7 +37,7 @@ DECISION_ID_BYTES = 16
 
 def answer_of(request: Request, answered: Answered, *, decision_id: str, now: float) -> Answer:
     """Returns the reply to `request`; `decision_id` is the secret by which feedback names the decision."""
-    execution, cost = answered.attempt.execution, answered.cost
+    execution = answered.attempt.execution
     return Answer(
         id=request.query.id,
         answer=answered.attempt.text,
@@ -48,14 +48,12 @@ def answer_of(request: Request, answered: Answered, *, decision_id: str, now: fl
         latency_ms=round((now - request.arrived_at) * 1e3, 1),
         energy_j=answered.energy_j,
         energy_source=answered.energy_source,
-        cost=None if cost is None else cost.amount,
-        currency=None if cost is None else cost.currency,
-        cost_source=None if cost is None else cost.source,
         decision_id=decision_id,
         reason=answered.reason,
         warning=warning_of(answered.question, execution.arm.model),
         resent=request.resent,
         correlation=request.correlation,
+        **answered.cost.to_json(),
     )
 
 

@@ -56,10 +56,10 @@ class Limits:
         log.warning("%s", message)
         self._events.error(SpendCapReached.code, message)
 
-    def _tested(self, server: str, completion: Completion) -> None:
+    def _tested(self, server: str, model: str, completion: Completion) -> None:
         """Counts the cost of a test of a model's sight."""
         tokens = text_tokens(QUESTION) + image_tokens([(SIZE, SIZE)], 0)
-        call = Call("cloud", server, completion.model, "sight", tokens, MAX_TOKENS)
+        call = Call("cloud", server, model, "sight", tokens, MAX_TOKENS)
         self.meter.count(call, completion)
 
 

@@ -46,7 +46,7 @@ class Records(Protocol):
     def report(self, peer: Peer, state: str) -> None:
         """Reports a changed state."""
 
-    def tested(self, peer: Peer, completion: Completion) -> None:
+    def tested(self, peer: Peer, model: str, completion: Completion) -> None:
         """Records a model's answer to a test of its sight."""
 
 
@@ -135,7 +135,7 @@ class Checks:
                     peer.client,
                     peer.cards,
                     drop_blind,
-                    lambda completion: self._records.tested(peer, completion),
+                    lambda model, completion: self._records.tested(peer, model, completion),
                 )
             except VlmDenied as error:
                 if peer.breaker.open(refused=True) and peer.healthy:

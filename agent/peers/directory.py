@@ -50,7 +50,7 @@ class ServerDirectory:
     Attributes:
         paths: the estimated network paths to the cloud peers.
         doors: guard what the servers send.
-        tested: called with a peer's id and each answer to a test of its models' sight.
+        tested: called with a peer's id, a model, and each of its answers to a test of its sight.
 
     Args:
         changed: called with a server's id and its new state (found, healthy, unhealthy, untrusted,
@@ -70,7 +70,7 @@ class ServerDirectory:
         self._settings = settings
         self._prompts = settings
         self._on_change = changed
-        self.tested: Callable[[str, Completion], None] = lambda _server, _completion: None
+        self.tested: Callable[[str, str, Completion], None] = lambda _server, _model, _completion: None
         self.paths = Paths(probed=not settings.probing.metered)
         self.doors = doors = doors or PeerDoors()
         schedule = _cloud_schedule(settings, profile)
@@ -204,8 +204,8 @@ class ServerDirectory:
             self.paths.forget(server)
         self._on_change(server, state)
 
-    def _tested(self, server: str, completion: Completion) -> None:
-        self.tested(server, completion)
+    def _tested(self, server: str, model: str, completion: Completion) -> None:
+        self.tested(server, model, completion)
 
     def _link_report(self, server: str) -> dict[str, Any]:
         path = self.paths.to(server)

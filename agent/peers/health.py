@@ -35,7 +35,7 @@ class PeerHealth:
         observe: Callable[[str, Ping], bool],
         lost: Callable[[str], None],
         changed: Callable[[str, str], None],
-        tested: Callable[[str, Completion], None] = lambda _id, _completion: None,
+        tested: Callable[[str, str, Completion], None] = lambda _id, _model, _completion: None,
     ) -> None:
         self._observe = observe
         self._tested = tested
@@ -120,9 +120,9 @@ class PeerHealth:
         if self.get(peer.record.id) is peer:
             self._lost(peer.record.id)
 
-    def tested(self, peer: Peer, completion: Completion) -> None:
+    def tested(self, peer: Peer, model: str, completion: Completion) -> None:
         """Passes on a model's answer to a test of its sight."""
-        self._tested(peer.record.id, completion)
+        self._tested(peer.record.id, model, completion)
 
     def mark(self, peer: Peer, problem: str | None) -> None:
         """Records the result of a check, or of a call that opened the breaker; None if it passed."""

@@ -63,7 +63,7 @@ class PeerRegistry(PeerHealth):
         lost: called with the peer's id when a ping got no answer in time.
         changed: called with the peer's id and its new state: found, healthy, unhealthy, untrusted, refused
             (it refuses the caller), blind (one of its models was found not to see), gone.
-        tested: called with the peer's id and each answer to a test of its models' sight.
+        tested: called with the peer's id, a model, and each of its answers to a test of its sight.
         door: guards the announcements and the replies of the peers.
         trust: decides which announced peers are trusted; by default none is.
         rules: where announced peers may be.
@@ -76,7 +76,7 @@ class PeerRegistry(PeerHealth):
         observe: Callable[[str, Ping], bool] = lambda _id, _ping: False,
         lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _state: None,
-        tested: Callable[[str, Completion], None] = lambda _id, _completion: None,
+        tested: Callable[[str, str, Completion], None] = lambda _id, _model, _completion: None,
         door: Door | None = None,
         schedule: CheckSchedule | None = None,
         trust: Trust | None = None,

@@ -38,6 +38,7 @@ UNSUPPORTED: Final = re.compile(
     r"|\bnot an? (multi.?modal|vision)|unknown variant|missing data|must be a string",
     re.IGNORECASE,
 )
+Answered = Callable[[str, Completion], None]
 
 
 class Sight:
@@ -57,13 +58,13 @@ class Sight:
         client: VlmClient,
         cards: Iterable[ModelCard],
         blind: Callable[[], None],
-        answered: Callable[[Completion], None] = lambda _completion: None,
+        answered: Answered = lambda _model, _completion: None,
     ) -> None:
         """Asks the models that were not asked yet, one after another.
 
         Args:
             blind: called after each model that does not see.
-            answered: called with each answer.
+            answered: called with the name of a model and each of its answers.
 
         Raises:
             VlmDenied: the server refuses the caller.
@@ -79,7 +80,7 @@ class Sight:
                 blind()
 
 
-async def _why_blind(client: VlmClient, model: str, answered: Callable[[Completion], None]) -> str | None:
+async def _why_blind(client: VlmClient, model: str, answered: Answered) -> str | None:
     """Returns what shows that a model does not see; None if nothing does.
 
     Raises:
@@ -99,7 +100,7 @@ async def _why_blind(client: VlmClient, model: str, answered: Callable[[Completi
             return f"its server refuses images ({error})" if _refuses_images(error) else None
         except VlmError:
             return None
-        answered(completion)
+        answered(model, completion)
         answers.append(completion.text.strip())
     if answers[0] and answers[0] == answers[1]:
         return f"its answer to two different pictures is {answers[0][:80]!r}"

@@ -69,6 +69,7 @@ def decision_record(
         "arm": decision.arm.id,
         "propensity": decision.propensity,
         "reason": answered.reason,
+        **answered.cost.to_json(),
         "predictions": {arm: _without_none(asdict(p)) for arm, p in decision.predictions.items()},
         "runs": [
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Source = Literal["counted", "estimated"]
 
@@ -19,6 +19,12 @@ class Cost(NamedTuple):
     amount: float | None
     currency: str
     source: Source
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields of a reply; none if the amount is unknown."""
+        if self.amount is None:
+            return {}
+        return {"cost": self.amount, "currency": self.currency, "cost_source": self.source}
 
 
 class Bill:
