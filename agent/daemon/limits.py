@@ -42,10 +42,14 @@ class Limits:
 
     def restore(self) -> None:
         """Restores the counts of the last run; those of damaged files are lost until the day ends."""
-        lost = "the count of cloud calls is lost: cameras with a limit are local until 00:00 UTC"
-        restore_day(self.calls.counts, self._calls_file, self._events, code="cloud_calls_lost", lost=lost)
-        lost = "what was spent today is lost: with a cap, models with a price are not asked until 00:00"
-        restore_day(self.spend.counts, self._spend_file, self._events, code="spend_lost", lost=lost)
+        if not restore_day(self.calls.counts, self._calls_file):
+            message = "the count of cloud calls is lost: cameras with a limit are local until 00:00 UTC"
+            self._events.error("cloud_calls_lost", message)
+        if not restore_day(self.spend.counts, self._spend_file):
+            message = (
+                "what was spent today is lost: with a cap, models with a price are not asked until 00:00"
+            )
+            self._events.error("spend_lost", message)
 
     def apply(self, settings: Settings) -> None:
         """Applies changed prices and caps."""

@@ -1,4 +1,4 @@
-"""Keeps the counts of the day across restarts."""
+"""Restores the counts of the day after a restart."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.daemon.store import Store
-from agent.reporting.events import Events
 from agent.spending.day_counts import DayCounts
 
 
-def restore_day(counts: DayCounts, store: Store, events: Events, *, code: str, lost: str) -> None:
-    """Restores the counts of the last run; if its files are damaged, those of today are lost.
-
-    Args:
-        code, lost: of the error that is then published.
-    """
+def restore_day(counts: DayCounts, store: Store) -> bool:
+    """Restores the counts of the last run; returns False if its files are damaged, so that they are lost."""
     restored = False
 
     def accept(content: Mapping[str, Any]) -> None:
@@ -23,6 +18,8 @@ def restore_day(counts: DayCounts, store: Store, events: Events, *, code: str, l
         counts.restore(content)
         restored = True
 
-    if store.load(accept) and not restored:
+    damaged = store.load(accept)
+    if damaged and not restored:
         counts.lose()
-        events.error(code, lost)
+        return False
+    return True
