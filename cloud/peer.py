@@ -44,7 +44,7 @@ class PeerRecord:
         models: names of its models; a hint only, devices ask the endpoint itself.
         api: must be openai/v1.
         version: version of the announcing software.
-        prices: what the endpoint says that its models cost; None if it says nothing.
+        prices: what the endpoint says that its models cost; None if it announces no prices.
 
     Raises:
         BadPeerRecord: a value is invalid.
