@@ -15,8 +15,6 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from inarvl.errors import InarvlError
-
 MAX_COUNTED = 4096  # names; all others share one amount
 OTHERS = "*"
 
@@ -80,13 +78,13 @@ class DayCounts:
         """Adds amounts and stores them.
 
         Raises:
-            InarvlError: they cannot be stored; then they are not added.
+            InarvlError: they cannot be stored. They are then not added, and neither if this is cancelled.
         """
         day = self.today()
         self.change(amounts)
         try:
             await self.store()
-        except InarvlError:
+        except BaseException:  # also if it is cancelled: then the amounts are not used
             self.change({counter: -amount for counter, amount in amounts.items()}, day=day)
             raise
 

@@ -80,11 +80,6 @@ class SpendMeter:
         settings = Settings(device="none")
         return cls(PriceList(settings, lambda _server: None), Spend(settings.spend, lambda _content: None))
 
-    @property
-    def currency(self) -> str:
-        """The currency of all amounts."""
-        return self._prices.currency
-
     def limited(self, limits: Sequence[SpendLimit]) -> bool:
         """Returns whether a cap applies to calls with these limits."""
         return self._spend.limited(limits)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from agent.config.spend_settings import SpendSettings
 from agent.daemon.store import Store, StoreFailed
@@ -138,3 +140,20 @@ async def test_another_currency_begins_with_nothing() -> None:
     await money.reserve(0.9, (), "answer")
     money.apply(SpendSettings(currency="USD", per_day=1.0))
     assert money.problem(0.9) is None
+
+
+async def test_a_call_that_is_cancelled_before_it_is_made_costs_nothing() -> None:
+    saving, finish = threading.Event(), threading.Event()
+
+    def save(_content: dict[str, object]) -> None:
+        saving.set()
+        finish.wait()
+
+    money = Spend(CAPPED, save, clock=Clock())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(money.reserve, 0.4, (), "answer")
+        await to_thread.run_sync(saving.wait)
+        with anyio.move_on_after(0):  # while it waits until the first one is stored
+            await money.reserve(0.5, (), "answer")
+        finish.set()
+    assert money.report().today == 0.4
