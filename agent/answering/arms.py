@@ -12,6 +12,7 @@ from typing import Any, get_args
 from agent.answering.arm_limits import within_limits
 from agent.answering.cameras import CameraPolicy, Cameras, LocalOnly
 from agent.answering.cloud_calls import CloudCallsSpent
+from agent.answering.confidence import confidence_of
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.forms.constraint import allowed, grammar, response_format
@@ -28,7 +29,7 @@ from agent.sensing.energy_model import EnergySource
 from agent.spending.spend import Purpose, SpendCapReached
 from agent.spending.spend_meter import Call, SpendMeter
 from agent.spending.tokens import text_tokens
-from controller import Arm, Confidence, Execution, Option, Tier
+from controller import Arm, Execution, Option, Tier
 from inarvl.door import Door
 from inarvl.errors import InarvlError
 from vlm.completion import Completion, ModelCard
@@ -36,7 +37,6 @@ from vlm.errors import VlmDenied, VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import clean_text
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
-MIN_PROBABILITY = 1e-9
 MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
 MAX_REMEMBERED = 256
 INVALID = "invalid_answer"
@@ -140,7 +140,9 @@ class Arms:
         """Returns for each arm in the cloud why it may not be asked now, because of its price."""
         if not self._meter.limited(self.policy(question).spend):
             return [None]
-        clouds = [arm for arm in self.available() if arm.tier == "cloud"]
+        named = question.query.arm
+        asked = [arm for arm in self.available() if named is None or arm.is_named(named)]
+        clouds = [arm for arm in asked if arm.tier == "cloud"]
         return [self._meter.problem(self._call(arm, question)) for arm in clouds]
 
     def _call(
@@ -313,7 +315,7 @@ class Arms:
             queue_ms=completion.queue_ms,
             energy_j=energy.joules,
             answer=normalise(text),
-            confidence=_confidence(completion),
+            confidence=confidence_of(completion),
         )
         if (problem := answer_problem(form, completion.text)) is not None:
             return Attempt(replace(execution, answer=None, failure=INVALID), problem, energy.source)
@@ -332,16 +334,6 @@ def _response_format(arm: Arm, form: AnswerForm, max_tokens: int) -> dict[str, A
 
 def _follows_instructions(peer: Peer, model: str) -> bool:
     return all(card.instructions for card in peer.cards if card.id == model)
-
-
-def _confidence(completion: Completion) -> Confidence:
-    """Returns the confidence of the answer's tokens, or of the choice if the server reports that."""
-    found = completion.confidence
-    if not completion.choice_probabilities:
-        return Confidence(found.first_token_margin, found.mean_logprob, found.tokens)
-    best, *others = sorted(completion.choice_probabilities.values(), reverse=True)
-    second = others[0] if others else 0.0
-    return Confidence(best - second, math.log(max(best, MIN_PROBABILITY)), found.tokens)
 
 
 def until(seconds: float) -> str:

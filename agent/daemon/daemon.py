@@ -41,7 +41,7 @@ from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
 from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
-from agent.daemon.watchdog import Watchdog
+from agent.daemon.watchdog import Watchdog, status_line
 from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
@@ -104,7 +104,6 @@ class Daemon:
         )
         self._reply_rules = ReplyRules(topics, settings.replies.allow)
         self._times_taken_over = 0
-        self._spool: Spool | None = None
         self._events = Events(mqtt, topics.event)
         self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
@@ -117,6 +116,7 @@ class Daemon:
         pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
         self._limits = Limits(settings, self._servers, self._events)
+        meter = self._limits.meter
         self._cameras = Cameras(settings.cameras, self._limits.calls)
         self._arms = Arms(
             self._servers,
@@ -124,12 +124,10 @@ class Daemon:
             pins.resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
-            meter=self._limits.meter,
+            meter=meter,
             door=replies,
         )
-        self._judge = Judge(
-            settings.judge, self._servers, energy_meter, meter=self._limits.meter, door=replies
-        )
+        self._judge = Judge(settings.judge, self._servers, energy_meter, meter=meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
@@ -183,9 +181,9 @@ class Daemon:
             cameras=self._watching.report,
             doors=self._doors.all(),
             spend=self._limits.spend.report,
-            spool=lambda: None if self._spool is None else self._spool.use,
         )
-        self._limits.meter.ended = self._reporter.counters.called
+        meter.ended = self._reporter.counters.called
+        self._intake.replied = self._reporter.counters.replied
         self._http = HttpService(
             settings.http,
             intake=self._intake,
@@ -216,14 +214,11 @@ class Daemon:
             max_kept_reply=MAX_KEPT_REPLY if self._settings.privacy.keep_replies else 0,
             damaged=self._state.spool_damaged,
         )
-        self._spool = spool
+        self._reporter.spool = spool
         under_way = UnderWay(self._settings.state_dir / "under-way")
         dead_letters = self._state.dead_letters
-        outbox = Outbox(
-            spool,
-            ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules),
-            replied=self._reporter.counters.replied,
-        )
+        publisher = ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules)
+        outbox = Outbox(spool, publisher, replied=self._reporter.counters.replied)
         door = MqttDoor(
             self._topics,
             spool,
@@ -247,7 +242,9 @@ class Daemon:
         async with self._mqtt, anyio.create_task_group() as background:
             self._mqtt.when_connected(self._connected)
             self._start_loops(background, spool)
-            background.start_soon(Watchdog(spool, self._mqtt, workers, queue).run, self._summary)
+            watchdog = Watchdog(spool, self._mqtt, workers, queue)
+            line = partial(status_line, self._controller, self._mqtt, self._servers)
+            background.start_soon(watchdog.run, line)
             background.start_soon(outbox.run)
             background.start_soon(workers.refuse_expired, queue)
             await background.start(self._http.run)
@@ -352,10 +349,3 @@ class Daemon:
     def _feedback_ignored(self, message: str) -> None:
         log.warning("%s", message)
         self._events.error("feedback_ignored", message)
-
-    def _summary(self) -> str:
-        status = self._controller.status()
-        if self._mqtt.problem is not None:
-            return self._mqtt.problem
-        healthy = len(self._servers.registry("cloud").healthy())
-        return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"

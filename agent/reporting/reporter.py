@@ -17,7 +17,7 @@ from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
 from agent.sensing.sensing import Sensing
 from agent.spending.spend import SpendReport
-from agent.spool.spool import SpoolUse
+from agent.spool.spool import Spool, SpoolUse
 from controller import Controller
 from inarvl.door import Door
 
@@ -27,6 +27,7 @@ class Reporter:
 
     Attributes:
         counters: count what was done since the start.
+        spool: whose use is reported; None before it is open.
     """
 
     def __init__(
@@ -42,7 +43,6 @@ class Reporter:
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
         spend: Callable[[], SpendReport],
-        spool: Callable[[], SpoolUse | None],
     ) -> None:
         self._mqtt = mqtt
         self._topics = topics
@@ -54,7 +54,10 @@ class Reporter:
         self._cameras = cameras
         self._doors = doors
         self._spend = spend
-        self._metrics = Metrics(sensing, servers.report, controller.status, doors, spend=spend, spool=spool)
+        self.spool: Spool | None = None
+        self._metrics = Metrics(
+            sensing, servers.report, controller.status, doors, spend=spend, spool=self._spool_use
+        )
         self.counters = self._metrics.counters
 
     def publish_telemetry(self) -> None:
@@ -87,3 +90,6 @@ class Reporter:
         """
         if settings is not None:
             await export(settings, self.metrics)
+
+    def _spool_use(self) -> SpoolUse | None:
+        return None if self.spool is None else self.spool.use
