@@ -67,7 +67,7 @@ async def test_a_query_may_be_pinned_to_arms(named: str | None, possible: list[s
     registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site", access=Access())
     peer = registries["local"].known()[0]
     peer.cards, peer.healthy = (ModelCard("m"), ModelCard("n")), True
-    servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
+    servers: Any = SimpleNamespace(registry=registries.get, prompt=lambda *_: None, vouched=lambda *_: False)
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (64, 448))
     question: Any = Question()
     question.query = SimpleNamespace(**{**vars(Question.query), "arm": named})
