@@ -242,9 +242,8 @@ class Daemon:
         async with self._mqtt, anyio.create_task_group() as background:
             self._mqtt.when_connected(self._connected)
             self._start_loops(background, spool)
-            watchdog = Watchdog(spool, self._mqtt, workers, queue)
             line = partial(status_line, self._controller, self._mqtt, self._servers)
-            background.start_soon(watchdog.run, line)
+            background.start_soon(Watchdog(spool, self._mqtt, workers, queue).run, line)
             background.start_soon(outbox.run)
             background.start_soon(workers.refuse_expired, queue)
             await background.start(self._http.run)
