@@ -40,7 +40,7 @@ LAYERS = {
         {"replay"},
         {"agreement"},
         {"grade", "outcomes"},
-        {"report"},
+        {"report", "speed"},
         {"cli"},
     ),
 }
