@@ -99,7 +99,7 @@ def instant_deployment(folder: Path) -> Iterator[Deployment]:
 
 def _wait_online(port: int) -> None:
     """Returns when the agent has subscribed: the broker drops questions before."""
-    while subscribe.simple(TOPICS.status, port=port).payload != b"online":
+    while subscribe.simple(TOPICS.status, port=port).payload != b"online":  # type: ignore[no-untyped-call]
         time.sleep(0.1)
 
 

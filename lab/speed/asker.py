@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -65,7 +66,7 @@ class Asker:
         self._done = threading.Event()
         self._subscribed = threading.Event()
         self._client = quick_client()
-        self._client.on_connect = lambda *_: self._client.subscribe(self._reply_topic, qos=1)
+        self._client.on_connect = self._connected
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._received
         self._client.connect("127.0.0.1", port)
@@ -112,6 +113,9 @@ class Asker:
         self._sent_at[name] = time.perf_counter()
         self._client.publish(self._topic, self._image, qos=1, properties=properties)
 
+    def _connected(self, client: paho.Client, *_: Any) -> None:
+        client.subscribe(self._reply_topic, qos=1)
+
     def _received(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         sent_at = self._sent_at.pop(getattr(message.properties, "CorrelationData", b""), None)
         if sent_at is None:
@@ -133,7 +137,7 @@ def quick_client(client_id: str = "") -> paho.Client:
     def without_delay(_client: paho.Client, _data: object, connection: Any) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5)
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5)
     client.on_socket_open = without_delay
     client.max_inflight_messages_set(MAX_UNDER_WAY)
     return client

@@ -53,8 +53,8 @@ def speed_command(
         for name in only or ():
             if name not in MEASUREMENTS:
                 raise BenchError(f"no measurement {name!r}: choose from {', '.join(MEASUREMENTS)}")
-        where = {} if folder is None else {"folder": folder}
-        plan = short(folder or Plan().folder) if quick else Plan(rounds=rounds, **where)
+        where = folder or Plan().folder
+        plan = short(where) if quick else Plan(rounds=rounds, folder=where)
         before = machine_facts(plan.folder)
         figures = [
             figure

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import paho.mqtt.client as paho
 import typer
@@ -40,13 +40,21 @@ def main(port: Annotated[int, typer.Option(help="Port of the broker on loopback.
     """Reply until the process is ended."""
 
     def reply(client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        asked: Any = message.properties
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.CorrelationData = message.properties.CorrelationData
-        client.publish(message.properties.ResponseTopic, REPLY, qos=1, properties=properties)
+        properties.CorrelationData = asked.CorrelationData
+        client.publish(asked.ResponseTopic, REPLY, qos=1, properties=properties)
+
+    def subscribe(client: paho.Client, *_: Any) -> None:
+        client.subscribe(TOPIC, qos=1)
+
+    def ready(*_: Any) -> None:
+        sys.stdout.buffer.write(READY)
+        sys.stdout.flush()
 
     client = quick_client()
-    client.on_connect = lambda *_: client.subscribe(TOPIC, qos=1)
-    client.on_subscribe = lambda *_: (sys.stdout.buffer.write(READY), sys.stdout.flush())
+    client.on_connect = subscribe
+    client.on_subscribe = ready
     client.on_message = reply
     client.connect("127.0.0.1", port)
     client.loop_forever()
