@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -57,7 +58,7 @@ class Asker:
         self._topic = topic
         self._image = image
         self._reply_topic = reply_topic
-        self._number = 0
+        self._numbers = itertools.count(1)  # of two threads
         self._left = 0
         self._sent_at: dict[bytes, float] = {}
         self._latencies_s: list[float] = []
@@ -100,14 +101,14 @@ class Asker:
         return Asked(tuple(self._latencies_s), time.perf_counter() - started)
 
     def _send(self) -> None:
-        self._number += 1
-        name = f"{self._number}".encode()
+        number = next(self._numbers)
+        name = f"{number}".encode()
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic = self._reply_topic
         properties.CorrelationData = name
         properties.UserProperty = [
-            ("id", f"speed-{self._number}"),
-            ("question", f"is there a red cube beside shape {self._number}?"),
+            ("id", f"speed-{number}"),
+            ("question", f"is there a red cube beside shape {number}?"),
             ("deadline_ms", "60000"),
         ]
         self._sent_at[name] = time.perf_counter()

@@ -9,7 +9,7 @@ from PIL import Image
 
 COARSE = 40  # pixels between the points of the shapes
 GRAIN = 4.0  # grey levels of noise
-QUALITY = 80
+QUALITY = 50
 
 
 def camera_picture(width: int, height: int, *, seed: int = 0) -> bytes:

@@ -32,7 +32,8 @@ def measure_signals(plan: Plan) -> list[Figure]:
 
 def _reduced(data: bytes) -> None:
     with Image.open(io.BytesIO(data)) as image:
-        image.draft("L", (SIDE, SIDE))
+        scale = SIDE / max(image.size)
+        image.draft("L", (int(image.width * scale), int(image.height * scale)))
         image.load()
 
 
