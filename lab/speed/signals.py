@@ -33,7 +33,7 @@ def measure_signals(plan: Plan) -> list[Figure]:
 def _reduced(data: bytes) -> None:
     with Image.open(io.BytesIO(data)) as image:
         scale = SIDE / max(image.size)
-        image.draft("L", (int(image.width * scale), int(image.height * scale)))
+        image.draft("L", (round(image.width * scale), round(image.height * scale)))
         image.load()
 
 
