@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import psutil
 from paho.mqtt import subscribe
 
+from agent.profile.loading import load_profile
 from lab.rig.deployment import TOPICS, Deployment
 from lab.speed.asker import Asker
 from lab.speed.echo import TOPIC, running_echo
@@ -26,6 +27,7 @@ WARM_UP = 300
 CALLS = 100
 MIB = 2**20
 ECHO = "bare paho echo"
+PROFILE = "generic-x86"  # of `Deployment`
 
 
 def measure_agent(plan: Plan) -> list[Figure]:
@@ -71,6 +73,9 @@ def measure_agent(plan: Plan) -> list[Figure]:
         goal = Goal("ratio", 0.1, at_least=True) if number == most else None
         name = f"throughput, {number} under way"
         figures.append(Figure(name, "/s", per_s[number], goal, ECHO, echo_per_s[number]))
+    core_w = load_profile(PROFILE).power.core_w
+    millijoules = [ms * core_w for ms in cpu_ms[1]]
+    figures.append(Figure("energy per question, 1 under way", "mJ", millijoules, estimated=True))
     imported = [imported_rss_mib()]
     name = f"resident memory after {asked} questions"
     figures.append(Figure(name, "MiB", [rss_mib], Goal("ratio", 1.4), "bare imports", imported))
