@@ -68,7 +68,7 @@ async def test_a_query_may_be_pinned_to_arms(named: str | None, possible: list[s
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (64, 448))
     question: Any = Question()
     question.query = SimpleNamespace(**{**vars(Question.query), "arm": named})
-    options = await arms.options(question)
+    options = arms.options(question)
     allowed = [f"{option.arm.model}@{option.arm.resolution}" for option in options if option.blocked is None]
     assert allowed == possible
     assert {option.blocked for option in options} <= {None, f"the query is pinned to {named}"}
