@@ -121,19 +121,16 @@ class Arms:
         """Returns why the camera's policy forbids to ask the cloud now; None if it does not."""
         return self._cameras.problem(self.policy(question))
 
-    async def options(self, question: Question) -> tuple[Option, ...]:
+    def options(self, question: Question) -> tuple[Option, ...]:
         """Returns the arms that can be asked now, each with what a call with `question` would meet now.
 
         Those that the camera's policy forbids are blocked.
         """
         kept = self.kept_on_board(question)
         masks: dict[Tier, Mask] = {"local": (), "cloud": () if kept else self.policy(question).mask}
-        payload_bytes: dict[tuple[int, Mask], int] = {}
-        arms: tuple[Arm, ...] = ()
-        while arms != (now := self.available()):  # some may appear while images are made
-            arms = now
-            for view in {(arm.resolution, masks[arm.tier]) for arm in arms} - payload_bytes.keys():
-                payload_bytes[view] = sum(map(len, await question.images(*view)))
+        arms = self.available()
+        views = {(arm.resolution, masks[arm.tier]) for arm in arms}
+        payload_bytes = {view: question.payload_bytes(*view) for view in views}
         return tuple(
             Option(
                 arm,
@@ -146,6 +143,14 @@ class Arms:
             for arm in arms
         )
 
+    async def prepare(self, arm: Arm, question: Question) -> None:
+        """Makes what `arm` gets of the images.
+
+        Raises:
+            BadQuery: an image cannot be decoded.
+        """
+        await question.images(arm.resolution, self._mask(arm, question))
+
     async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
         """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well.
 
@@ -157,8 +162,7 @@ class Arms:
         return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
 
     async def _ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
-        mask = self.policy(question).mask if arm.tier == "cloud" else ()
-        sent = await question.images(arm.resolution, mask)
+        sent = await question.images(arm.resolution, self._mask(arm, question))
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy or peer.denies(arm.model):
@@ -202,6 +206,9 @@ class Arms:
             self._in_flight[arm.server] -= 1
             registry.ended(arm.server, ended, problem, question=question.digest if ended == "failed" else "")
         return self._answered(arm, question.query.form, completion, energy)
+
+    def _mask(self, arm: Arm, question: Question) -> Mask:
+        return self.policy(question).mask if arm.tier == "cloud" else ()
 
     def _ended(self, arm: Arm, question: Question, error: VlmError) -> Ended:
         """Returns what the error of a call says about the server.

@@ -61,6 +61,7 @@ from agent.profile.profile import Profile
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
+from agent.sensing.own_cost import OwnCostMeter
 from agent.sensing.plug import plug_of
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
@@ -168,6 +169,7 @@ class Daemon:
             Store(settings.state_dir / "learned.json"),
             self._events,
         )
+        self._own_cost = OwnCostMeter(profile.power.core_w, lambda: self._controller.status().questions)
         self._reporter = Reporter(
             mqtt,
             topics,
@@ -177,6 +179,7 @@ class Daemon:
             answering=self._answering,
             agreement=self._agreement,
             cameras=self._watching.report,
+            own_cost=self._own_cost.cost,
             doors=self._doors.all(),
         )
         self._http = HttpService(
@@ -201,6 +204,7 @@ class Daemon:
         self._mode.restore()
         self._cloud_calls.restore()
         self._servers.apply(self._settings)
+        self._own_cost.start()
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
             self._settings.state_dir / "spool.db",

@@ -14,6 +14,7 @@ from agent.peers.directory import ServerDirectory
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
+from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
 from controller import Controller
 from inarvl.door import Door
@@ -32,6 +33,7 @@ class Reporter:
         controller: Controller,
         answering: Answering,
         agreement: Callable[[], dict[str, Any]],
+        own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
     ) -> None:
@@ -43,13 +45,20 @@ class Reporter:
         self._answering = answering
         self._agreement = agreement
         self._cameras = cameras
+        self._own_cost = own_cost
         self._doors = doors
         self._metrics = Metrics(sensing, servers.report, controller.status, doors)
 
     def publish_telemetry(self) -> None:
         """Publishes the present state, retained."""
         content = telemetry(
-            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics, self._doors
+            self._sensing,
+            self._servers,
+            self._controller,
+            self._answering.mode,
+            self._metrics,
+            self._own_cost(),
+            self._doors,
         )
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()

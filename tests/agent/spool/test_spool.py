@@ -347,3 +347,20 @@ async def test_the_bytes_of_one_party_leave_space_for_others(path: Path) -> None
     assert refused == {"flood", "other flood", "third flood"}
     assert await spool.add(replace(ENTRY, key="polite\n1", payload=b"x" * 2_000)) is Added.NEW
     await spool.close()
+
+
+async def test_the_open_queries_are_counted_again_after_a_restart(path: Path) -> None:
+    first = await Spool.open(path, max_waiting=2)
+    for key in ("a\n1", "b\n1"):
+        await first.add(replace(ENTRY, key=key))
+    await first.close()
+    second = await Spool.open(path, max_waiting=2)
+    with pytest.raises(SpoolFull):
+        await second.add(replace(ENTRY, key="c\n1"))
+    await second.answer("a\n1", b"reply")
+    await second.delivered("a\n1")
+    await second.delivered("a\n1")  # a second time changes nothing
+    await second.add(replace(ENTRY, key="c\n1"))
+    with pytest.raises(SpoolFull):
+        await second.add(replace(ENTRY, key="d\n1"))
+    await second.close()
