@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from controller.errors import SignalsError
@@ -16,7 +16,8 @@ from inarvl.picture import UNREADABLE, turn_of, turned
 
 SIDE: Final = 256  # pixels of the longer side that the signals are read from
 MAX_PIXELS: Final = 100_000_000
-EDGE: Final = 24.0  # grey levels per pixel
+EDGE: Final = 24  # grey levels per pixel
+LEVELS: Final = np.arange(256)
 # The luminance table of ITU-T T.81 Annex K sums to this; libjpeg scales it by quality.
 STANDARD_TABLE_SUM: Final = 3685.0
 
@@ -61,7 +62,7 @@ class ImageSignals:
 
 
 def image_signals(data: bytes) -> ImageSignals:
-    """Read the signals of an encoded JPEG or PNG; a large JPEG is decoded at a fraction of its size.
+    """Returns the signals of an encoded JPEG or PNG; a large JPEG is decoded at a fraction of its size.
 
     Raises:
         SignalsError: it is neither, is damaged, or has more than 100 million pixels.
@@ -82,7 +83,7 @@ def image_signals(data: bytes) -> ImageSignals:
         len(data),
         kind,
         quality,
-        *_measure(np.asarray(reduced, dtype=np.float32)),
+        *_measure(reduced),
         picture=digest(data),
         scene=average_hash(reduced),
     )
@@ -101,37 +102,47 @@ def jpeg_quality(image: Image.Image) -> float | None:
 
 
 def _reduced_grey(image: Image.Image) -> Image.Image:
-    image.draft("L", (SIDE, SIDE))
+    scale = min(1.0, SIDE / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    image.draft("L", size)
     reduced = image.convert("L")
-    scale = SIDE / max(reduced.size)
     if scale < 1:
-        size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
         reduced = reduced.resize(size, Image.Resampling.BOX)
     return turned(reduced, turn_of(image))
 
 
-def _measure(grey: NDArray[np.float32]) -> tuple[float, float, float, float, float, float, float, float]:
-    """Brightness, contrast, dark, bright, sharpness, noise, edges and entropy of a grey image (h, w)."""
-    counts = np.bincount(grey.astype(np.uint8).ravel(), minlength=256) / grey.size
-    present = counts[counts > 0]
+def _measure(grey: Image.Image) -> tuple[float, float, float, float, float, float, float, float]:
+    """Brightness, contrast, dark, bright, sharpness, noise, edges and entropy of a grey image.
+
+    The differences are of at most 16 levels of 255 each, so that 16 bits are enough, and exact.
+    """
+    shares = np.array(grey.histogram()) / (grey.width * grey.height)
+    brightness = float(shares @ LEVELS)
+    contrast = math.sqrt(float(shares @ (LEVELS - brightness) ** 2))
+    present = shares[shares > 0]
     entropy = float(-(present * np.log2(present)).sum())
     # Borders repeat, so that an image of a single row or column has gradients too.
-    padded = np.pad(grey, 1, mode="edge")
+    padded = np.empty((grey.height + 2, grey.width + 2), dtype=np.int16)
+    padded[1:-1, 1:-1] = np.asarray(grey)
+    padded[0], padded[-1] = padded[1], padded[-2]
+    padded[:, 0], padded[:, -1] = padded[:, 1], padded[:, -2]
     across = padded[:, :-2] + padded[:, 2:] - 2 * padded[:, 1:-1]
-    laplacian = across[1:-1] + padded[:-2, 1:-1] + padded[2:, 1:-1] - 2 * grey
+    laplacian = across[1:-1] + padded[:-2, 1:-1] + padded[2:, 1:-1] - 2 * padded[1:-1, 1:-1]
     # Immerkaer's mask is the second difference across times the second difference down.
     mask = across[:-2] + across[2:] - 2 * across[1:-1]
-    noise = float(np.sqrt(np.pi / 2) / 6 * np.abs(mask).mean())
+    noise = math.sqrt(math.pi / 2) / 6 * float(np.abs(mask).mean())
     # White noise of deviation s gives this Laplacian a deviation of s * sqrt(4 * 1 + 16).
-    sharpness = float(np.sqrt(max(0.0, float(laplacian.var()) - 20.0 * noise**2)))
-    slope = np.hypot(padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
+    sharpness = math.sqrt(max(0.0, float(laplacian.var(dtype=np.float32)) - 20.0 * noise**2))
+    rise = (padded[1:-1, 2:] - padded[1:-1, :-2]).astype(np.int32)
+    fall = (padded[2:, 1:-1] - padded[:-2, 1:-1]).astype(np.int32)
+    steep = rise * rise + fall * fall > (2 * EDGE) ** 2
     return (
-        float(grey.mean()) / 255,
-        float(grey.std()) / 255,
-        float(counts[:8].sum()),
-        float(counts[248:].sum()),
+        brightness / 255,
+        contrast / 255,
+        float(shares[:8].sum()),
+        float(shares[248:].sum()),
         sharpness,
         noise,
-        float((slope > EDGE).mean()),
+        int(np.count_nonzero(steep)) / steep.size,
         abs(entropy),
     )

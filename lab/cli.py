@@ -13,6 +13,7 @@ from lab.report.command import report_command
 from lab.rig.faults.command import faults_command
 from lab.rig.fuzz.command import fuzz_command
 from lab.rig.load.command import load_command, soak_command
+from lab.speed.command import speed_command
 from lab.trace.command import merge_command, questions_command, record_command
 
 app = program(
@@ -33,3 +34,4 @@ app.command("load")(load_command)
 app.command("faults")(faults_command)
 app.command("soak")(soak_command)
 app.command("fuzz")(fuzz_command)
+app.command("speed")(speed_command)

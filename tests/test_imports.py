@@ -41,7 +41,7 @@ LAYERS = {
         {"replay"},
         {"agreement"},
         {"grade", "outcomes"},
-        {"report"},
+        {"report", "speed"},
         {"cli"},
     ),
 }
@@ -105,3 +105,9 @@ def test_small_processes_load_no_model_library(module: str) -> None:
     program = f"import sys, {module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_the_agent_loads_no_library_that_it_rarely_needs() -> None:
+    program = "import sys, agent.cli.main; print('cryptography' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

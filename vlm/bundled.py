@@ -6,6 +6,7 @@ Their digests are in bundled/sha256.json. `python -m vlm.bundled` writes it agai
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from vlm.errors import ModelLoadError
@@ -14,6 +15,7 @@ FOLDER = Path(__file__).with_suffix("")
 DIGESTS = "sha256.json"
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Returns the names of the bundled checkpoints, sorted."""
     return tuple(sorted(config.parent.name for config in FOLDER.glob("*/config.json")))

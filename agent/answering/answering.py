@@ -164,6 +164,7 @@ class Answering:
             NoArm: no arm can or may answer it now.
             DeadlineExpired: the deadline passed before there was an answer.
             Unanswered: every arm failed.
+            BadQuery: an image cannot be decoded.
         """
         self._retries.fill()
         pause_s = FIRST_PAUSE_S
@@ -173,7 +174,8 @@ class Answering:
             if question.query.pin == "cloud" and (kept := self._arms.kept_on_board(question)) is not None:
                 raise kept
             try:
-                first = self._policy.decide(await self._context(question, expires_at), now=self._clock())
+                first = self._policy.decide(self._context(question, expires_at), now=self._clock())
+                await self._arms.prepare(first.arm, question)  # a BadQuery is no failure of the arm
                 decision = await self._calls.first_answer(first, question, attempts, expires_at=expires_at)
                 return await self._follow_up(question, decision, attempts, expires_at)
             except DeadlineExpired:
@@ -239,8 +241,8 @@ class Answering:
         """Returns whether the cloud may be asked now: the mode may have changed since the decision."""
         return "cloud" in self._allowed_tiers(question)
 
-    async def _context(self, question: Question, expires_at: float) -> Context:
-        options = await self._arms.options(question)
+    def _context(self, question: Question, expires_at: float) -> Context:
+        options = self._arms.options(question)
         kept = self._arms.kept_on_board(question) is not None
         return Context(
             signals=question.signals,

@@ -1,6 +1,6 @@
 """Limits how many arms there are: servers on the network choose how many models and resolutions they list.
 
-Each arm adds to the time of every decision, and each resolution adds a copy of every image.
+Each arm adds to the time of every decision, and each resolution a copy of an image that is slow to decode.
 """
 
 from __future__ import annotations

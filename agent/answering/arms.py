@@ -153,19 +153,16 @@ class Arms:
         limits, most = self.policy(question).spend, max_tokens or question.max_tokens
         return Call(arm.tier, arm.server, arm.model, purpose, tokens, most, limits)
 
-    async def options(self, question: Question) -> tuple[Option, ...]:
+    def options(self, question: Question) -> tuple[Option, ...]:
         """Returns the arms that can be asked now, each with what a call with `question` would meet now.
 
         Those that the camera's policy forbids are blocked.
         """
         kept = self.kept_on_board(question)
         masks: dict[Tier, Mask] = {"local": (), "cloud": () if kept else self.policy(question).mask}
-        payload_bytes: dict[tuple[int, Mask], int] = {}
-        arms: tuple[Arm, ...] = ()
-        while arms != (now := self.available()):  # some may appear while images are made
-            arms = now
-            for view in {(arm.resolution, masks[arm.tier]) for arm in arms} - payload_bytes.keys():
-                payload_bytes[view] = sum(map(len, await question.images(*view)))
+        arms = self.available()
+        views = {(arm.resolution, masks[arm.tier]) for arm in arms}
+        payload_bytes = {view: question.payload_bytes(*view) for view in views}
         calls = {arm: self._call(arm, question) for arm in arms}
         return tuple(
             Option(
@@ -180,14 +177,16 @@ class Arms:
             for arm in arms
         )
 
+    async def prepare(self, arm: Arm, question: Question) -> None:
+        """Makes what `arm` gets of the images.
+
+        Raises:
+            BadQuery: an image cannot be decoded.
+        """
+        await question.images(arm.resolution, self._mask(arm, question))
+
     async def ask(
-        self,
-        arm: Arm,
-        question: Question,
-        *,
-        max_tokens: int,
-        timeout_s: float,
-        purpose: Purpose = "answer",
+        self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float, purpose: Purpose = "answer"
     ) -> Attempt:
         """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well.
 
@@ -200,8 +199,7 @@ class Arms:
         return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
 
     async def _ask(self, arm: Arm, question: Question, call: Call, *, timeout_s: float) -> Attempt:
-        mask = self.policy(question).mask if arm.tier == "cloud" else ()
-        sent = await question.images(arm.resolution, mask)
+        sent = await question.images(arm.resolution, self._mask(arm, question))
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
         if peer is None or not peer.healthy or peer.denies(arm.model):
@@ -248,6 +246,9 @@ class Arms:
             self._in_flight[arm.server] -= 1
             registry.ended(arm.server, ended, problem, question=question.digest if ended == "failed" else "")
         return self._answered(arm, question.query.form, completion, energy)
+
+    def _mask(self, arm: Arm, question: Question) -> Mask:
+        return self.policy(question).mask if arm.tier == "cloud" else ()
 
     def _ended(self, arm: Arm, question: Question, error: VlmError) -> Ended:
         """Returns what the error of a call says about the server.

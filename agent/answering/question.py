@@ -1,4 +1,8 @@
-"""A query with everything that is needed to answer it: its images, decoded once, and their signals."""
+"""A query with everything that is needed to answer it: the signals of its images, and what arms get of them.
+
+The decision needs the signals and the size of what would be sent. Only the chosen arm needs the image itself,
+so it is encoded for an arm when that arm is asked.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from functools import cached_property
 from anyio import to_thread
 
 from agent.answering.cameras import Cameras
+from agent.answering.view_sizes import ViewSizes
 from agent.config.settings import Settings
 from agent.forms.prompt import max_tokens, prompt_suffix
 from agent.intake.content import content_digest
@@ -24,11 +29,12 @@ DEFAULT_MAX_TOKENS = 64
 
 
 class Question:
-    """A query with its signals, and its images at every resolution that an arm may need.
+    """A query with its signals, and its images at the resolutions that are needed.
 
     Args:
-        prepared: its images, in the order of the query, as arms need them now.
-        decoder: makes the images for arms and masks that appear later.
+        prepared: its images, in the order of the query.
+        decoder: makes the images for an arm.
+        sizes: predicts their sizes.
         verified: whether the broker vouches for `query.client`.
         max_tokens: of the answer, for the forecast of its cost.
 
@@ -43,6 +49,7 @@ class Question:
         signals: Signals,
         prepared: Sequence[images.PreparedImage],
         decoder: images.Decoder,
+        sizes: ViewSizes,
         *,
         verified: bool = False,
         max_tokens: int = DEFAULT_MAX_TOKENS,
@@ -55,6 +62,7 @@ class Question:
         self.bill = Bill()
         self._images = tuple(prepared)
         self._decoder = decoder
+        self._sizes = sizes
         self._problem: str | None = None
 
     @property
@@ -81,27 +89,38 @@ class Question:
         question._problem = problem
         return question
 
+    def payload_bytes(self, resolution: int, mask: images.Mask = ()) -> int:
+        """Returns the size of the images that `images` returns, predicted where they were not needed yet."""
+        view = View(resolution, mask)
+        return sum(
+            len(image.views[view]) if view in image.views else self._sizes.predicted(image.signals, view)
+            for image in self._images
+        )
+
     async def images(self, resolution: int, mask: images.Mask = ()) -> tuple[bytes, ...]:
         """Returns the encoded images, each with at most `resolution` pixels on its longest side, masked.
 
         They are made in a thread, unless they have been needed so before.
+
+        Raises:
+            BadQuery: an image cannot be decoded.
         """
         view = View(resolution, mask)
-        if any(view not in image.views for image in self._images):
-            await to_thread.run_sync(self._make, view)
+        missing = [image for image in self._images if view not in image.views]
+        if missing:
+            made = await to_thread.run_sync(lambda: [self._decoder.view(image, view) for image in missing])
+            for image, sent in zip(missing, made, strict=True):
+                image.views[view] = sent
+                self._sizes.learn(image.signals, view, len(sent))
         return tuple(image.views[view] for image in self._images)
-
-    def _make(self, view: View) -> None:
-        for image in self._images:
-            later = self._decoder.prepare(image.encoded, (view,), image.margin_px)
-            image.views.update(later.views)
 
 
 class QuestionReader:
     """Reads the question of a query.
 
     Args:
-        resolutions: returns the resolutions that arms may need now, in pixels.
+        resolutions: returns the resolutions that arms may need now, in pixels; an image that is expensive to
+            decode is made for all of them at once.
         cameras: have the masks of the images; None for no mask.
     """
 
@@ -112,13 +131,14 @@ class QuestionReader:
         self._settings = settings
         self._cameras = cameras or Cameras.unrestricted()
         self._decoder = images.Decoder()
+        self._sizes = ViewSizes()
 
     def apply(self, settings: Settings) -> None:
         """Applies the new `image_roots` and size limit to the queries read from now on."""
         self._settings = settings
 
     def read(self, query: Query, *, verified: bool = False) -> Question:
-        """Reads the images as a person sees them, computes their signals, and resizes and masks them.
+        """Reads the images as a person sees them, and computes their signals.
 
         Needs tens of milliseconds for a large image, and waits for memory: call it in a thread.
 
@@ -131,11 +151,13 @@ class QuestionReader:
         files = images.load(query, self._settings.image_roots, self._settings.intake.max_payload_bytes)
         masks = {(), self._cameras.policy(query.client, verified=verified).mask}
         views = [View(resolution, mask) for resolution in self._resolutions() for mask in masks]
-        prepared = [self._decoder.prepare(file, views) for file in files]
+        prepared = [self._decoder.prepare(file, views, made_later=True) for file in files]
         seen = combined_signals([image.signals for image in prepared])
         if not self._settings.privacy.remember_looks:
             seen = replace(seen, picture="", scene="")
         signals = Signals(seen, text_signals(query.question))
         limits = (self._settings.intake.max_tokens, query.max_tokens, max_tokens(query.form))
         tokens = min(limit for limit in limits if limit is not None)
-        return Question(query, signals, prepared, self._decoder, verified=verified, max_tokens=tokens)
+        return Question(
+            query, signals, prepared, self._decoder, self._sizes, verified=verified, max_tokens=tokens
+        )

@@ -16,7 +16,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import anyio
 import numpy as np
@@ -61,6 +60,7 @@ from agent.profile.profile import Profile
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
+from agent.sensing.own_cost import OwnCostMeter
 from agent.sensing.plug import plug_of
 from agent.sensing.sensing import Sensing
 from agent.spool.spool import MAX_KEPT_REPLY, Spool, SpoolEntry
@@ -170,6 +170,7 @@ class Daemon:
             Store(settings.state_dir / "learned.json"),
             self._events,
         )
+        self._own_cost = OwnCostMeter(profile.power.core_w, lambda: self._controller.status().questions)
         self._reporter = Reporter(
             mqtt,
             topics,
@@ -177,13 +178,13 @@ class Daemon:
             servers=self._servers,
             controller=self._controller,
             answering=self._answering,
-            agreement=self._agreement,
+            agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
+            own_cost=self._own_cost.cost,
             doors=self._doors.all(),
             spend=self._limits.spend.report,
         )
-        meter.ended = self._reporter.counters.called
-        self._intake.replied = self._reporter.counters.replied
+        meter.ended, self._intake.replied = self._reporter.counters.called, self._reporter.counters.replied
         self._http = HttpService(
             settings.http,
             intake=self._intake,
@@ -206,6 +207,7 @@ class Daemon:
         self._mode.restore()
         self._limits.restore()
         self._servers.apply(self._settings)
+        self._own_cost.start()
         limits, queue = self._settings.intake, self._queue
         spool = await Spool.open(
             self._settings.state_dir / "spool.db",
@@ -334,9 +336,6 @@ class Daemon:
         details = {} if problem is None else {"message": problem}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-
-    def _agreement(self) -> dict[str, Any]:
-        return {**self._comparing.report.to_json(), "judge": self._judge.report()}
 
     def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
         public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only

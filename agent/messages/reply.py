@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from inarvl.errors import InarvlError
@@ -57,7 +57,7 @@ class Answer:
 
     def to_bytes(self) -> bytes:
         """Returns JSON without the fields that are None, and without `resent` if it is False."""
-        return _json(asdict(self))
+        return _json({**vars(self)})
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Refusal:
 
     def to_bytes(self) -> bytes:
         """Returns JSON `{id, error: {code, message}}`."""
-        body = asdict(self)
+        body = {**vars(self)}
         body["error"] = {"code": body.pop("code"), "message": body.pop("message")}
         return _json(body)
 

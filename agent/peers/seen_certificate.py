@@ -5,19 +5,20 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 from anyio.streams.tls import TLSAttribute, TLSStream
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from inarvl.connection_problem import connection_problem
 from inarvl.tls_files import client_context
-from vlm.certificate import hosts_of
 from vlm.client_tls import ClientTls
 from vlm.connection import AddressCheck
 from vlm.errors import VlmUnavailable
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 CONNECT_S = 10.0
 
@@ -42,6 +43,10 @@ class SeenCertificate:
     @classmethod
     def read(cls, certificate: x509.Certificate) -> SeenCertificate:
         """Returns what a certificate says."""
+        from cryptography.hazmat.primitives.hashes import SHA256  # 8 MB that the running agent does not need
+
+        from vlm.certificate import hosts_of
+
         return cls(
             certificate.subject.rfc4514_string(),
             certificate.issuer.rfc4514_string(),
@@ -65,6 +70,8 @@ async def seen_certificate(
         VlmUnavailable: it cannot be reached, or does not use TLS.
         BadTlsFile: a file of `own` cannot be used.
     """
+    from cryptography import x509
+
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     context = client_context(None, own.cert_file if own else None, own.key_file if own else None)

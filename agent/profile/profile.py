@@ -27,7 +27,7 @@ from controller.arm import Tier
 from controller.settings import ControllerSettings, Limits, LinkDefaults, PowerModel, Prior, Weights
 from vlm.completion import ModelCard
 
-SENSOR_FIELDS = {"idle_w", "rails", "sees_radio", "mode", "source", "max_age_s"}
+SENSOR_FIELDS = {"idle_w", "rails", "sees_radio", "mode", "source", "max_age_s", "core_w"}
 
 
 class Profile(Described):

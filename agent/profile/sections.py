@@ -65,6 +65,8 @@ class Power(Described):
     """Watts above idle of the radio or network card while it transfers a request or its answer."""
     radio_j_per_mb: float = Field(0, ge=0, le=100)
     """Joules for each 10^6 bytes sent, in addition to radio_w."""
+    core_w: Watts = 1.5
+    """Watts above idle of one busy processor core: what the agent itself needs is modelled with it."""
     rails: tuple[str, ...] = ()
     """Names of the monitored rails whose sum is the board's power, if the sensor's own choice is wrong."""
     sees_radio: bool = False

@@ -19,7 +19,7 @@ from agent.reporting.counters import MAX_LABEL_LENGTH, MAX_LABELS, Counters
 from agent.reporting.service_metrics import ServiceMetrics
 from agent.sensing.sensing import Sensing
 from agent.spending.spend import SpendReport
-from agent.spool.spool import SpoolUse
+from agent.spool.use import SpoolUse
 from controller import Status
 from inarvl.door import Door
 

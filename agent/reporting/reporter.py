@@ -15,9 +15,11 @@ from agent.peers.directory import ServerDirectory
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
+from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
 from agent.spending.spend import SpendReport
-from agent.spool.spool import Spool, SpoolUse
+from agent.spool.spool import Spool
+from agent.spool.use import SpoolUse
 from controller import Controller
 from inarvl.door import Door
 
@@ -40,6 +42,7 @@ class Reporter:
         controller: Controller,
         answering: Answering,
         agreement: Callable[[], dict[str, Any]],
+        own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
         spend: Callable[[], SpendReport],
@@ -52,6 +55,7 @@ class Reporter:
         self._answering = answering
         self._agreement = agreement
         self._cameras = cameras
+        self._own_cost = own_cost
         self._doors = doors
         self._spend = spend
         self.spool: Spool | None = None
@@ -63,7 +67,13 @@ class Reporter:
     def publish_telemetry(self) -> None:
         """Publishes the present state, retained."""
         content = telemetry(
-            self._sensing, self._servers, self._controller, self._answering.mode, self._metrics, self._doors
+            self._sensing,
+            self._servers,
+            self._controller,
+            self._answering.mode,
+            self._metrics,
+            self._own_cost(),
+            self._doors,
         )
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent.spending.spend import SpendReport
-from agent.spool.spool import SpoolUse
+from agent.spool.use import SpoolUse
 from controller import Status
 
 

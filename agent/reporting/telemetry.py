@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from agent.answering.answering import Answered, Finished
 from agent.intake.request import Request
 from agent.peers.directory import ServerDirectory
 from agent.reporting.metrics import Metrics
+from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
 from controller import Controller
 from inarvl.door import Door
@@ -24,6 +25,7 @@ def telemetry(
     controller: Controller,
     mode: str,
     metrics: Metrics,
+    own_cost: OwnCost,
     doors: Sequence[Door] = (),
 ) -> dict[str, Any]:
     """Returns the readings, servers, links and the controller's status as one JSON object.
@@ -31,7 +33,7 @@ def telemetry(
     `device` has the readings that the controller uses, `readings` has all of them with source and age,
     `disagreements` has the values of sensors that do not agree and which one is used, and `metrics` has the
     values under their Prometheus names. `inputs` counts the remote inputs that were invalid and those that
-    met a fault of inarvl, by kind.
+    met a fault of inarvl, by kind. `agent` has what the agent itself costs since its start.
     """
     return {
         "time": time.time(),
@@ -49,6 +51,7 @@ def telemetry(
         "disagreements": sensing.disagreements(),
         "metrics": metrics.samples(),
         "servers": servers.report(),
+        "agent": _without_none(asdict(own_cost)),
         "inputs": {door.kind: {"dropped": door.dropped, "faults": door.faults} for door in doors},
         "controller": _without_none(asdict(controller.status())),
     }
@@ -70,7 +73,7 @@ def decision_record(
         "propensity": decision.propensity,
         "reason": answered.reason,
         **answered.cost.to_json(),
-        "predictions": {arm: _without_none(asdict(p)) for arm, p in decision.predictions.items()},
+        "predictions": {arm: _without_none(vars(p)) for arm, p in decision.predictions.items()},
         "runs": [
             {
                 "arm": attempt.execution.arm.id,
@@ -94,5 +97,5 @@ def decision_record(
     }
 
 
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -89,7 +89,7 @@ class CallEnergyMeter:
     @property
     def _power(self) -> PowerModel:
         """The power of the board in its present power mode."""
-        return self._power_in(self._sensing.state.power_mode)
+        return self._power_in(self._sensing.power_mode)
 
     def _weight(self, tier: Tier) -> float:
         power = self._power

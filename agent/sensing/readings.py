@@ -53,11 +53,14 @@ class Readings:
         self._smoothing_s = smoothing_s
         self._by_source: dict[str, dict[str, Reading]] = {name: {} for name in sources}
         self._preferred: dict[str, str] = {}
+        self._state: DeviceState | None = None  # until a reading changes or becomes stale
+        self._state_until = -math.inf
 
     def update(
         self, source: str, sample: Sample, *, now: float, interval_s: float, stale_s: float | None = None
     ) -> None:
         """Stores a sample of the sensor `source`, which is sampled every `interval_s` seconds."""
+        self._state = None
         readings = self._by_source[source]
         for name in NAMES:
             value = _finite(getattr(sample, name))
@@ -71,6 +74,7 @@ class Readings:
 
     def prefer(self, name: str, source: str | None) -> None:
         """Uses the reading of `source` for `name` while it is not stale; None for the best sensor's."""
+        self._state = None
         self._preferred.pop(name, None)
         if source is not None:
             self._preferred[name] = source
@@ -106,7 +110,14 @@ class Readings:
 
     def state(self, now: float) -> DeviceState:
         """Returns the readings as the controller uses them: the hottest zone, the lowest clock ratio."""
+        if self._state is None or now > self._state_until:
+            stored = [reading for readings in self._by_source.values() for reading in readings.values()]
+            stale_at = (reading.at + reading.stale_s for reading in stored)
+            self._state = self._new_state(now)
+            self._state_until = min((at for at in stale_at if at >= now), default=math.inf)
+        return self._state
 
+    def _new_state(self, now: float) -> DeviceState:
         def value(name: str) -> Any:
             reading = self.get(name, now)
             return None if reading is None else reading.value

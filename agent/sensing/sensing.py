@@ -115,6 +115,12 @@ class Sensing:
         """The present readings, as the controller uses them."""
         return self._readings.state(self._clock())
 
+    @property
+    def power_mode(self) -> str | None:
+        """The board's present power mode; None if it has none."""
+        reading = self._readings.get("power_mode", self._clock())
+        return None if reading is None else reading.value
+
     def readings(self) -> dict[str, Reading]:
         """Returns every reading that is not stale, by the name of its field in Sample."""
         return self._readings.all(self._clock())

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.spool.file import Damage
+from agent.spool.use import SpoolUse
 from agent.spool.writer import SpoolWriter
 from inarvl.errors import InarvlError
 
@@ -41,6 +42,20 @@ CREATE TABLE IF NOT EXISTS query (
     delivered INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS open ON query (number) WHERE delivered = 0;
+-- The open queries of each party: in memory, but part of every transaction.
+CREATE TEMP TABLE waiting (party TEXT PRIMARY KEY, queries INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO waiting SELECT substr(key, 1, instr(key, char(10))), count(*), sum(ifnull(length(payload), 0))
+    FROM query WHERE delivered = 0 GROUP BY 1;
+CREATE TEMP TRIGGER added AFTER INSERT ON query WHEN NEW.delivered = 0 BEGIN
+    INSERT INTO waiting
+        VALUES (substr(NEW.key, 1, instr(NEW.key, char(10))), 1, ifnull(length(NEW.payload), 0))
+        ON CONFLICT (party) DO UPDATE SET queries = queries + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TEMP TRIGGER delivered AFTER UPDATE OF delivered ON query WHEN NEW.delivered > OLD.delivered BEGIN
+    UPDATE waiting SET queries = queries - 1, bytes = bytes - ifnull(length(OLD.payload), 0)
+        WHERE party = substr(OLD.key, 1, instr(OLD.key, char(10)));
+    DELETE FROM waiting WHERE queries = 0;
+END;
 """
 MAX_BYTES = 256 * 2**20
 MAX_KEPT_REPLY = 2048
@@ -114,21 +129,6 @@ class Earlier:
     reply: bytes | None
 
 
-@dataclass(frozen=True)
-class SpoolUse:
-    """What is open.
-
-    Attributes:
-        unanswered: queries without a reply.
-        undelivered: replies that the broker has not acknowledged.
-        bytes: size of both.
-    """
-
-    unanswered: int
-    undelivered: int
-    bytes: int
-
-
 class Spool:
     """The acknowledged queries of this device, and their replies.
 
@@ -187,12 +187,12 @@ class Spool:
                 return Added.DUPLICATE
             party = entry.key.partition("\n")[0] + "\n"
             waiting, waiting_bytes, own, own_bytes = db.execute(
-                "SELECT count(*), total(size), total(own), total(own * size) FROM (SELECT length(payload) "
-                "AS size, substr(key, 1, ?) = ? AS own FROM query WHERE delivered = 0)",
-                (len(party), party),
+                "SELECT total(queries), total(bytes), total(queries * own), total(bytes * own) FROM "
+                "(SELECT queries, bytes, party = ? AS own FROM waiting)",
+                (party,),
             ).fetchone()
             if waiting >= self._max_waiting:
-                raise SpoolFull(f"{waiting} queries wait already: ask again later, or less often")
+                raise SpoolFull(f"{waiting:.0f} queries wait already: ask again later, or less often")
             if waiting_bytes + len(entry.payload) > self._max_bytes:
                 raise SpoolFull(
                     f"{waiting_bytes / 2**20:.0f} MiB of queries wait already: "
@@ -305,13 +305,7 @@ class Spool:
         Raises:
             SpoolFailed: the database cannot be read.
         """
-        row = await self._do(
-            lambda db: db.execute(
-                "SELECT total(reply IS NULL), total(reply IS NOT NULL), "
-                "total(ifnull(length(payload), 0) + ifnull(length(reply), 0)) FROM query WHERE delivered = 0"
-            ).fetchone()
-        )
-        self.use = SpoolUse(*map(int, row))
+        self.use = await self._do(SpoolUse.read)
 
     async def close(self) -> None:
         """Finishes the pending operations and closes the database."""

@@ -52,6 +52,7 @@ class Product:
         peer_port: the cloud peer's.
         services: by name: `vlm` or `mock`, `cloud`, and `agent`.
         site: more settings for the site file.
+        has_peer: whether the agent looks for a cloud peer.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Product:
     peer_port: int
     services: dict[str, ServiceProcess] = field(default_factory=dict)
     site: dict[str, Any] = field(default_factory=dict)
+    has_peer: bool = True
 
     @property
     def topics(self) -> Topics:
@@ -86,8 +88,8 @@ class Product:
             "intake": {"max_payload_bytes": 200_000},
             **self.site,
         }
-        # All parts are on this machine, without TLS.
-        site["discovery"] = {"trust": "any", **self.site.get("discovery", {})}
+        # All parts are on this machine, without TLS. What needs no peer finds none of another run either.
+        site["discovery"] = {"trust": "any", "zeroconf": self.has_peer, **self.site.get("discovery", {})}
         self.config.write_text(yaml.safe_dump(site))
 
     def start(self, name: str) -> ServiceProcess:
@@ -133,7 +135,7 @@ def running_product(
 ) -> Iterator[Product]:
     """Run a broker, the named model servers and the agent, all ready, and stop them afterwards."""
     with broker(folder) as (_, port):
-        product = Product(folder, port, free_port(), site=site)
+        product = Product(folder, port, free_port(), site=site, has_peer="cloud" in models)
         product.configure()
         try:
             for server in [product.start(name) for name in models]:

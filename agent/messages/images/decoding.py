@@ -6,6 +6,8 @@
    memory budget.
 3. Every other image is decoded in a process that is limited in memory and time, one at a time.
 4. The process may keep MAX_CALLERS waiting. More are refused, so that other images still find a free worker.
+5. What arms get of an image may be made when it is needed. For the process this would be another call, so it
+   makes all of it at once.
 
 A thread costs nothing extra. The process costs 1 to 3 ms per image, and 40 MB from its first image on.
 """
@@ -19,6 +21,7 @@ from contextlib import contextmanager
 from agent.messages.images.decoding_process import DecodingProcess
 from agent.messages.images.opening import TOO_LARGE
 from agent.messages.images.preparing import PreparedImage, View, prepare
+from agent.messages.images.resizing import fit
 from agent.messages.query import BadQuery
 from vlm.image_header import MAX_PIXELS, MAX_SCANS, ImageHeader, TooManyParts, read_header
 
@@ -40,31 +43,58 @@ class Decoder:
         self._callers = threading.BoundedSemaphore(MAX_CALLERS)
         self._budget = _Budget(BUDGET_BYTES)
 
-    def prepare(self, data: bytes, views: Iterable[View], least_margin_px: int = 0) -> PreparedImage:
+    def prepare(
+        self, data: bytes, views: Iterable[View], least_margin_px: int = 0, *, made_later: bool = False
+    ) -> PreparedImage:
         """Returns `prepare(data, views, least_margin_px)`.
+
+        Args:
+            made_later: leaves out the views that `view` can make in the calling thread.
 
         Raises:
             BadQuery: the image cannot be decoded, or not within the limits.
         """
-        header = _header(data)
-        if header is not None:
-            needed = _bytes_needed(header, data)
-            if header.sequential and header.scans <= USUAL_SCANS and needed <= USUAL_BYTES:
-                with self._budget.reserved(needed):
-                    return prepare(data, views, least_margin_px)
+        needed = _thread_bytes(data)
+        if needed is None:
+            return self._in_process(data, tuple(views), least_margin_px)
+        with self._budget.reserved(needed):
+            return prepare(data, () if made_later else views, least_margin_px)
+
+    def view(self, image: PreparedImage, view: View) -> bytes:
+        """Returns what an arm gets of a prepared image; raises BadQuery like `prepare`."""
+        needed = _thread_bytes(image.encoded)
+        if needed is None:
+            return self._in_process(image.encoded, (view,), image.margin_px).views[view]
+        with self._budget.reserved(needed):
+            return fit(image.encoded, view.resolution, view.mask, image.margin_px)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.close()
+
+    def _in_process(self, data: bytes, views: tuple[View, ...], least_margin_px: int) -> PreparedImage:
         if not self._callers.acquire(blocking=False):
             raise BadQuery(
                 "busy",
                 "large or unusual images wait already: ask later, or send an ordinary JPEG of the camera",
             )
         try:
-            return self._process.prepare(data, tuple(views), least_margin_px)
+            return self._process.prepare(data, views, least_margin_px)
         finally:
             self._callers.release()
 
-    def close(self) -> None:
-        """Ends the process."""
-        self._process.close()
+
+def _thread_bytes(data: bytes) -> int | None:
+    """Returns an upper limit of the memory to decode a usual image; None for any other image.
+
+    Raises:
+        BadQuery: its header shows that it exceeds the limits.
+    """
+    header = _header(data)
+    if header is None or not header.sequential or header.scans > USUAL_SCANS:
+        return None
+    needed = _bytes_needed(header, data)
+    return needed if needed <= USUAL_BYTES else None
 
 
 def _header(data: bytes) -> ImageHeader | None:

@@ -21,7 +21,8 @@ from agent.answering.arms import Arms
 from agent.answering.hedging import DeadlineExpired, Unanswered
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
-from agent.messages.query import Query
+from agent.messages.images import Decoder, PreparedImage, View
+from agent.messages.query import BadQuery, Query
 from agent.peers.access import Access
 from agent.peers.network_path import Paths
 from agent.peers.registry import CheckSchedule, PeerRegistry
@@ -188,6 +189,20 @@ async def test_a_server_that_recovers_before_the_deadline_answers(tmp_path: Path
             tasks.start_soon(restart)
             answered = await answer(answering, 60.0)
     assert answered.attempt.execution.arm.tier == "local"
+
+
+async def test_an_image_that_cannot_be_made_for_an_arm_is_no_failure_of_the_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_decoder: Decoder, _image: PreparedImage, _view: View) -> bytes:
+        raise BadQuery("bad_image", "its pixels are damaged")
+
+    monkeypatch.setattr(Decoder, "view", fails)
+    edge = Server(1.0, tmp_path / "e")
+    async with edge.running(), running_answering(edge, None) as (answering, _):
+        with pytest.raises(BadQuery, match="damaged"):
+            await answer(answering, 20.0)
+    assert not edge.received
 
 
 async def test_a_question_before_the_first_check_of_the_servers_waits_for_it(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ class Question:
     max_tokens = 8
     bill = Bill()
 
+    def payload_bytes(self, _resolution: int, _mask: Mask) -> int:
+        return 4
+
     async def images(self, _resolution: int, _mask: Mask) -> tuple[bytes, ...]:
         return (b"jpeg",)
 
@@ -47,9 +50,9 @@ async def test_requests_of_other_clients_wait_before_a_call() -> None:
     peer.cards, peer.healthy, peer.other_requests = (ModelCard("m"),), True, 2
     servers: Any = SimpleNamespace(registry=registries.get, prompt=lambda *_: None, vouched=lambda *_: False)
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (448,))
-    assert [option.queue for option in await arms.options(cast(Any, Question()))] == [2]
+    assert [option.queue for option in arms.options(cast(Any, Question()))] == [2]
     peer.other_requests = 0
-    assert [option.queue for option in await arms.options(cast(Any, Question()))] == [0]
+    assert [option.queue for option in arms.options(cast(Any, Question()))] == [0]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ async def test_a_query_may_be_pinned_to_arms(named: str | None, possible: list[s
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (64, 448))
     question: Any = Question()
     question.query = SimpleNamespace(**{**vars(Question.query), "arm": named})
-    options = await arms.options(question)
+    options = arms.options(question)
     allowed = [f"{option.arm.model}@{option.arm.resolution}" for option in options if option.blocked is None]
     assert allowed == possible
     assert {option.blocked for option in options} <= {None, f"the query is pinned to {named}"}

@@ -13,6 +13,7 @@ from PIL import Image, WebPImagePlugin
 
 from agent.answering.question import Question, QuestionReader
 from agent.config.settings import Settings
+from agent.messages import images
 from agent.messages.images import Mask
 from agent.messages.images.preparing import View, prepare
 from agent.messages.query import BadQuery, Query
@@ -127,10 +128,51 @@ async def test_an_image_is_resized_once_and_outside_the_event_loop(monkeypatch: 
         threads.append(threading.current_thread())
         return data[:resolution]
 
-    monkeypatch.setattr("agent.messages.images.preparing.fit", fit)
+    monkeypatch.setattr("agent.messages.images.decoding.fit", fit)
     assert [await question.images(100) for _ in range(2)] == [(question_data[:100],)] * 2
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
+
+
+async def test_only_what_an_arm_gets_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision needs the size of every view, and only one arm is asked."""
+    made = []
+
+    def fit(data: bytes, resolution: int, mask: Mask, margin_px: int) -> bytes:
+        made.append(resolution)
+        return images.fit(data, resolution, mask, margin_px)
+
+    monkeypatch.setattr("agent.messages.images.preparing.fit", fit)
+    monkeypatch.setattr("agent.messages.images.decoding.fit", fit)
+    question = read(encoded(picture()))
+    assert min(question.payload_bytes(NATIVE), question.payload_bytes(SMALL)) > 0
+    assert not made
+    (sent,) = await question.images(SMALL)
+    assert made == [SMALL]
+    assert question.payload_bytes(SMALL) == len(sent)
+
+
+async def test_an_image_that_is_slow_to_decode_is_made_for_all_arms_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each call of the decoding process decodes it again."""
+    question = read(encoded(picture(), progressive=True))
+    monkeypatch.setattr(images.Decoder, "view", None)
+    assert question.payload_bytes(SMALL) == len((await question.images(SMALL))[0])
+
+
+@pytest.mark.parametrize("quality", [50, 95])
+@pytest.mark.parametrize("resolution", [NATIVE, SMALL])
+async def test_the_size_of_a_view_is_predicted_from_those_before(quality: int, resolution: int) -> None:
+    reader = QuestionReader(lambda: (NATIVE, SMALL), SETTINGS)
+    errors = []
+    for number in range(20):
+        data = encoded(picture().rotate(number), quality=quality)
+        question = reader.read(Query(f"q{number}", "what?", data))
+        predicted = question.payload_bytes(resolution)
+        (sent,) = await question.images(resolution)
+        errors.append(abs(predicted - len(sent)) / len(sent))
+    assert max(errors[5:]) < 0.25
 
 
 async def test_several_images_are_resized_in_their_order() -> None:

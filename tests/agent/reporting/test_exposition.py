@@ -19,7 +19,7 @@ from agent.spending.cost import Cost
 from agent.spending.spend import SpendReport
 from agent.spending.spend_meter import Call, MeteredCall
 from agent.spending.tokens import Tokens
-from agent.spool.spool import SpoolUse
+from agent.spool.use import SpoolUse
 from controller import Arm, Execution
 from controller.loss import Interval
 from inarvl.door import Door

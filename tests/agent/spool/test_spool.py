@@ -14,6 +14,7 @@ import pytest
 
 from agent.spool.file import Damage
 from agent.spool.spool import Added, Kept, Spool, SpoolEntry, SpoolFailed, SpoolFull
+from agent.spool.use import SpoolUse
 from agent.spool.writer import SpoolWriter
 
 pytestmark = pytest.mark.anyio
@@ -347,3 +348,33 @@ async def test_the_bytes_of_one_party_leave_space_for_others(path: Path) -> None
     assert refused == {"flood", "other flood", "third flood"}
     assert await spool.add(replace(ENTRY, key="polite\n1", payload=b"x" * 2_000)) is Added.NEW
     await spool.close()
+
+
+async def test_the_open_queries_are_counted_again_after_a_restart(path: Path) -> None:
+    first = await Spool.open(path, max_waiting=2)
+    for key in ("a\n1", "b\n1"):
+        await first.add(replace(ENTRY, key=key))
+    await first.close()
+    second = await Spool.open(path, max_waiting=2)
+    with pytest.raises(SpoolFull):
+        await second.add(replace(ENTRY, key="c\n1"))
+    await second.answer("a\n1", b"reply")
+    await second.delivered("a\n1")
+    await second.delivered("a\n1")  # a second time changes nothing
+    await second.add(replace(ENTRY, key="c\n1"))
+    with pytest.raises(SpoolFull):
+        await second.add(replace(ENTRY, key="d\n1"))
+    await second.close()
+
+
+async def test_a_check_measures_what_is_open(spool: Spool) -> None:
+    await spool.check()
+    assert spool.use == SpoolUse(0, 0, 0)
+    for number in range(3):
+        await spool.add(replace(ENTRY, key=f"k{number}"))
+    size = len(ENTRY.payload)
+    await spool.answer("k0", b"12345")
+    await spool.answer("k1", b"12345")
+    await spool.delivered("k1")
+    await spool.check()
+    assert spool.use == SpoolUse(1, 1, 2 * size + 5)

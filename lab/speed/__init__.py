@@ -1,0 +1,1 @@
+"""Measures what inarvl itself costs, each figure beside a yardstick of the same run."""
