@@ -13,7 +13,7 @@ import typer
 from agent import client
 from agent.cli.figures import amount, milliseconds, percent
 from agent.cli.options import Config, Json
-from agent.cli.question import Deadline, Images, Pin, Words, query_of
+from agent.cli.question import REPLY_MARGIN_S, Deadline, Images, Pin, Words, fail, query_of
 from agent.config.settings import site_settings
 from agent.messages.reply import Answer
 from inarvl.printable import LINE_BREAKS, printable
@@ -21,7 +21,6 @@ from inarvl.terminal import explained, print_json
 
 PLACES = {"local": "on the board", "cloud": "in the cloud"}
 COLOURS = {"warning": "yellow"}
-REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
 
 
 def ask(
@@ -61,8 +60,7 @@ def ask(
     if as_json:
         print_json(json.loads(reply.to_bytes()))
     if not isinstance(reply, Answer):
-        typer.secho(f"inarvl: {printable(reply.code)}: {printable(reply.message)}", err=True, fg="red")
-        raise typer.Exit(1)
+        fail(reply)
     if as_json:
         return
     typer.echo(printable(reply.answer, keep=LINE_BREAKS))

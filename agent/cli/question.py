@@ -7,13 +7,16 @@ import os
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from agent.messages.query import Query
+from agent.messages.reply import Refusal
+from inarvl.printable import printable
 
 STDIN: Final = Path("-")
+REPLY_MARGIN_S: Final = 2.0  # after the deadline, for the reply to arrive
 
 Images = Annotated[
     list[Path],
@@ -51,6 +54,12 @@ def query_of(images: list[Path], question: str, deadline_s: float, **fields: Any
         **fields,
     }
     return Query.from_fields({name: value for name, value in given.items() if value is not None})
+
+
+def fail(refusal: Refusal) -> NoReturn:
+    """Prints why there is no answer, and exits with status 1."""
+    typer.secho(f"inarvl: {printable(refusal.code)}: {printable(refusal.message)}", err=True, fg="red")
+    raise typer.Exit(1)
 
 
 def _content(image: Path) -> bytes:

@@ -32,6 +32,7 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.backlog import Backlog
 from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
@@ -58,6 +59,7 @@ from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
+from agent.reporting.decision_log import DecisionLog
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
@@ -148,6 +150,7 @@ class Daemon:
         )
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
+        self._backlog = Backlog(self._queue, settings.intake)
         self._intake = Intake(self._queue, settings)
         self._watching = Watching(
             settings,
@@ -181,6 +184,8 @@ class Daemon:
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
             doors=self._doors.all(),
+            backlog=self._backlog.report,
+            decisions=DecisionLog(settings.state_dir, keep=settings.privacy.keep_decisions),
         )
         self._http = HttpService(
             settings.http,
@@ -294,6 +299,7 @@ class Daemon:
             self._servers.run,
             self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
+            partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
             partial(self._reporter.serve_metrics, self._settings.metrics),
             partial(heartbeat.prune, spool, self._state.remove_old),

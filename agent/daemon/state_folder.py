@@ -14,7 +14,16 @@ from agent.spool.file import Damage
 from agent.spool.spool import SpoolFailed
 from inarvl.private_files import make_private, make_private_folder
 
-OWN: Final = ("spool.db*", "learned.*", "mode.*", "cloud_calls.*", "under-way", FOLDER, f"{FOLDER}/*")
+OWN: Final = (
+    "spool.db*",
+    "decisions*",
+    "learned.*",
+    "mode.*",
+    "cloud_calls.*",
+    "under-way",
+    FOLDER,
+    f"{FOLDER}/*",
+)
 DAMAGED: Final = ("spool.db.damaged-*", "learned.*.bad-*", "mode.*.bad-*", "cloud_calls.*.bad-*")
 MAX_DAMAGED: Final = 8  # of each kind
 MAX_AGE_S: Final = 7 * 86_400.0
