@@ -127,6 +127,19 @@ async def check_subscriptions(settings: Settings, *, timeout_s: float) -> None:
 
 
 @asynccontextmanager
+async def listening(
+    settings: Settings, topics: tuple[str, ...], *, wait_s: float
+) -> AsyncIterator[MqttConnection]:
+    """Receives the messages on `topics`, those that the broker retains first.
+
+    Raises:
+        AgentSilent: the broker cannot be reached, or refuses the subscriptions.
+    """
+    async with _connected(settings, topics, wait_s) as connection:
+        yield connection
+
+
+@asynccontextmanager
 async def _connected(
     settings: Settings, subscriptions: tuple[str, ...], timeout_s: float
 ) -> AsyncIterator[MqttConnection]:

@@ -79,7 +79,7 @@ def size(count: float) -> str:
     for limit, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if count >= limit:
             return amount(count / limit, unit)
-    return amount(count, "bytes")
+    return "1 byte" if count == 1 else amount(count, "bytes")
 
 
 def within(interval: Mapping[str, Any] | None, decimals: int = 1) -> str:

@@ -85,3 +85,30 @@ def test_ask_gets_an_answer_after_a_dry_run(site: FeedbackSite) -> None:
     done = inarvl(site, "ask", "-", "Is lamp 902 on?", "--answer", "yes_no", "--json", stdin=image())
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["value"] in (True, False)
+
+
+def test_top_shows_one_frame_at_80_columns_without_colour(site: FeedbackSite) -> None:
+    done = inarvl(site, "top", "--once")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode()
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    for text in ("online", "since the first", "accuracy", "workers busy", "spool 0", "round trip"):
+        assert text in shown
+    assert sum("board board@" in text or "cloud cloud@" in text for text in shown.splitlines()) == 8
+
+
+def test_log_has_the_latest_decisions(site: FeedbackSite) -> None:
+    done = inarvl(site, "log", "--lines", str(QUESTIONS))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == QUESTIONS
+    assert all(" decision q" in text for text in lines[:-1])
+
+
+def test_the_decision_log_has_no_text_of_a_question_or_an_answer(site: FeedbackSite) -> None:
+    log = (site.product.folder / "decisions.jsonl").read_text()
+    assert "lamp" not in log
+    records = [json.loads(line) for line in log.splitlines()]
+    assert all("text" not in run for record in records for run in record["runs"])
+    assert all(record["floor"] and record["follow_up"]["action"] for record in records)
