@@ -33,7 +33,7 @@ def number(value: float, digits: int = 3) -> str:
         return UNKNOWN
     if value == 0:
         return "0"
-    decimals = max(0, min(9, digits - 1 - math.floor(math.log10(abs(value)))))
+    decimals = max(0, min(6, digits - 1 - math.floor(math.log10(abs(value)))))
     text = f"{value:,.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text

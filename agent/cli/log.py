@@ -59,7 +59,7 @@ def log(
 
 async def _follow(settings: Settings, *, queries: bool, as_json: bool) -> None:
     topics = Topics(settings.device)
-    wanted = (topics.decision, topics.event, topics.result("#"))
+    wanted: tuple[str, ...] = (topics.decision, topics.event, topics.result("#"))
     if queries:
         wanted += (topics.query, topics.query_of("+"))
     async with client.listening(settings, wanted, wait_s=WAIT_S) as connection:

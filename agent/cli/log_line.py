@@ -85,7 +85,7 @@ def _query(message: Message, topics: Topics) -> dict[str, Any]:
         fields, image = read_payload(message.payload, message.user)
     except BadQuery as fault:
         return {"client": client, "bytes": len(message.payload), "problem": fault.code}
-    shown = {name: fields[name] for name in ("id", "client", *TEXT_FIELDS) if name in fields}
+    shown: dict[str, Any] = {name: fields[name] for name in ("id", "client", *TEXT_FIELDS) if name in fields}
     return {**shown, **({"client": client} if client else {}), "bytes": len(image or message.payload)}
 
 

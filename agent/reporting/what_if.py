@@ -34,6 +34,7 @@ LEAST_SEEN: Final = 10
 NEGLIGIBLE: Final = 0.001  # share of the answers that may go another way without one that shows where to
 BLIND: Final = 0.05  # share of the answers of whose accuracy nothing may be known but predictions
 Logged = BoardFirst | CloudFirst
+Row = tuple[float, float, float, float, float]  # board share, latency, energy, cloud calls, accuracy kept
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _value(log: Sequence[Logged], asks: Callable[[BoardFirst], bool], factor: fl
         else _keeping(answer, factor)
         for answer in log
     ]
-    *columns, kept = zip(*rows, strict=True)
+    board_share, latency_ms, energy_j, cloud_calls, kept = zip(*rows, strict=True)
     expected = [
         (1.0 - answer.loss, 0.0)
         if isinstance(answer, CloudFirst)
@@ -178,7 +179,13 @@ def _value(log: Sequence[Logged], asks: Callable[[BoardFirst], bool], factor: fl
         for answer in log
     ]
     least = _variance([mean for mean, _ in expected]) + sum(found for _, found in expected) / len(expected)
-    return Value(*map(_interval, columns), _interval(kept, least))
+    return Value(
+        board_share=_interval(board_share),
+        latency_ms=_interval(latency_ms),
+        energy_j=_interval(energy_j),
+        cloud_calls=_interval(cloud_calls),
+        kept=_interval(kept, least),
+    )
 
 
 def _expected(answer: BoardFirst, factor: float) -> tuple[float, float]:
@@ -188,13 +195,13 @@ def _expected(answer: BoardFirst, factor: float) -> tuple[float, float]:
     return 1.0 - factor * differs, factor**2 * differs * (1.0 - differs) / seen
 
 
-def _keeping(answer: BoardFirst, factor: float) -> tuple[float, ...]:
+def _keeping(answer: BoardFirst, factor: float) -> Row:
     """Returns board share, latency, energy, cloud calls and accuracy kept, if the answer is kept."""
     differs = _robust(answer.p_differs, answer.differed, answer.p_seen)
     return 1.0, answer.board.latency_ms, answer.board.energy_j, 0.0, 1.0 - factor * differs
 
 
-def _asking(answer: BoardFirst) -> tuple[float, ...]:
+def _asking(answer: BoardFirst) -> Row:
     """Returns the same if the cloud is asked too, and its answer is sent."""
     board, expected, seen = answer.board, answer.expected, answer.cloud
     latency_ms = _robust(expected.latency_ms, None if seen is None else seen.latency_ms, answer.p_seen)

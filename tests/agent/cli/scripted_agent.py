@@ -44,8 +44,9 @@ class ScriptedAgent:
     async def _answer(self, connection: MqttConnection) -> None:
         async for message in connection.messages():
             message.ack()
+            if message.response_topic is None:  # `inarvl doctor` tests the topic
+                continue
             query = json.loads(message.payload)
             self.queries.append(query)
             payload = json.dumps({"id": query["id"], **self.reply}).encode()
-            assert message.response_topic is not None
             await connection.publish(message.response_topic, payload, qos=1)
