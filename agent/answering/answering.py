@@ -201,7 +201,7 @@ class Answering:
             await anyio.sleep(SETTLING_S)
         if question.query.pin == "cloud" and (kept := self._arms.kept_on_board(question)) is not None:
             raise kept
-        context = await self._context(question, expires_at)
+        context = self._context(question, expires_at)
         try:
             # A policy changes when it decides, also by its random numbers: so a copy of it decides.
             decision: DecisionLike = copy.deepcopy(self._policy).decide(context, now=self._clock())

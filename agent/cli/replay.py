@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.cli.figures import UNKNOWN, milliseconds, number, percent
+from agent.cli.figures import UNKNOWN, number, percent
 from agent.cli.log_line import known
 from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
@@ -22,12 +22,12 @@ from controller import Weights
 from inarvl import logs
 from inarvl.terminal import explained, plain, print_json
 
-ROWS: Final = {
-    "answers of the board": ("board_share", percent),
-    "calls of the cloud": ("cloud_calls", percent),
-    "mean latency": ("latency_ms", milliseconds),
-    "mean energy": ("energy_j", lambda value: f"{number(value)} J"),
-    "accuracy kept": ("kept", lambda value: percent(value, 1)),
+ROWS: Final = {  # the field, and the factor and unit that it is printed with
+    "on the board": ("board_share", 100.0, "%"),
+    "cloud calls": ("cloud_calls", 100.0, "%"),
+    "latency": ("latency_ms", 1.0, " ms"),
+    "energy": ("energy_j", 1.0, " J"),
+    "accuracy kept": ("kept", 100.0, "%"),
 }
 
 
@@ -98,10 +98,12 @@ def _print(used: dict[str, int], was: Value | None, same: Replayed, other: Repla
     if other.problem is not None:
         screen.print(plain(f"the log cannot answer this: {other.problem}", "yellow"))
         return
-    table = Table("per answer, with 95% interval", "as it was", f"floor {percent(same.floor, 1)}, replayed")
-    table.add_column(f"what if (floor {percent(other.floor, 1)})")
-    for name, (field, written) in ROWS.items():
-        table.add_row(name, *[_cell(value, field, written) for value in (was, same.value, other.value)])
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("95% interval", "as it was", f"floor {percent(same.floor, 1)}"):
+        table.add_column(name)
+    table.add_column(f"what if: {percent(other.floor, 1)}")
+    for name, row in ROWS.items():
+        table.add_row(name, *[_cell(value, *row) for value in (was, same.value, other.value)])
     screen.print(table)
     screen.print(
         plain(
@@ -113,10 +115,11 @@ def _print(used: dict[str, int], was: Value | None, same: Replayed, other: Repla
         screen.print(plain(f"the rule as it is cannot be replayed: {same.problem}", "yellow"))
 
 
-def _cell(value: Value | None, field: str, written: Any) -> str:
+def _cell(value: Value | None, field: str, factor: float, unit: str) -> str:
     if value is None:
         return UNKNOWN
     found: Interval = getattr(value, field)
     if found.high - found.low < 1e-9:
-        return str(written(found.estimate))
-    return f"{written(found.estimate)} ({written(found.low)} to {written(found.high)})"
+        return f"{number(found.estimate * factor)}{unit}"
+    low, estimate, high = (number(end * factor) for end in (found.low, found.estimate, found.high))
+    return f"{estimate}{unit} ({low} to {high})"

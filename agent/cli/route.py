@@ -59,13 +59,13 @@ def _print(decision: Mapping[str, Any]) -> None:
                 f"chosen with a probability of {percent(propensity, 1)}: a few questions are tried elsewhere"
             )
         )
-    table = Table()
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("arm", "latency", "95% below", "energy", "risk", "escalated", "score"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     ruled_out = []
     for arm in decision.get("arms", []):
         table.add_row(
-            plain(f"{'* ' if arm.get('arm') == decision.get('arm') else ''}{arm.get('arm', UNKNOWN)}"),
+            plain(arm.get("arm", UNKNOWN)),
             milliseconds(_value(arm, "latency_ms")),
             milliseconds(_value(arm, "latency_p95_ms")),
             amount(_value(arm, "energy_j"), "J"),

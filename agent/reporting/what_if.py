@@ -31,7 +31,7 @@ from controller import Weights
 Z95: Final = 1.96
 LEAST_ANSWERS: Final = 100
 LEAST_SEEN: Final = 10
-NEGLIGIBLE: Final = 0.001  # share of the answers that may go another way without one that shows where to
+NEGLIGIBLE: Final = 0.005  # share of the answers that may go another way without one that shows where to
 BLIND: Final = 0.05  # share of the answers of whose accuracy nothing may be known but predictions
 Logged = BoardFirst | CloudFirst
 Row = tuple[float, float, float, float, float]  # board share, latency, energy, cloud calls, accuracy kept

@@ -71,7 +71,7 @@ def test_another_floor_is_estimated_with_its_interval(site: Path, tmp_path: Path
         > (document["same"]["value"]["board_share"]["estimate"])
     )
     text = replay(site, "--floor", "0.92").stdout
-    assert "what if (floor 92.0%)" in text
+    assert "what if: 92.0%" in text
     assert "1,500 of 1,500 answers can be used" in text
 
 
