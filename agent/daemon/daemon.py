@@ -16,7 +16,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import anyio
 import numpy as np
@@ -59,7 +58,6 @@ from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
-from agent.reporting.decision_log import DecisionLog
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
 from agent.sensing.call_energy import CallEnergyMeter
@@ -180,12 +178,12 @@ class Daemon:
             servers=self._servers,
             controller=self._controller,
             answering=self._answering,
-            agreement=self._agreement,
+            agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
             doors=self._doors.all(),
             backlog=self._backlog.report,
-            decisions=DecisionLog(settings.state_dir, keep=settings.privacy.keep_decisions),
+            decisions=self._state.decisions,
         )
         self._http = HttpService(
             settings.http,
@@ -334,9 +332,6 @@ class Daemon:
         details = {} if problem is None else {"message": problem}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-
-    def _agreement(self) -> dict[str, Any]:
-        return {**self._comparing.report.to_json(), "judge": self._judge.report()}
 
     def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
         public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only
