@@ -47,7 +47,13 @@ class DecisionLog:
         self._failed = False
         if not keep:
             for path in (self._path, self._older):
-                path.unlink(missing_ok=True)
+                self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("%s cannot be deleted (%s): delete it", path, error.strerror)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Adds a record."""
