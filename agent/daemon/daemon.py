@@ -16,7 +16,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import anyio
 import numpy as np
@@ -32,6 +31,7 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.backlog import Backlog
 from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
@@ -148,6 +148,7 @@ class Daemon:
         )
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
+        self._backlog = Backlog(self._queue, settings.intake)
         self._intake = Intake(self._queue, settings)
         self._watching = Watching(
             settings,
@@ -177,10 +178,12 @@ class Daemon:
             servers=self._servers,
             controller=self._controller,
             answering=self._answering,
-            agreement=self._agreement,
+            agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
             doors=self._doors.all(),
+            backlog=self._backlog.report,
+            decisions=self._state.decisions,
         )
         self._http = HttpService(
             settings.http,
@@ -294,6 +297,7 @@ class Daemon:
             self._servers.run,
             self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
+            partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
             partial(self._reporter.serve_metrics, self._settings.metrics),
             partial(heartbeat.prune, spool, self._state.remove_old),
@@ -328,9 +332,6 @@ class Daemon:
         details = {} if problem is None else {"message": problem}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-
-    def _agreement(self) -> dict[str, Any]:
-        return {**self._comparing.report.to_json(), "judge": self._judge.report()}
 
     def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
         public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only

@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Final
 
 from agent.config.privacy_settings import PrivacySettings
+from agent.reporting.decision_log import DecisionLog
 from agent.reporting.events import Events
 from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.spool.file import Damage
 from agent.spool.spool import SpoolFailed
 from inarvl.private_files import make_private, make_private_folder
 
-OWN: Final = ("spool.db*", "learned.*", "mode.*", "cloud_calls.*", "under-way", FOLDER, f"{FOLDER}/*")
+OWN: Final = (
+    "spool.db*",
+    "decisions*",
+    "learned.*",
+    "mode.*",
+    "cloud_calls.*",
+    "under-way",
+    FOLDER,
+    f"{FOLDER}/*",
+)
 DAMAGED: Final = ("spool.db.damaged-*", "learned.*.bad-*", "mode.*.bad-*", "cloud_calls.*.bad-*")
 MAX_DAMAGED: Final = 8  # of each kind
 MAX_AGE_S: Final = 7 * 86_400.0
@@ -25,10 +35,12 @@ class StateFolder:
 
     Attributes:
         dead_letters: queries and replies that were set aside.
+        decisions: the newest decision records.
     """
 
     def __init__(self, folder: Path, privacy: PrivacySettings, events: Events) -> None:
         self.dead_letters = DeadLetters(folder / FOLDER, events.error, keep_content=privacy.keep_set_aside)
+        self.decisions = DecisionLog(folder, keep=privacy.keep_decisions)
         self._folder = folder
         self._privacy = privacy
         self._events = events

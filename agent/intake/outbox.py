@@ -21,6 +21,7 @@ import anyio
 from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.reply_time import ReplyTime
 from agent.messages.address import Address
+from agent.messages.explanation import AnyReply
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 from inarvl.errors import InarvlError
@@ -52,7 +53,7 @@ class Outbox:
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
-    async def send(self, key: str, address: Address, reply: Reply) -> None:
+    async def send(self, key: str, address: Address, reply: AnyReply) -> None:
         """Stores the reply to the spooled query `key` and queues it; drops a second reply."""
         payload, ready_at = reply.to_bytes(), self._clock()
         try:

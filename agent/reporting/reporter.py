@@ -11,6 +11,7 @@ from agent.intake.request import Request
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
+from agent.reporting.decision_log import DecisionLog
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
@@ -21,7 +22,12 @@ from inarvl.door import Door
 
 
 class Reporter:
-    """Publishes telemetry and decision records, and serves the metrics to Prometheus."""
+    """Publishes telemetry and decision records, and serves the metrics to Prometheus.
+
+    Args:
+        backlog: returns what waits, as more fields of the telemetry.
+        decisions: keeps the decision records; None to keep none.
+    """
 
     def __init__(
         self,
@@ -36,7 +42,11 @@ class Reporter:
         own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
+        backlog: Callable[[], dict[str, Any]] = dict,
+        decisions: DecisionLog | None = None,
     ) -> None:
+        self._backlog = backlog
+        self._decisions = decisions
         self._mqtt = mqtt
         self._topics = topics
         self._sensing = sensing
@@ -62,14 +72,24 @@ class Reporter:
         )
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()
+        content |= self._backlog()
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(
         self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
     ) -> None:
-        """Publishes the record of one answer; without `texts`, it has no words of a model."""
-        self._mqtt.post(self._topics.decision, decision_record(request, answered, finished, texts=texts))
+        """Publishes the record of one answer, and keeps it; without `texts`, it has no words of a model.
+
+        What is kept never has them.
+        """
+        record = decision_record(request, answered, finished, texts=texts)
+        self._mqtt.post(self._topics.decision, record)
+        if self._decisions is not None:
+            floor = self._controller.status().floor
+            self._decisions.append(
+                {**decision_record(request, answered, finished, texts=False), "floor": floor}
+            )
 
     def metrics(self) -> bytes:
         """Returns the metrics in the text exposition format."""
