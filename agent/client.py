@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 
 from agent.config.settings import Settings
+from agent.messages.explanation import Explanation, explanation_from_bytes
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.names import is_topic_level
 from agent.messages.query import Query
-from agent.messages.reply import Reply, reply_from_bytes
+from agent.messages.reply import Refusal, Reply, reply_from_bytes
 from agent.messages.seen_telemetry import telemetry_object
 from agent.messages.topics import Topics
 from inarvl.errors import InarvlError
@@ -40,7 +41,21 @@ async def ask(settings: Settings, query: Query, *, timeout_s: float) -> Reply:
 
     Raises:
         AgentSilent: no reply arrived within `timeout_s`.
+        BadReply: what arrived is not a valid reply.
     """
+    return reply_from_bytes(await _reply_to(settings, query, timeout_s))
+
+
+async def explain(settings: Settings, query: Query, *, timeout_s: float) -> Explanation | Refusal:
+    """Sends one query to the agent, which replies with what it would decide, if `query.dry_run` is set.
+
+    Raises:
+        AgentSilent, BadReply: as `ask`.
+    """
+    return explanation_from_bytes(await _reply_to(settings, query, timeout_s))
+
+
+async def _reply_to(settings: Settings, query: Query, timeout_s: float) -> bytes:
     topics, user = Topics(settings.device), settings.broker.username
     if user is not None and is_topic_level(user):  # the broker lets this user ask under its own name
         asked, replies = topics.query_of(user), f"{topics.result(user)}/{query.client}"
@@ -52,7 +67,7 @@ async def ask(settings: Settings, query: Query, *, timeout_s: float) -> Reply:
         with anyio.move_on_after(timeout_s):
             async for message in connection.messages():
                 message.ack()
-                return reply_from_bytes(message.payload)
+                return message.payload
     raise AgentSilent(
         f"no answer within {timeout_s:.0f} s: is the agent of {settings.device!r} running? see inarvl status"
     )
@@ -109,6 +124,19 @@ async def check_subscriptions(settings: Settings, *, timeout_s: float) -> None:
     topics = Topics(settings.device)
     async with _connected(settings, topics.received(open_topic=settings.intake.open_topic), timeout_s):
         pass
+
+
+@asynccontextmanager
+async def listening(
+    settings: Settings, topics: tuple[str, ...], *, wait_s: float
+) -> AsyncIterator[MqttConnection]:
+    """Receives the messages on `topics`, those that the broker retains first.
+
+    Raises:
+        AgentSilent: the broker cannot be reached, or refuses the subscriptions.
+    """
+    async with _connected(settings, topics, wait_s) as connection:
+        yield connection
 
 
 @asynccontextmanager

@@ -106,6 +106,7 @@ ERROR_CODES: Final = (
     ErrorCode("bad_config", "A site file or profile is missing or invalid.", ("message",)),
     ErrorCode("secret_unavailable", "A password, key or token cannot be read.", ("message",)),
     ErrorCode("agent_silent", "The broker or the agent did not answer in time.", ("message",)),
+    ErrorCode("decisions_unreadable", "The decision log cannot be read, or there is none.", ("message",)),
     ErrorCode("bad_tls_file", "A certificate or key file cannot be used.", ("message",)),
     ErrorCode("broker_failed", "`inarvl up` cannot start or use a broker.", ("message",)),
     ErrorCode("service_failed", "A process of `inarvl up` ended or did not start.", ("message",)),

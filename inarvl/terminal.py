@@ -16,15 +16,15 @@ from inarvl.printable import printable
 from inarvl.redaction import redacted, redacted_json
 
 
-def plain(text: object) -> Text:
+def plain(text: object, style: str = "") -> Text:
     """Returns `printable` text without secrets for rich, which reads no markup in it."""
-    return Text(printable(redacted(str(text))))
+    return Text(printable(redacted(str(text))), style)
 
 
-def print_json(document: Any) -> None:
+def print_json(document: Any, *, one_line: bool = False) -> None:
     """Prints one JSON document in ASCII without secrets; NaN and infinity, which JSON lacks, become null."""
     finite = json.loads(json.dumps(redacted_json(document)), parse_constant=lambda _name: None)
-    typer.echo(json.dumps(finite, indent=2))
+    typer.echo(json.dumps(finite, indent=None if one_line else 2))
 
 
 @contextmanager

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Answered:
         audit: what runs after the reply; None if nothing does.
         beside: the arm to ask after the reply in addition, if the reference has answered; None for none.
         p_differs: how likely the answer differs from the reference's; None if the policy has no estimate.
+        follow_up: what the policy said to do with the first answer; None if it was not asked.
     """
 
     question: Question
@@ -71,6 +73,7 @@ class Answered:
     audit: FollowUp | None = None
     beside: Arm | None = None
     p_differs: float | None = None
+    follow_up: FollowUp | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -195,6 +198,29 @@ class Answering:
             await anyio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
+    async def preview(self, question: Question, *, expires_at: float) -> DecisionLike:
+        """Returns what would be decided about `question` now; nothing is asked, and nothing is learned.
+
+        Raises:
+            LocalOnly, CloudCallsSpent, NoArm: as `answer`.
+        """
+        tiers = self._allowed_tiers(question)
+        while not self._arms.settled(tiers) and self._clock() < expires_at:  # noqa: ASYNC110 # it has no event
+            await anyio.sleep(SETTLING_S)
+        if question.query.pin == "cloud" and (kept := self._arms.kept_on_board(question)) is not None:
+            raise kept
+        context = self._context(question, expires_at)
+        try:
+            # A policy changes when it decides, also by its random numbers: so a copy of it decides.
+            decision: DecisionLike = copy.deepcopy(self._policy).decide(context, now=self._clock())
+        except NoArm as error:
+            raise self._explained(error, question) from None
+        return decision
+
+    def resting(self, question: Question) -> str:
+        """Returns which servers cannot be asked `question` now, until when, and why; empty if none."""
+        return self._arms.resting(self._allowed_tiers(question))
+
     async def finish(self, answered: Answered) -> Finished:
         """Runs the audit of `answered`, if there is one, compares the answers, and learns from all of it."""
         attempts, audited = answered.attempts, False
@@ -260,7 +286,7 @@ class Answering:
 
     def _explained(self, error: NoArm, question: Question) -> NoArm:
         """Returns the error with the servers that would be asked if they could."""
-        resting = self._arms.resting(self._allowed_tiers(question))
+        resting = self.resting(question)
         if not resting:
             return error
         if not self._arms.available():
@@ -301,13 +327,16 @@ class Answering:
         if follow_up.action != "escalate" or follow_up.arm is None or not self._may_leave(question):
             audit = follow_up if follow_up.action == "audit" else None
             return Answered(
-                question, decision, tuple(attempts), first, reason, audit, beside, follow_up.differ
+                question, decision, tuple(attempts), first, reason, audit, beside, follow_up.differ, follow_up
             )
         until = min(expires_at, self._clock() + PATIENCE * p95_s(decision, follow_up.arm))
         attempts.append(await self._calls.ask(follow_up.arm, question, expires_at=until))
         if attempts[-1].execution.failure is None:
             last = len(attempts) - 1
-            return Answered(question, decision, tuple(attempts), last, follow_up.reason, beside=beside)
+            reason = follow_up.reason
+            return Answered(
+                question, decision, tuple(attempts), last, reason, beside=beside, follow_up=follow_up
+            )
         return Answered(
             question,
             decision,
@@ -315,6 +344,7 @@ class Answering:
             first,
             "board: the cloud failed to answer better",
             p_differs=follow_up.differ,
+            follow_up=follow_up,
         )
 
 

@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from agent.answering.answering import Answered, Answering, Finished
 from agent.answering.drawn_scenes import drawn_scenes
+from agent.answering.explanation import explanation
 from agent.answering.feedback import Feedback
 from agent.answering.hedging import DeadlineExpired
 from agent.answering.question import Question, QuestionReader
@@ -22,6 +23,7 @@ from agent.forms.form import AnswerForm
 from agent.forms.value import value_of
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
+from agent.messages.explanation import Explanation
 from agent.messages.reply import Answer
 from agent.spool.under_way import UnderWay
 from controller import Confidence
@@ -162,6 +164,9 @@ class Workers:
             log.debug("query %s: reading its image", request.query.id)
             read = partial(self._questions.read, request.query, verified=request.verified)
             question = await to_thread.run_sync(read)
+            if request.query.dry_run:
+                await self._explain(request, question)
+                return
             answered = await self._answering.answer(question, expires_at=request.due_at)
             now = self._clock()
             decision_id = self._new_id()
@@ -186,3 +191,10 @@ class Workers:
             finished = await self._answering.finish(answered)
             self._feedback.finished(decision_id, finished.known)
             self._answered(request, answered, finished)
+
+    async def _explain(self, request: Request, question: Question) -> None:
+        """Replies with what would be decided; no model is asked."""
+        decision = await explanation(self._answering, question, expires_at=request.due_at)
+        await request.reply(
+            Explanation(request.query.id, decision, request.resent, correlation=request.correlation)
+        )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import uuid
+import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,59 +11,58 @@ import anyio
 import typer
 
 from agent import client
-from agent.cli.options import Config
+from agent.cli.figures import amount, milliseconds, percent
+from agent.cli.options import Config, Json
+from agent.cli.question import REPLY_MARGIN_S, Deadline, Images, Pin, Words, fail, query_of
 from agent.config.settings import site_settings
-from agent.messages.query import Query
 from agent.messages.reply import Answer
 from inarvl.printable import LINE_BREAKS, printable
-from inarvl.terminal import explained
+from inarvl.terminal import explained, print_json
 
 PLACES = {"local": "on the board", "cloud": "in the cloud"}
 COLOURS = {"warning": "yellow"}
-REPLY_MARGIN_S = 2.0  # after the deadline, for the reply to arrive
 
 
 def ask(
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="IMAGE",
-            exists=True,
-            dir_okay=False,
-            help="Image files: JPEG, PNG, WebP, AVIF, or HEIC with pillow-heif.",
-        ),
-    ],
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, as the last argument.")],
-    pin: Annotated[str | None, typer.Option(help="local or cloud: the only tier that may answer.")] = None,
+    images: Images,
+    question: Words,
+    pin: Pin = None,
     answer: Annotated[
         str | None, typer.Option(help="The form of the answer: yes_no, number, choice, short, text or json.")
     ] = None,
     choices: Annotated[
         str | None, typer.Option(help="For --answer choice: the possible answers, between commas.")
     ] = None,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Deadline of the answer in seconds.")] = 30.0,
+    schema: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="For --answer json: a file with a JSON schema."),
+    ] = None,
+    deadline: Deadline = 30.0,
     config: Config = None,
+    as_json: Json = False,
 ) -> None:
-    """Ask the running agent one question about an image, or about several."""
-    if Path(question).is_file():
-        raise typer.BadParameter(f"{question} is a file: write the question as the last argument")
+    """Ask the running agent one question about an image, or about several.
+
+    The exit status is 0 for an answer, 1 for an error in its place, and 2 for wrong use.
+    """
     with explained("inarvl"):
-        fields = {
-            "images": [base64.b64encode(image.read_bytes()).decode() for image in images],
-            "question": question,
-            "client": f"ask-{uuid.uuid4().hex[:12]}",
-            "deadline_ms": timeout_s * 1e3,
-            "pin": pin,
-            "answer": answer,
-            "choices": choices,
-        }
-        given = {name: value for name, value in fields.items() if value is not None}
-        query = Query.from_fields(given)
+        query = query_of(
+            images,
+            question,
+            deadline,
+            pin=pin,
+            answer=answer,
+            choices=choices,
+            schema=None if schema is None else schema.read_text(errors="replace"),
+        )
         settings = site_settings(config)
-        reply = anyio.run(partial(client.ask, settings, query, timeout_s=timeout_s + REPLY_MARGIN_S))
+        reply = anyio.run(partial(client.ask, settings, query, timeout_s=deadline + REPLY_MARGIN_S))
+    if as_json:
+        print_json(json.loads(reply.to_bytes()))
     if not isinstance(reply, Answer):
-        typer.secho(f"inarvl: {printable(reply.code)}: {printable(reply.message)}", err=True, fg="red")
-        raise typer.Exit(1)
+        fail(reply)
+    if as_json:
+        return
     typer.echo(printable(reply.answer, keep=LINE_BREAKS))
     for name, text in _details(reply).items():
         typer.secho(f"  {name:11} {printable(text)}", err=True, dim=name != "warning", fg=COLOURS.get(name))
@@ -72,12 +70,11 @@ def ask(
 
 def _details(answer: Answer) -> dict[str, str]:
     """Returns what is printed below the answer, by name."""
-    details = {} if answer.confidence is None else {"confidence": f"{answer.confidence:.0%}"}
-    details["answered"] = (
-        f"{PLACES.get(answer.tier, answer.tier)} by {answer.model}, after {answer.latency_ms:.0f} ms"
-    )
+    details = {} if answer.confidence is None else {"confidence": percent(answer.confidence)}
+    place = PLACES.get(answer.tier, answer.tier)
+    details["answered"] = f"{place} by {answer.model}, after {milliseconds(answer.latency_ms)}"
     if answer.energy_j is not None:
-        details["energy"] = f"{answer.energy_j:.2f} J, {answer.energy_source}"
+        details["energy"] = f"{amount(answer.energy_j, 'J')}, {answer.energy_source or 'of unknown source'}"
     details["reason"] = answer.reason
     if answer.warning is not None:
         details["warning"] = answer.warning

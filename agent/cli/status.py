@@ -13,6 +13,7 @@ from rich.table import Table
 
 from agent import client
 from agent.answering.agreement_report import WINDOW
+from agent.cli.figures import amount, labelled, milliseconds, percent
 from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
 from agent.messages.seen_telemetry import (
@@ -53,7 +54,7 @@ def _print(device: str, snapshot: client.Snapshot) -> None:
         screen.print(plain(f"mode: {snapshot.mode}"))
         screen.print(_servers(telemetry.servers))
         for part in ("controller", "device"):
-            values = ", ".join(f"{name} {value}" for name, value in getattr(telemetry, part).items())
+            values = ", ".join(labelled(name, value) for name, value in getattr(telemetry, part).items())
             screen.print(plain(f"{part}: {values}"))
         if telemetry.cameras:
             screen.print(_cameras(telemetry.cameras))
@@ -64,15 +65,16 @@ def _print(device: str, snapshot: client.Snapshot) -> None:
 def agreement_lines(agreement: SeenAgreement) -> list[str]:
     """Returns how often answers agree, by form, who judges it, and what to do where they almost never do."""
     lines = [
-        f"agreement on {form}: {count.mean_p_same:.0%} of the last {min(count.compared, WINDOW)} "
-        f"comparisons, {count.judged_share:.0%} of all {count.compared} judged"
+        f"agreement on {form}: {percent(count.mean_p_same)} of the last {min(count.compared, WINDOW)} "
+        f"comparisons, {percent(count.judged_share)} of all {count.compared:,} judged"
         for form, count in agreement.forms.items()
     ]
     judge = agreement.judge
     for model, trial in judge.models.items():
         lines.append(f"judge: {model} is {'used' if trial.used else 'not used'}: {trial.finding}")
     if judge.calls:
-        lines.append(f"judging used {judge.calls} calls, {judge.tokens} tokens and {judge.energy_j:.1f} J")
+        energy = amount(judge.energy_j, "J")
+        lines.append(f"judging used {judge.calls:,} calls, {judge.tokens:,} tokens and {energy}")
     return lines + [f"warning: {warning}" for warning in agreement.warnings]
 
 
@@ -111,7 +113,7 @@ def _servers(servers: Iterable[SeenServer]) -> Table:
             plain(server.trust or ""),
             "yes" if server.healthy else plain(f"no: {server.problem or 'not checked yet'}"),
             plain(", ".join(server.models)),
-            "" if link.rtt_ms is None else f"{link.rtt_ms:.1f} ms",
-            "" if link.uplink_mbps is None else f"{link.uplink_mbps:.1f} Mbit/s",
+            "" if link.rtt_ms is None else milliseconds(link.rtt_ms),
+            "" if link.uplink_mbps is None else amount(link.uplink_mbps, "Mbit/s"),
         )
     return table

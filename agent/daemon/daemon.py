@@ -31,6 +31,7 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.backlog import Backlog
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
 from agent.daemon.learned_state import LearnedState
@@ -144,11 +145,12 @@ class Daemon:
         self._feedback = Feedback(
             self._answering.feedback,
             trust=self._trust,
-            ignored=self._feedback_ignored,
+            ignored=lambda message: self._events.error("feedback_ignored", message, logged=True),
             door=self._doors.feedback,
         )
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
+        self._backlog = Backlog(self._queue, settings.intake)
         self._intake = Intake(self._queue, settings)
         self._watching = Watching(
             settings,
@@ -183,6 +185,8 @@ class Daemon:
             own_cost=self._own_cost.cost,
             doors=self._doors.all(),
             spend=self._limits.spend.report,
+            backlog=self._backlog.report,
+            decisions=self._state.decisions,
         )
         meter.ended, self._intake.replied = self._reporter.counters.called, self._reporter.counters.replied
         self._http = HttpService(
@@ -301,6 +305,7 @@ class Daemon:
             self._servers.run,
             self._judge.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
+            partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
             partial(self._reporter.serve_metrics, self._settings.metrics),
             partial(heartbeat.prune, spool, self._state.remove_old),
@@ -310,14 +315,13 @@ class Daemon:
     def _reload(self) -> None:
         systemd.reloading()
         self._settings, summary = reload(self._settings, self._reread)
-        for part in (self._servers, self._intake, self._questions, self._answering):
+        for part in (self._servers, self._intake, self._questions, self._answering, self._limits):
             part.apply(self._settings)
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)
         self._trust.apply(self._settings.feedback.trusted)
         self._cameras.apply(self._settings.cameras)
         self._watching.apply(self._settings)
-        self._limits.apply(self._settings)
         self._events.publish("reload", message=summary)
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
@@ -343,7 +347,3 @@ class Daemon:
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)
-
-    def _feedback_ignored(self, message: str) -> None:
-        log.warning("%s", message)
-        self._events.error("feedback_ignored", message)

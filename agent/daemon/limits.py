@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from agent.answering.cloud_calls import CloudCalls
@@ -17,8 +16,6 @@ from agent.spending.spend import Spend, SpendCapReached
 from agent.spending.spend_meter import Call, SpendMeter
 from agent.spending.tokens import image_tokens, text_tokens
 from vlm.completion import Completion
-
-log = logging.getLogger(__name__)
 
 
 class Limits:
@@ -57,8 +54,7 @@ class Limits:
         self.spend.apply(settings.spend)
 
     def _reached(self, message: str) -> None:
-        log.warning("%s", message)
-        self._events.error(SpendCapReached.code, message)
+        self._events.error(SpendCapReached.code, message, logged=True)
 
     def _tested(self, server: str, model: str, completion: Completion) -> None:
         """Counts the cost of a test of a model's sight."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.config.privacy_settings import PrivacySettings
+from agent.reporting.decision_log import DecisionLog
 from agent.reporting.events import Events
 from agent.spool.dead_letters import FOLDER, DeadLetters
 from agent.spool.file import Damage
@@ -16,6 +17,7 @@ from inarvl.private_files import make_private, make_private_folder
 
 OWN: Final = (
     "spool.db*",
+    "decisions*",
     "learned.*",
     "mode.*",
     "cloud_calls.*",
@@ -40,10 +42,12 @@ class StateFolder:
 
     Attributes:
         dead_letters: queries and replies that were set aside.
+        decisions: the newest decision records.
     """
 
     def __init__(self, folder: Path, privacy: PrivacySettings, events: Events) -> None:
         self.dead_letters = DeadLetters(folder / FOLDER, events.error, keep_content=privacy.keep_set_aside)
+        self.decisions = DecisionLog(folder, keep=privacy.keep_decisions)
         self._folder = folder
         self._privacy = privacy
         self._events = events

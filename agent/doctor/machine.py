@@ -73,7 +73,7 @@ def memory(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that enough memory is free."""
     free_mb = psutil.virtual_memory().available / 2**20
     min_mb = profile.limits.memory_mb or 0.0
-    fact = f"{free_mb:.0f} MiB free, the profile requires {min_mb:.0f}"
+    fact = f"{free_mb:,.0f} MiB free, the profile requires {min_mb:,.0f}"
     if free_mb < min_mb:
         return [warning(fact, "the board's model is not used: serve a smaller one, or stop other programs")]
     return [ok(fact)]
@@ -83,7 +83,7 @@ def disk(settings: Settings, profile: Profile) -> list[Finding]:
     """Checks that the disk has space for the spool."""
     folder = next(path for path in (settings.state_dir, *settings.state_dir.parents) if path.exists())
     free_mb = shutil.disk_usage(folder).free / 2**20
-    fact = f"{free_mb:.0f} MiB free at {settings.state_dir}"
+    fact = f"{free_mb:,.0f} MiB free at {settings.state_dir}"
     if free_mb < MIN_DISK_MB:
         return [failed(fact, f"queries may be refused: free at least {MIN_DISK_MB} MiB")]
     return [ok(fact)]
@@ -123,7 +123,7 @@ def _summary(sample: Sample) -> str:
         ("power", sample.power_w, "{:.1f} W"),
         ("GPU", sample.gpu_load, "{:.0%}"),
         ("power mode", sample.power_mode, "{}"),
-        ("free", sample.memory_available_mb, "{:.0f} MiB"),
+        ("free", sample.memory_available_mb, "{:,.0f} MiB"),
         ("clock limit", sample.clock_ratio, "{:.0%}"),
         ("hottest", hottest_c, "{:.0f} degrees"),
         ("cores", sample.cpus_online, "{}"),

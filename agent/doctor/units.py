@@ -34,7 +34,7 @@ def _active(unit: str, shown: dict[str, str]) -> Finding:
     restarts = shown.get("NRestarts", "0")
     fact = f"{unit} is active, restarted {restarts} times"
     if limit.isdigit() and used.isdigit():
-        fact += f", {int(used) / 2**20:.0f} of {int(limit) / 2**20:.0f} MiB used"
+        fact += f", {int(used) / 2**20:,.0f} of {int(limit) / 2**20:,.0f} MiB used"
         if int(used) > MAX_MEMORY_SHARE * int(limit):
             return warning(fact, f"raise MemoryMax: `systemctl edit {unit}`")
     return ok(fact) if restarts == "0" else warning(fact, f"see `journalctl -u {unit} -e` for the reason")

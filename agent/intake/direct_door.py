@@ -15,6 +15,7 @@ import anyio
 
 from agent.intake.intake import Intake, TimeLimit
 from agent.intake.request import Request
+from agent.messages.explanation import AnyReply, Explanation
 from agent.messages.query import BadQuery, Query
 from agent.messages.reply import Refusal, Reply
 from inarvl.errors import InarvlError
@@ -132,6 +133,7 @@ class DirectQuestion:
         assert self._reply is not None
         return self._reply
 
-    async def _receive(self, reply: Reply) -> None:
+    async def _receive(self, reply: AnyReply) -> None:
+        assert not isinstance(reply, Explanation), "no query of this door is a dry run"
         self._reply = reply
         self._replied.set()

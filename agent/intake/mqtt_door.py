@@ -37,9 +37,9 @@ from agent.intake.query_reader import QueryReader, ReadQuery, parsed_query
 from agent.intake.request import Request
 from agent.intake.uptime import Uptime
 from agent.messages.address import Address
+from agent.messages.explanation import AnyReply
 from agent.messages.mqtt_message import Message
 from agent.messages.query import BadQuery, Query
-from agent.messages.reply import Reply
 from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
 from agent.spool.spool import Added, Spool, SpoolEntry, SpoolFailed
@@ -205,7 +205,7 @@ class MqttDoor:
         """Submits a query, or refuses an invalid one; returns an event that its reply sets."""
         replied = anyio.Event()
 
-        async def reply(content: Reply) -> None:
+        async def reply(content: AnyReply) -> None:
             await self._outbox.send(key, read.address, content)
             replied.set()
 
@@ -223,7 +223,7 @@ class MqttDoor:
         query: Query,
         arrived_at: float,
         limit: TimeLimit,
-        reply: Callable[[Reply], Awaitable[None]],
+        reply: Callable[[AnyReply], Awaitable[None]],
     ) -> Request:
         left_s = limit.left_ms / 1e3
         return Request(
@@ -250,7 +250,7 @@ def _expired(limit: TimeLimit) -> BadQuery:
     )
 
 
-async def _no_reply(_reply: Reply) -> None:
+async def _no_reply(_reply: AnyReply) -> None:
     raise AssertionError("a request that is only admitted has no reply")
 
 

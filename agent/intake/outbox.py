@@ -21,6 +21,7 @@ import anyio
 from agent.intake.reply_publisher import ReplyPublisher
 from agent.intake.reply_time import ReplyTime
 from agent.messages.address import Address
+from agent.messages.explanation import AnyReply
 from agent.messages.reply import Reply
 from agent.spool.spool import Added, Kept, Spool, SpooledReply, SpoolEntry, SpoolFailed
 from inarvl.errors import InarvlError
@@ -47,7 +48,7 @@ class Outbox:
         spool: Spool,
         publisher: ReplyPublisher,
         *,
-        replied: Callable[[Reply], None] = lambda _reply: None,
+        replied: Callable[[AnyReply], None] = lambda _reply: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replied = replied
@@ -61,7 +62,7 @@ class Outbox:
         self._changed = anyio.Event()
         self._unrecorded: OrderedDict[str, anyio.Event] = OrderedDict()
 
-    async def send(self, key: str, address: Address, reply: Reply) -> None:
+    async def send(self, key: str, address: Address, reply: AnyReply) -> None:
         """Stores the reply to the spooled query `key` and queues it; drops a second reply."""
         payload, ready_at = reply.to_bytes(), self._clock()
         try:

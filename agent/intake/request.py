@@ -6,8 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from agent.messages.explanation import AnyReply
 from agent.messages.query import Query
-from agent.messages.reply import Refusal, Reply
+from agent.messages.reply import Refusal
 from agent.messages.topics import ANONYMOUS
 from inarvl.errors import InarvlError
 
@@ -36,7 +37,7 @@ class Request:
 
     key: str
     query: Query
-    reply: Callable[[Reply], Awaitable[None]]
+    reply: Callable[[AnyReply], Awaitable[None]]
     arrived_at: float
     expires_at: float
     reserve_s: float = 0.0

@@ -38,6 +38,7 @@ FIELDS = (
     "answer",
     "choices",
     "schema",
+    "dry_run",
 )
 IMAGE_FIELDS = {"image", "image_url", "images"}
 URL_SAFE_BASE64 = bytes.maketrans(b"-_", b"+/")
@@ -76,6 +77,7 @@ class Query:
         client: the sender's name, used in the default reply topic; on the open topic only a claim.
         response_topic, correlation: the MQTT 5 properties, for senders with MQTT 3.1.1.
         form: the form that the answer must have: fields `answer`, `choices` and `schema`.
+        dry_run: the reply explains the decision, and no model is asked.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Query:
     response_topic: str | None = None
     correlation: str | None = None
     form: AnswerForm = AUTO
+    dry_run: bool = False
 
     @property
     def sources(self) -> tuple[bytes | Path, ...]:
@@ -176,6 +179,7 @@ class Query:
             response_topic=response_topic(_name(fields, "response_topic")),
             correlation=_name(fields, "correlation"),
             form=_form(fields),
+            dry_run=_flag(fields, "dry_run"),
         )
 
     def to_bytes(self) -> bytes:
@@ -195,6 +199,8 @@ class Query:
                 fields[name] = getattr(self, name)
         if self.priority != DEFAULT_PRIORITY:
             fields["priority"] = self.priority
+        if self.dry_run:
+            fields["dry_run"] = True
         fields |= self.form.to_fields()
         return json.dumps(fields).encode()
 
@@ -333,6 +339,13 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
         raise BadQuery("bad_field", f"{name} must be a number below 1e9")
     return float(value)
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name)
+    if value in (None, "true", "false") or isinstance(value, bool):  # user properties are strings
+        return value in (True, "true")
+    raise BadQuery("bad_field", f"{name} must be true or false")
 
 
 def _asked_at(fields: Mapping[str, Any]) -> float | None:

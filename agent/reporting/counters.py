@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from agent.answering.answering import Answered, Finished
 from agent.answering.hedging import CANCELLED
-from agent.messages.reply import Answer, Reply
+from agent.messages.explanation import AnyReply, Explanation
+from agent.messages.reply import Answer
 from agent.spending.spend_meter import MeteredCall
 
 MAX_LABELS: Final = 32
@@ -77,11 +78,13 @@ class Counters:
             "inarvl_hedges", "Questions of which both tiers were asked at the same time.", ["winner"]
         )
 
-    def replied(self, reply: Reply) -> None:
+    def replied(self, reply: AnyReply) -> None:
         """Counts a reply."""
         if isinstance(reply, Answer):
             self._replies.labels(reply.tier, "answered").inc()
             self._latency.labels(reply.tier).observe(reply.latency_ms / 1e3)
+        elif isinstance(reply, Explanation):
+            self._replies.labels("none", "explained").inc()
         else:
             self._replies.labels("none", "refused").inc()
             self._errors.labels(self._bounded("code", reply.code)).inc()

@@ -12,6 +12,7 @@ from agent.intake.request import Request
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
+from agent.reporting.decision_log import DecisionLog
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
@@ -30,6 +31,10 @@ class Reporter:
     Attributes:
         counters: count what was done since the start.
         spool: whose use is reported; None before it is open.
+
+    Args:
+        backlog: returns what waits, as more fields of the telemetry.
+        decisions: keeps the decision records; None to keep none.
     """
 
     def __init__(
@@ -46,7 +51,11 @@ class Reporter:
         cameras: Callable[[], list[dict[str, Any]]] = list,
         doors: Sequence[Door] = (),
         spend: Callable[[], SpendReport],
+        backlog: Callable[[], dict[str, Any]] = dict,
+        decisions: DecisionLog | None = None,
     ) -> None:
+        self._backlog = backlog
+        self._decisions = decisions
         self._mqtt = mqtt
         self._topics = topics
         self._sensing = sensing
@@ -78,15 +87,25 @@ class Reporter:
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()
         content["spend"] = asdict(self._spend())
+        content |= self._backlog()
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(
         self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
     ) -> None:
-        """Counts and publishes the record of one answer; without `texts`, it has no words of a model."""
+        """Counts an answer, and publishes and keeps its record; without `texts`, it has no words of a model.
+
+        What is kept never has them.
+        """
         self.counters.answered(answered, finished)
-        self._mqtt.post(self._topics.decision, decision_record(request, answered, finished, texts=texts))
+        record = decision_record(request, answered, finished, texts=texts)
+        self._mqtt.post(self._topics.decision, record)
+        if self._decisions is not None:
+            floor = self._controller.status().floor
+            self._decisions.append(
+                {**decision_record(request, answered, finished, texts=False), "floor": floor}
+            )
 
     def metrics(self) -> bytes:
         """Returns the metrics in the text exposition format."""

@@ -13,7 +13,7 @@ from agent.peers.directory import ServerDirectory
 from agent.reporting.metrics import Metrics
 from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
-from controller import Controller
+from controller import Controller, FollowUp
 from inarvl.door import Door
 
 ATTEMPT_FIELDS = ("latency_ms", "compute_ms", "queue_ms", "energy_j", "failure")
@@ -65,9 +65,12 @@ def decision_record(
     The record is public, so it has no decision id: whoever knows that may give feedback on the answer.
     The attempts include the audit. `chosen` is the place of the attempt whose text is the answer. Without
     `texts`, the record has neither the texts of the attempts nor what went wrong with them in words.
+    `follow_up` has what was done with the first answer, and with which probability.
     """
     decision = answered.decision
+    follow_up = answered.follow_up
     return {
+        "time": round(time.time(), 3),
         "query_id": request.query.id,
         "arm": decision.arm.id,
         "propensity": decision.propensity,
@@ -82,6 +85,7 @@ def decision_record(
             }
             for attempt in finished.attempts
         ],
+        "follow_up": {} if follow_up is None else _follow_up(follow_up),
         "chosen": finished.attempts.index(answered.attempt),
         "agreement": [
             _without_none(
@@ -95,6 +99,16 @@ def decision_record(
             for comparison in finished.comparisons
         ],
     }
+
+
+def _follow_up(follow_up: FollowUp) -> dict[str, Any]:
+    return _without_none(
+        {
+            "action": follow_up.action,
+            "propensity": follow_up.propensity,
+            "p_differs": follow_up.differ,
+        }
+    )
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

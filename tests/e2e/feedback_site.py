@@ -134,7 +134,7 @@ class FeedbackSite:
             elif message.topic == topics.telemetry:
                 self.telemetry = json.loads(message.payload)
                 self.next_telemetry.set()
-            elif message.topic.startswith(topics.result("")):
+            elif json.loads(message.payload).get("id") in self._waiting:  # others ask too
                 reply = reply_from_bytes(message.payload)
                 assert isinstance(reply, Answer), reply
                 self._answers[reply.id] = reply

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import MqttOptions
+from scripted_agent import ScriptedAgent
 
 
 @pytest.fixture
@@ -35,3 +37,11 @@ def site(broker: Any, tmp_path: Path) -> Path:
         "discovery: {zeroconf: false}\n"
     )
     return file
+
+
+@pytest.fixture
+def scripted(broker: Any) -> Iterator[ScriptedAgent]:
+    """An agent that answers what a test scripts."""
+    agent = ScriptedAgent(broker.port)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(agent.running()):
+        yield agent

@@ -29,7 +29,7 @@ def test_agreement_is_shown_by_form_with_the_judge_and_the_warnings() -> None:
     assert agreement_lines(SeenAgreement.model_validate(agreement)) == [
         "agreement on text: 4% of the last 100 comparisons, 35% of all 240 judged",
         "judge: big is used: its AUROC on 20 trial pairs is 0.97",
-        "judging used 124 calls, 12400 tokens and 3.2 J",
+        "judging used 124 calls, 12,400 tokens and 3.21 J",
         "warning: name a form",
     ]
 

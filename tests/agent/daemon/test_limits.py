@@ -18,7 +18,7 @@ class Recorded:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def error(self, code: str, _message: str) -> None:
+    def error(self, code: str, _message: str, *, logged: bool = False) -> None:
         self.codes.append(code)
 
 

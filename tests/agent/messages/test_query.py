@@ -298,3 +298,17 @@ def test_a_response_topic_that_a_broker_may_not_accept_is_rejected(topic: str) -
 def test_a_payload_of_very_many_values_is_rejected_before_it_is_read() -> None:
     with pytest.raises(BadQuery, match="JSON values"):
         read_payload(b'{"schema":[' + b"[]," * 100_000 + b"1]}")
+
+
+@pytest.mark.parametrize(("value", "dry"), [(True, True), ("true", True), (False, False), ("false", False)])
+def test_a_dry_run_is_a_flag(value: object, dry: bool) -> None:
+    query = Query.from_fields({"question": "Is it on?", "image": "bm8=", "dry_run": value})
+    assert query.dry_run is dry
+    fields, image = read_payload(query.to_bytes())
+    assert Query.from_fields(fields, image) == query
+
+
+@pytest.mark.parametrize("value", ["yes", 1, 0, [], "True"])
+def test_another_value_of_dry_run_is_refused(value: object) -> None:
+    with pytest.raises(BadQuery, match="dry_run must be true or false"):
+        Query.from_fields({"question": "Is it on?", "image": "bm8=", "dry_run": value})

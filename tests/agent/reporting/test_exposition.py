@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.messages.explanation import Explanation
 from agent.messages.reply import Answer, Refusal
 from agent.reporting.counters import MAX_LABEL_LENGTH, MAX_LABELS, OTHER
 from agent.reporting.metrics import Metrics
@@ -93,6 +94,7 @@ async def everything() -> Metrics:
     counters = full.counters
     counters.replied(answer())
     counters.replied(Refusal("q", "busy", "later"))
+    counters.replied(Explanation("q", {}))
     counters.called(MeteredCall(call(), Tokens(200, 3, "counted"), Cost(0.25, "EUR", "counted")))
     counters.called(MeteredCall(call(), None, Cost(0.0, "EUR", "counted"), "vlm_unavailable"))
     board = Execution(Arm("local", "s", 0, "board"), 50.0, energy_j=2.0)
@@ -121,6 +123,7 @@ async def test_counters_count_what_happened() -> None:
     expected = {
         'inarvl_replies_total{tier="cloud",outcome="answered"}': 1,
         'inarvl_replies_total{tier="none",outcome="refused"}': 1,
+        'inarvl_replies_total{tier="none",outcome="explained"}': 1,
         'inarvl_errors_total{code="busy"}': 1,
         'inarvl_reply_latency_seconds_sum{tier="cloud"}': 0.3,
         'inarvl_calls_total{tier="cloud",purpose="answer",outcome="answered"}': 1,
