@@ -9,7 +9,6 @@ from agent.home_assistant.component import Component, only, value_of
 from agent.messages.topics import Topics
 from controller import Mode
 
-UNANSWERED: Final = 'inarvl_spool_entries{state="unanswered"}'
 KEPT: Final = "value_json.controller.kept"
 SHARE_OF_THE_BOARD: Final = (
     "{{ (value_json.controller.edge_share * 100) | round(1) if value_json.controller.questions else none }}"
@@ -39,17 +38,14 @@ class Reported(NamedTuple):
 
     Attributes:
         currency: of what was spent; None if no spend is reported.
-        spool: whether the number of waiting queries on disk is reported.
     """
 
     currency: str | None = None
-    spool: bool = False
 
     @classmethod
     def of(cls, telemetry: Mapping[str, Any]) -> Reported:
         """Returns what a telemetry message has."""
-        currency = telemetry.get("spend", {}).get("currency")
-        return cls(currency, UNANSWERED in telemetry.get("metrics", {}))
+        return cls((telemetry.get("spend") or {}).get("currency"))
 
 
 def board_components(topics: Topics, reported: Reported) -> list[Component]:
@@ -88,9 +84,6 @@ def board_components(topics: Topics, reported: Reported) -> list[Component]:
                 unit_of_measurement=reported.currency,
             )
         )
-    if reported.spool:
-        waiting = f"{{{{ value_json.metrics['{UNANSWERED}'] | default(none) | int(none) }}}}"
-        components.append(_reading(topics, "spool", "Spool", waiting, "queries", **DIAGNOSTIC))
     return components
 
 
@@ -110,6 +103,7 @@ def _latency(topics: Topics) -> Component:
         LATENCY,
         device_class="duration",
         unit_of_measurement="ms",
+        suggested_display_precision=0,
         **MEASURED,
         json_attributes_topic=topics.decision,
         json_attributes_template=only(("arm", "reason")),
@@ -159,5 +153,6 @@ def _diagnostics(topics: Topics) -> list[Component]:
             json_attributes_topic=topics.telemetry,
             json_attributes_template=PEER_ATTRIBUTES,
         ),
+        _reading(topics, "spool", "Spool", value_of("spool.open"), "queries", **DIAGNOSTIC),
         _sensor(topics.telemetry, "version", "Version", value_of("version"), **DIAGNOSTIC),
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -36,7 +36,12 @@ from inarvl.errors import InarvlError
 log = logging.getLogger(__name__)
 
 ONLINE = b"online"
-REFUSED = "home_assistant_refused"
+
+
+class DiscoveryRefused(InarvlError):
+    """The broker refuses the discovery message or the birth topic."""
+
+    code = "home_assistant_refused"
 
 
 class Storage(Protocol):
@@ -69,7 +74,7 @@ class DiscoveryPublisher:
         store: Storage,
         *,
         cameras: Callable[[], Iterable[Component]] = tuple,
-        pictures: Callable[[MqttConnection], Awaitable[None]] | None = None,
+        pictures: Callable[[MqttConnection], Coroutine[Any, Any, None]] | None = None,
         report: Callable[[str, str], None],
     ) -> None:
         self._settings = settings
@@ -150,7 +155,7 @@ class DiscoveryPublisher:
                 await self._remember(None)
             if topic is not None:
                 await self._announce(mqtt, topic)
-            self._problem = None
+            self._problem = mqtt.problem
         except (PacketTooLarge, PublishRefused, DisconnectedTwice) as error:
             self._refused(f"the broker refuses the discovery message of Home Assistant: {error}")
 
@@ -184,4 +189,4 @@ class DiscoveryPublisher:
         if problem != self._problem:
             self._problem = problem
             log.error("%s", problem)
-            self._report(REFUSED, problem)
+            self._report(DiscoveryRefused.code, problem)
