@@ -29,6 +29,7 @@ LAYERS = {
         {"judging"},
         {"answering", "calibration", "doctor"},
         {"reporting"},
+        {"home_assistant"},
         {"daemon"},
         {"cli"},
     ),

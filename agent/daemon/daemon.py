@@ -42,6 +42,7 @@ from agent.daemon.reload import reload
 from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog
+from agent.home_assistant.home_assistant import HomeAssistant
 from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
@@ -114,14 +115,13 @@ class Daemon:
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )
         replies = self._doors.peers.replies
-        pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
         self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
         self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
-            pins.resolutions_of,
+            ModelPins(profile).resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
             door=replies,
@@ -130,7 +130,7 @@ class Daemon:
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
-        self._trust = FeedbackTrust(settings.feedback.trusted)
+        trust = self._trust = FeedbackTrust(settings.feedback.trusted)
         self._answering = Answering(
             self._controller,
             self._arms,
@@ -138,18 +138,19 @@ class Daemon:
             settings,
             rng=rng,
             comparing=self._comparing,
-            scrutiny=self._trust.scrutiny,
+            scrutiny=trust.scrutiny,
         )
         self._feedback = Feedback(
-            self._answering.feedback,
-            trust=self._trust,
-            ignored=self._feedback_ignored,
-            door=self._doors.feedback,
+            self._answering.feedback, trust=trust, ignored=self._feedback_ignored, door=self._doors.feedback
         )
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._backlog = Backlog(self._queue, settings.intake)
         self._intake = Intake(self._queue, settings)
+        announced = Store(settings.state_dir / "home_assistant.json")
+        self._home_assistant = HomeAssistant(
+            settings, announced, model=profile.name, report=self._events.error, guard=self._doors.cameras
+        )
         self._watching = Watching(
             settings,
             settings.mqtt_options(f"inarvl-{settings.device}"),
@@ -157,18 +158,16 @@ class Daemon:
             mqtt,
             DirectDoor(self._intake),
             partial(self._events.publish, "camera"),
+            show=self._home_assistant.show,
             guard=self._doors.cameras,
             rng=rng,
         )
         self._mode = ModeSwitch(
             self._answering, Store(settings.state_dir / "mode.json"), mqtt, topics, self._events
         )
+        learned = Store(settings.state_dir / "learned.json")
         self._learned = LearnedState(
-            self._controller,
-            self._comparing.calibration,
-            self._trust,
-            Store(settings.state_dir / "learned.json"),
-            self._events,
+            self._controller, self._comparing.calibration, trust, learned, self._events
         )
         self._own_cost = OwnCostMeter(profile.power.core_w, lambda: self._controller.status().questions)
         self._reporter = Reporter(
@@ -181,6 +180,7 @@ class Daemon:
             agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
+            observe=self._home_assistant.observe,
             doors=self._doors.all(),
             backlog=self._backlog.report,
             decisions=self._state.decisions,
@@ -283,11 +283,10 @@ class Daemon:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 systemd.notify("READY=1")
                 async for number in signals:
-                    if number == signal.SIGHUP:
-                        self._reload()
-                        continue
-                    log.info("stopping on %s", number.name)
-                    break
+                    if number != signal.SIGHUP:
+                        log.info("stopping on %s", number.name)
+                        break
+                    self._reload()
             receiving.cancel_scope.cancel()
 
     def _start_loops(self, background: TaskGroup, spool: Spool) -> None:
@@ -296,6 +295,7 @@ class Daemon:
             self._sensing.run,
             self._servers.run,
             self._judge.run,
+            self._home_assistant.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
@@ -307,7 +307,7 @@ class Daemon:
     def _reload(self) -> None:
         systemd.reloading()
         self._settings, summary = reload(self._settings, self._reread)
-        for part in (self._servers, self._intake, self._questions, self._answering):
+        for part in (self._servers, self._intake, self._questions, self._answering, self._home_assistant):
             part.apply(self._settings)
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)

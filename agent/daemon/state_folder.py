@@ -21,11 +21,18 @@ OWN: Final = (
     "learned.*",
     "mode.*",
     "cloud_calls.*",
+    "home_assistant.*",
     "under-way",
     FOLDER,
     f"{FOLDER}/*",
 )
-DAMAGED: Final = ("spool.db.damaged-*", "learned.*.bad-*", "mode.*.bad-*", "cloud_calls.*.bad-*")
+DAMAGED: Final = (
+    "spool.db.damaged-*",
+    "learned.*.bad-*",
+    "mode.*.bad-*",
+    "cloud_calls.*.bad-*",
+    "home_assistant.*.bad-*",
+)
 MAX_DAMAGED: Final = 8  # of each kind
 MAX_AGE_S: Final = 7 * 86_400.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
@@ -18,6 +18,7 @@ from agent.reporting.telemetry import decision_record, telemetry
 from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
 from controller import Controller
+from inarvl import __version__
 from inarvl.door import Door
 
 
@@ -27,6 +28,7 @@ class Reporter:
     Args:
         backlog: returns what waits, as more fields of the telemetry.
         decisions: keeps the decision records; None to keep none.
+        observe: called with each telemetry message.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Reporter:
         agreement: Callable[[], dict[str, Any]],
         own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
+        observe: Callable[[Mapping[str, Any]], None],
         doors: Sequence[Door] = (),
         backlog: Callable[[], dict[str, Any]] = dict,
         decisions: DecisionLog | None = None,
@@ -56,6 +59,7 @@ class Reporter:
         self._agreement = agreement
         self._cameras = cameras
         self._own_cost = own_cost
+        self._observe = observe
         self._doors = doors
         self._metrics = Metrics(sensing, servers.report, controller.status, doors)
 
@@ -73,7 +77,9 @@ class Reporter:
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()
         content |= self._backlog()
+        content["version"] = __version__
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
+        self._observe(content)
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(
