@@ -78,6 +78,11 @@ ERROR_CODES: Final = (
         ("event",),
     ),
     ErrorCode("mode_damaged", "The saved mode cannot be read: set it again.", ("event",)),
+    ErrorCode(
+        "home_assistant_refused",
+        "The broker refuses a topic of Home Assistant: the agent cannot be found or removed there.",
+        ("event",),
+    ),
     ErrorCode("name_taken", "Another agent with the same name has connected to the broker.", ("event",)),
     ErrorCode(
         "feedback_ignored", "A client's feedback contradicts the models too often to be believed.", ("event",)

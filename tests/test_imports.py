@@ -30,6 +30,7 @@ LAYERS = {
         {"judging"},
         {"answering", "calibration", "doctor"},
         {"reporting"},
+        {"home_assistant"},
         {"daemon"},
         {"cli"},
     ),

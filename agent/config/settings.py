@@ -14,6 +14,7 @@ from agent.config.camera_rules import CameraHost, camera_problem
 from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import Clients, Replies, TopicLevel
 from agent.config.feedback_settings import FeedbackSettings
+from agent.config.home_assistant_settings import HomeAssistantSettings
 from agent.config.http_settings import HttpSettings
 from agent.config.metrics_settings import MetricsSettings
 from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
@@ -128,6 +129,7 @@ class Settings(Section):
     spend: SpendSettings = SpendSettings()
     cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
     camera_hosts: tuple[CameraHost, ...] = ()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     privacy: PrivacySettings = PrivacySettings()
     image_roots: tuple[Path, ...] = ()
     state_dir: Path = Field(
@@ -173,6 +175,13 @@ class Settings(Section):
             )
             if problem is not None:
                 raise ValueError(f"cameras.{name}.{problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _frames_are_of_cameras(self) -> Settings:
+        for name in self.home_assistant.frames:
+            if name not in self.cameras or self.cameras[name].source is None:
+                raise ValueError(f"home_assistant.frames: no camera {name!r} with a source: see cameras")
         return self
 
     @field_validator("peers")

@@ -42,6 +42,7 @@ from agent.daemon.reload import reload
 from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
 from agent.daemon.watchdog import Watchdog, status_line
+from agent.home_assistant.home_assistant import HomeAssistant
 from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
 from agent.intake.mqtt_door import MqttDoor
@@ -114,25 +115,23 @@ class Daemon:
             settings, profile, rng=rng, changed=self._server_changed, doors=self._doors.peers
         )
         replies = self._doors.peers.replies
-        pins = ModelPins(profile)
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._limits = Limits(settings, self._servers, self._events)
-        meter = self._limits.meter
-        self._cameras = Cameras(settings.cameras, self._limits.calls)
+        limits = self._limits = Limits(settings, self._servers, self._events)
+        self._cameras = Cameras(settings.cameras, limits.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
-            pins.resolutions_of,
+            ModelPins(profile).resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
-            meter=meter,
+            meter=limits.meter,
             door=replies,
         )
-        self._judge = Judge(settings.judge, self._servers, energy_meter, meter=meter, door=replies)
+        self._judge = Judge(settings.judge, self._servers, energy_meter, meter=limits.meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
-        self._trust = FeedbackTrust(settings.feedback.trusted)
+        trust = self._trust = FeedbackTrust(settings.feedback.trusted)
         self._answering = Answering(
             self._controller,
             self._arms,
@@ -140,11 +139,11 @@ class Daemon:
             settings,
             rng=rng,
             comparing=self._comparing,
-            scrutiny=self._trust.scrutiny,
+            scrutiny=trust.scrutiny,
         )
         self._feedback = Feedback(
             self._answering.feedback,
-            trust=self._trust,
+            trust=trust,
             ignored=lambda message: self._events.error("feedback_ignored", message, logged=True),
             door=self._doors.feedback,
         )
@@ -152,6 +151,10 @@ class Daemon:
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
         self._backlog = Backlog(self._queue, settings.intake)
         self._intake = Intake(self._queue, settings)
+        announced = Store(settings.state_dir / "home_assistant.json")
+        self._home_assistant = HomeAssistant(
+            settings, announced, model=profile.name, report=self._events.error, guard=self._doors.cameras
+        )
         self._watching = Watching(
             settings,
             settings.mqtt_options(f"inarvl-{settings.device}"),
@@ -159,18 +162,16 @@ class Daemon:
             mqtt,
             DirectDoor(self._intake),
             partial(self._events.publish, "camera"),
+            show=self._home_assistant.show,
             guard=self._doors.cameras,
             rng=rng,
         )
         self._mode = ModeSwitch(
             self._answering, Store(settings.state_dir / "mode.json"), mqtt, topics, self._events
         )
+        learned = Store(settings.state_dir / "learned.json")
         self._learned = LearnedState(
-            self._controller,
-            self._comparing.calibration,
-            self._trust,
-            Store(settings.state_dir / "learned.json"),
-            self._events,
+            self._controller, self._comparing.calibration, trust, learned, self._events
         )
         self._own_cost = OwnCostMeter(profile.power.core_w, lambda: self._controller.status().questions)
         self._reporter = Reporter(
@@ -183,12 +184,14 @@ class Daemon:
             agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
+            observe=self._home_assistant.observe,
             doors=self._doors.all(),
-            spend=self._limits.spend.report,
+            spend=limits.spend.report,
             backlog=self._backlog.report,
             decisions=self._state.decisions,
         )
-        meter.ended, self._intake.replied = self._reporter.counters.called, self._reporter.counters.replied
+        limits.meter.ended = self._reporter.counters.called
+        self._intake.replied = self._reporter.counters.replied
         self._http = HttpService(
             settings.http,
             intake=self._intake,
@@ -222,15 +225,14 @@ class Daemon:
         )
         self._reporter.spool = spool
         under_way = UnderWay(self._settings.state_dir / "under-way")
-        dead_letters = self._state.dead_letters
-        publisher = ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules)
+        publisher = ReplyPublisher(self._mqtt, self._topics, self._state.dead_letters, self._reply_rules)
         outbox = Outbox(spool, publisher, replied=self._reporter.counters.replied)
         door = MqttDoor(
             self._topics,
             spool,
             outbox,
             self._intake,
-            Quarantine(under_way, dead_letters),
+            Quarantine(under_way, self._state.dead_letters),
             self._reply_rules,
             guard=self._doors.queries,
         )
@@ -291,11 +293,10 @@ class Daemon:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 systemd.notify("READY=1")
                 async for number in signals:
-                    if number == signal.SIGHUP:
-                        self._reload()
-                        continue
-                    log.info("stopping on %s", number.name)
-                    break
+                    if number != signal.SIGHUP:
+                        log.info("stopping on %s", number.name)
+                        break
+                    self._reload()
             receiving.cancel_scope.cancel()
 
     def _start_loops(self, background: TaskGroup, spool: Spool) -> None:
@@ -304,6 +305,7 @@ class Daemon:
             self._sensing.run,
             self._servers.run,
             self._judge.run,
+            self._home_assistant.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
@@ -315,8 +317,9 @@ class Daemon:
     def _reload(self) -> None:
         systemd.reloading()
         self._settings, summary = reload(self._settings, self._reread)
-        for part in (self._servers, self._intake, self._questions, self._answering, self._limits):
+        for part in (self._servers, self._intake, self._questions, self._answering, self._home_assistant):
             part.apply(self._settings)
+        self._limits.apply(self._settings)
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)
         self._trust.apply(self._settings.feedback.trusted)
@@ -326,8 +329,7 @@ class Daemon:
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
     def _connected(self) -> None:
-        receives = self._mqtt.problem is None
-        self._mqtt.post(self._topics.status, "online" if receives else "offline", retain=True)
+        self._mqtt.post(self._topics.status, "offline" if self._mqtt.problem else "online", retain=True)
         if self._mqtt.times_taken_over > self._times_taken_over:
             self._times_taken_over = self._mqtt.times_taken_over
             self._events.error("name_taken", f"another agent is named {self._settings.device!r}: rename one")
@@ -336,8 +338,7 @@ class Daemon:
         self._reporter.publish_telemetry()
 
     def _server_changed(self, server: str, state: str) -> None:
-        problem = self._servers.problem(server)
-        details = {} if problem is None else {"message": problem}
+        details = {"message": problem} if (problem := self._servers.problem(server)) is not None else {}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
 

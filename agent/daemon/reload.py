@@ -23,6 +23,7 @@ LIVE = {
     "cameras",
     "camera_hosts",
     "spend",
+    "home_assistant",
 }
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}
 LIVE_PARTS = {"intake": LIVE_INTAKE, "discovery": {"trust"}}

@@ -22,6 +22,7 @@ OWN: Final = (
     "mode.*",
     "cloud_calls.*",
     "spend.*",
+    "home_assistant.*",
     "under-way",
     FOLDER,
     f"{FOLDER}/*",
@@ -32,6 +33,7 @@ DAMAGED: Final = (
     "mode.*.bad-*",
     "cloud_calls.*.bad-*",
     "spend.*.bad-*",
+    "home_assistant.*.bad-*",
 )
 MAX_DAMAGED: Final = 8  # of each kind
 MAX_AGE_S: Final = 7 * 86_400.0

@@ -37,6 +37,10 @@ class Topics:
         """Returns the default reply topic of a client."""
         return f"inarvl/{self.device}/result/{client}"
 
+    def camera_picture(self, camera: str) -> str:
+        """Returns the topic for pictures of a camera, for Home Assistant."""
+        return f"inarvl/{self.device}/picture/{camera}"
+
     def camera_answer(self, camera: str, question: str) -> str:
         """Returns the topic for answers to a standing question of a camera."""
         return f"inarvl/{self.device}/camera/{camera}/{question}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +22,7 @@ from agent.spending.spend import SpendReport
 from agent.spool.spool import Spool
 from agent.spool.use import SpoolUse
 from controller import Controller
+from inarvl import __version__
 from inarvl.door import Door
 
 
@@ -35,6 +36,7 @@ class Reporter:
     Args:
         backlog: returns what waits, as more fields of the telemetry.
         decisions: keeps the decision records; None to keep none.
+        observe: called with each telemetry message.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Reporter:
         agreement: Callable[[], dict[str, Any]],
         own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
+        observe: Callable[[Mapping[str, Any]], None],
         doors: Sequence[Door] = (),
         spend: Callable[[], SpendReport],
         backlog: Callable[[], dict[str, Any]] = dict,
@@ -65,6 +68,7 @@ class Reporter:
         self._agreement = agreement
         self._cameras = cameras
         self._own_cost = own_cost
+        self._observe = observe
         self._doors = doors
         self._spend = spend
         self.spool: Spool | None = None
@@ -88,7 +92,9 @@ class Reporter:
         content["cameras"] = self._cameras()
         content["spend"] = asdict(self._spend())
         content |= self._backlog()
+        content["version"] = __version__
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
+        self._observe(content)
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(

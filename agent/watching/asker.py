@@ -39,6 +39,9 @@ class Pictures(Protocol):
     def picture_checked(self, problem: str | None) -> None:
         """Records whether a picture could be decoded."""
 
+    def asked_about(self, frame: Frame) -> None:
+        """Records that a question is asked about a picture."""
+
     def question_idle(self) -> None:
         """Records that a question may need a picture."""
 
@@ -185,6 +188,7 @@ class Asker:
             return
         self._under_way = True
         self.asked += 1
+        self._pictures.asked_about(frame)
         reply = await self._reply(self._query(frame, before))
         if isinstance(reply, Answer):
             self.answered += 1

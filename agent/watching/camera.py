@@ -71,6 +71,7 @@ class Camera:
         options: of the agent's connection to the broker.
         asker: makes the asker of a question, by its name and this camera.
         report: called when the camera fails, and when it works again.
+        show: called with the name of the camera and each picture that is asked about.
         guard: counts the pictures that cannot be used.
         clock: monotonic time in seconds.
         wall_clock: seconds since 1970.
@@ -83,6 +84,7 @@ class Camera:
         asker: Callable[[str, Camera], Asker],
         report: Report,
         *,
+        show: Callable[[str, bytes], None] = lambda _camera, _data: None,
         decoder: Decoder,
         guard: Door,
         rng: np.random.Generator,
@@ -92,6 +94,7 @@ class Camera:
         self.plan = plan
         self._options = camera_options(options, plan.name, max_bytes=plan.max_bytes)
         self._report = report
+        self._show = show
         self._decoder = decoder
         self._guard = guard
         self._clock = clock
@@ -144,6 +147,10 @@ class Camera:
         else:
             self._guard.drop(self.plan.name, problem)
             self._fails(problem)
+
+    def asked_about(self, frame: Frame) -> None:
+        """Passes on a picture that a question is asked about."""
+        self._show(self.plan.name, frame.data)
 
     def question_idle(self) -> None:
         """Records that a question may need a picture."""

@@ -45,6 +45,7 @@ class Watching:
         mqtt: publishes the answers.
         direct: answers the questions.
         report: called when a camera fails or recovers.
+        show: called with the name of a camera and each picture that is asked about.
         guard: counts the pictures that cannot be used.
         clock: monotonic time in seconds.
         wall_clock: seconds since 1970.
@@ -60,6 +61,7 @@ class Watching:
         direct: DirectDoor,
         report: Report,
         *,
+        show: Callable[[str, bytes], None] = lambda _camera, _data: None,
         guard: Door,
         rng: np.random.Generator,
         clock: Callable[[], float] = time.monotonic,
@@ -71,6 +73,7 @@ class Watching:
         self._publisher = AnswerPublisher(mqtt)
         self._direct = direct
         self._report = report
+        self._show = show
         self._guard = guard
         self._rng = rng
         self._clock = clock
@@ -149,6 +152,7 @@ class Watching:
             self._options,
             asker,
             self._report,
+            show=self._show,
             decoder=self._decoder,
             guard=self._guard,
             rng=self._rng,

@@ -55,6 +55,11 @@ class EngineProcess:
                 start_new_session=True,  # so that its workers can be killed with it
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Kills it, as a crash would."""
         assert self._process is not None
@@ -63,7 +68,7 @@ class EngineProcess:
 
     def stop(self) -> None:
         """Stops it and its workers if it runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.running:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)

@@ -72,12 +72,12 @@ def protected_broker(folder: Path, mosquitto: str) -> Iterator[ProtectedBroker]:
 
 @asynccontextmanager
 async def connected(
-    broker: ProtectedBroker, user: str, *subscriptions: str, protocol: str = "5"
+    broker: ProtectedBroker, user: str, *subscriptions: str, protocol: str = "5", client: str = ""
 ) -> AsyncIterator[MqttConnection]:
     options = MqttOptions(
         "127.0.0.1",
         broker.port,
-        client_id=f"test-{user}",
+        client_id=f"test-{user}{client}",
         username=user,
         password=broker.passwords[user],
         keeps_session=False,

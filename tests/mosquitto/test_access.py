@@ -19,6 +19,9 @@ OWN = {"inarvl/gate-3/query/{user}", "inarvl/gate-3/feedback/{user}"}
 RESULTS = {"inarvl/gate-3/result/{user}", "inarvl/gate-3/result/{user}/1"}
 STATE = {f"inarvl/gate-3/{name}" for name in ("status", "telemetry", "event", "mode/state")}
 COMMANDS = {f"inarvl/gate-3/{name}" for name in ("query", "feedback", "mode/set")}
+ANNOUNCED = "homeassistant/device/inarvl_gate-3/config"
+OF_CAMERAS = {"inarvl/gate-3/camera/yard/open", "inarvl/gate-3/picture/yard"}
+HOME = {ANNOUNCED, "homeassistant/device/inarvl_other/config", "homeassistant/status"}
 OF_OTHERS = {
     *("inarvl/gate-3/query/camera-2", "inarvl/gate-3/query/camera-1/x", "inarvl/gate-3/feedback/camera-2"),
     *("inarvl/gate-3/result/camera-2", "inarvl/gate-3/result/camera-2/1", "inarvl/gate-3/result/camera-1x"),
@@ -30,9 +33,14 @@ OF_OTHERS = {
     ),
     *("inarvl/peers/gpu-1", "inarvl/peers/rogue", "zigbee2mqtt/front_door/set", "inarvl/gate-3/query/"),
 }
-USERS = ("camera-1", "operator", "gate-3", "gpu-1", "dashboard")
+USERS = ("camera-1", "operator", "gate-3", "gpu-1", "dashboard", "homeassistant")
 TOPICS = sorted(
-    {topic.format(user=user) for user in USERS for topic in OWN | RESULTS} | STATE | COMMANDS | OF_OTHERS
+    {topic.format(user=user) for user in USERS for topic in OWN | RESULTS}
+    | STATE
+    | COMMANDS
+    | OF_OTHERS
+    | OF_CAMERAS
+    | HOME
 )
 OF_GATE_3 = {topic for topic in TOPICS if topic.startswith("inarvl/gate-3/")}
 PEERS = {"inarvl/peers/gpu-1", "inarvl/peers/rogue"}
@@ -46,16 +54,22 @@ def of(user: str, topics: set[str]) -> set[str]:
 MAY_PUBLISH = {
     "camera-1": of("camera-1", OWN),
     "operator": of("operator", OWN) | COMMANDS | {"inarvl/other/query"},
-    "gate-3": OF_GATE_3,
+    "gate-3": OF_GATE_3 | {ANNOUNCED},
     "gpu-1": {"inarvl/peers/gpu-1"},
     "dashboard": set(),
+    "homeassistant": {"homeassistant/status", "inarvl/gate-3/mode/set"},
 }
 MAY_RECEIVE = {
     "camera-1": of("camera-1", RESULTS),
     "operator": RESULTS_OF_ALL | STATE | PEERS | {"inarvl/gate-3/decision", "inarvl/other/status"},
-    "gate-3": OF_GATE_3 | PEERS,
+    "gate-3": OF_GATE_3 | PEERS | {"homeassistant/status"},
     "gpu-1": of("gpu-1", RESULTS),
     "dashboard": STATE | of("dashboard", RESULTS) | {"inarvl/other/status"},
+    "homeassistant": STATE
+    | OF_CAMERAS
+    | HOME
+    | of("homeassistant", RESULTS)
+    | {"inarvl/gate-3/decision", "inarvl/other/status"},
 }
 
 
@@ -93,7 +107,9 @@ async def test_a_role_publishes_to_its_topics_only(
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize(
-    "filters", [("#",), ("inarvl/#", "inarvl/+/+", "+/+/+/+"), ("$share/g/#",), tuple(TOPICS)], ids=str
+    "filters",
+    [("#",), ("inarvl/#", "inarvl/+/+", "+/+/+/+", "+/status"), ("$share/g/#",), tuple(TOPICS)],
+    ids=str,
 )
 @pytest.mark.parametrize("retain", [False, True])
 async def test_a_role_receives_its_topics_only(

@@ -37,6 +37,7 @@ def site(protected: ProtectedBroker, tmp_path_factory: pytest.TempPathFactory) -
     }
     content = {"device": "gate-3", "broker": broker, "local": None, "state_dir": str(folder)}
     content |= {"discovery": {"zeroconf": False}, "intake": {"open_topic": False}}
+    content["home_assistant"] = {"enabled": True}
     config = folder / "agent.yaml"
     config.write_text(yaml.safe_dump(content))
     tool = str(Path(sys.executable).with_name("inarvl"))
@@ -83,6 +84,23 @@ async def test_ask_uses_the_own_topic_of_its_user(protected: ProtectedBroker, si
     reply = await client.ask(site, Query("9", "how many?", b"no image"), timeout_s=REPLY_S)
     assert isinstance(reply, Refusal)
     assert reply.id == "9"
+
+
+async def test_home_assistant_finds_the_agent_and_sets_its_mode(
+    protected: ProtectedBroker, site: Settings
+) -> None:
+    await online(protected)
+    found = "homeassistant/device/inarvl_gate-3/config"
+    async with (
+        connected(protected, "homeassistant", "homeassistant/#") as discovery,
+        connected(protected, "homeassistant", f"{DEVICE}/mode/state", client="mode") as home,
+    ):
+        message = await next_message(discovery)
+        mode = json.loads(message.payload)["components"]["mode"]
+        assert (message.topic, mode["state_topic"]) == (found, f"{DEVICE}/mode/state")
+        assert (await next_message(home)).payload == b"auto"
+        await home.publish(mode["command_topic"], b"local", qos=1)
+        assert (await next_message(home)).payload == b"local"
 
 
 async def test_doctor_finds_nothing_wrong(protected: ProtectedBroker, site: Settings) -> None:

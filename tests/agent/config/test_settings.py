@@ -272,3 +272,24 @@ def test_the_settings_in_the_page_about_access_are_valid() -> None:
 def test_replies_cannot_be_allowed_on_reserved_or_invalid_topics(allow: str) -> None:
     with pytest.raises(ConfigError, match=r"replies\.allow"):
         check({"replies": {"allow": [allow]}}, Settings, "agent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ({"prefix": "ha/#"}, "home_assistant.prefix: must be a topic without + and #"),
+        ({"prefix": "/ha"}, "home_assistant.prefix: must be a topic"),
+        ({"birth_topic": ""}, "home_assistant.birth_topic: must be a topic"),
+        ({"birth_topic": "$SYS/x"}, "no leading $"),
+        ({"frames": ["yard"]}, "home_assistant.frames: no camera 'yard' with a source"),
+        ({"frames": ["door"]}, "home_assistant.frames: no camera 'door' with a source"),
+    ],
+    ids=str,
+)
+def test_errors_in_home_assistant_name_the_key(section: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        check({"home_assistant": section, "cameras": {"door": {"local_only": True}}}, Settings, "agent.yaml")
+
+
+def test_home_assistant_is_disabled_by_default() -> None:
+    assert not Settings().home_assistant.enabled

@@ -28,6 +28,11 @@ def test_the_judge_can_be_switched_off() -> None:
     assert reload(settings(), lambda: new) == (new, "applied judge")
 
 
+def test_home_assistant_can_be_enabled() -> None:
+    new = settings(home_assistant={"enabled": True})
+    assert reload(settings(), lambda: new) == (new, "applied home_assistant")
+
+
 def test_who_is_trusted_can_change_and_how_peers_are_discovered_cannot() -> None:
     new = settings(discovery={"trust": "any", "mqtt": False})
     after, summary = reload(settings(), lambda: new)

@@ -1,0 +1,1 @@
+"""Announces the agent to Home Assistant by MQTT discovery."""
