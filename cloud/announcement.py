@@ -7,15 +7,17 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlparse
 
 import typer
+import yaml
 
 from cloud.announce import AnnounceFailed, advertised_host, on_broker, on_lan
 from cloud.peer import PeerRecord
+from inarvl.price import BadPrice, Prices
 from inarvl.secret_file import read_secret, secret_path
 from inarvl.tls_files import client_context
 from vlm.allowed_hosts import read_host
@@ -37,6 +39,10 @@ BrokerCaFile = Annotated[
 ]
 BrokerCertFile = Annotated[Path | None, typer.Option(help="Client certificate, if the broker requires one.")]
 BrokerKeyFile = Annotated[Path | None, typer.Option(help="Key file of --broker-cert-file.")]
+PricesFile = Annotated[
+    Path | None,
+    typer.Option("--prices", help="YAML file with the price of each model (docs/money.md)."),
+]
 Zeroconf = Annotated[
     bool, typer.Option("--zeroconf/--no-zeroconf", help="Announce on the local network, or do not.")
 ]
@@ -55,6 +61,7 @@ class Announcement:
         interfaces: addresses of the network interfaces for zeroconf; empty for all.
         broker: mqtt(s)://host:port of a broker for a retained record; None for none.
         broker_ca_file, broker_cert_file, broker_key_file: for an mqtts broker; see `inarvl.tls_files`.
+        prices: what the models cost; None to announce no prices.
     """
 
     zeroconf: bool = True
@@ -65,6 +72,7 @@ class Announcement:
     broker_ca_file: Path | None = None
     broker_cert_file: Path | None = None
     broker_key_file: Path | None = None
+    prices: Prices | None = None
 
     @asynccontextmanager
     async def of(self, record: PeerRecord, *, listening: str | None = None) -> AsyncIterator[None]:
@@ -79,6 +87,7 @@ class Announcement:
             SecretUnavailable: the password or key for the broker cannot be read.
         """
         _warn_of_plain_http(record)
+        record = replace(record, prices=self.prices)
         async with AsyncExitStack() as stack:
             if self.zeroconf:
                 await stack.enter_async_context(on_lan(record, self.interfaces, listening=listening))
@@ -103,6 +112,22 @@ class Announcement:
         if any(files):
             raise AnnounceFailed("certificates are for an mqtts broker: write --broker mqtts://host:port")
         return None
+
+
+def read_prices(path: Path | None) -> Prices | None:
+    """Reads the file of --prices; None without one.
+
+    Raises:
+        BadPrice: the file cannot be read, or a price is invalid.
+    """
+    if path is None:
+        return None
+    try:
+        return Prices.from_json(yaml.safe_load(path.read_text()))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BadPrice(f"{path} cannot be read as YAML: {error}") from None
+    except BadPrice as error:
+        raise BadPrice(f"{path}: {error}") from None
 
 
 def warn_of_other_name(record: PeerRecord, hosts: Sequence[str]) -> None:

@@ -22,9 +22,11 @@ from cloud.announcement import (
     Identifier,
     Interface,
     PasswordFile,
+    PricesFile,
     Username,
     Zeroconf,
     advertised_address,
+    read_prices,
     warn_of_other_name,
 )
 from cloud.keygen import app as keygen
@@ -97,6 +99,7 @@ def serve_command(
     broker_ca_file: BrokerCaFile = None,
     broker_cert_file: BrokerCertFile = None,
     broker_key_file: BrokerKeyFile = None,
+    prices: PricesFile = None,
     tls: Tls = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -108,16 +111,18 @@ def serve_command(
 ) -> None:
     """Serve models like `inarvl-vlm serve`, and announce them once they are ready."""
     logs.configure(log_level)
-    announcement = Announcement(
-        zeroconf,
-        tuple(interface or ()),
-        broker,
-        username,
-        password_file,
-        broker_ca_file,
-        broker_cert_file,
-        broker_key_file,
-    )
+    with explained("inarvl-cloud"):
+        announcement = Announcement(
+            zeroconf,
+            tuple(interface or ()),
+            broker,
+            username,
+            password_file,
+            broker_ca_file,
+            broker_cert_file,
+            broker_key_file,
+            read_prices(prices),
+        )
 
     async def run(options: ServeOptions) -> None:
         async with AsyncExitStack() as announcements:
@@ -172,6 +177,7 @@ def announce_command(
     broker_ca_file: BrokerCaFile = None,
     broker_cert_file: BrokerCertFile = None,
     broker_key_file: BrokerKeyFile = None,
+    prices: PricesFile = None,
     ca_file: Annotated[
         Path | None, typer.Option(help="CA file to check the server by; by default the CAs of the system.")
     ] = None,
@@ -186,16 +192,18 @@ def announce_command(
 ) -> None:
     """Announce a server that runs already, such as vLLM or Ollama."""
     logs.configure(log_level)
-    announcement = Announcement(
-        zeroconf,
-        tuple(interface or ()),
-        broker,
-        username,
-        password_file,
-        broker_ca_file,
-        broker_cert_file,
-        broker_key_file,
-    )
+    with explained("inarvl-cloud"):
+        announcement = Announcement(
+            zeroconf,
+            tuple(interface or ()),
+            broker,
+            username,
+            password_file,
+            broker_ca_file,
+            broker_cert_file,
+            broker_key_file,
+            read_prices(prices),
+        )
 
     async def run() -> None:
         token = None if token_file is None else first_token(secret_path(token_file))

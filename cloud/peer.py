@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from inarvl.announced_url import API_PATH, SITE_FILE_HINT, announced_url, announced_url_problem
 from inarvl.errors import InarvlError
+from inarvl.price import MODEL, BadPrice, Prices
 from inarvl.server_url import socket_problem, url_problem
 from vlm.remote_values import parse_json
 
@@ -20,10 +21,9 @@ TOPIC = "inarvl/peers"  # each record is retained below it, under its id
 TXT_VERSION = "1"
 ROLE = "cloud"
 API = "openai/v1"
-MAX_RECORD_BYTES = 4096
+MAX_RECORD_BYTES = 8192
 MAX_MODELS = 16
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,63}")
-MODEL = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,128}")  # printable ASCII without space and comma
 MAX_TXT_BYTES = 255  # of one key=value pair, RFC 6763 section 6.1
 
 
@@ -44,6 +44,7 @@ class PeerRecord:
         models: names of its models; a hint only, devices ask the endpoint itself.
         api: must be openai/v1.
         version: version of the announcing software.
+        prices: what the endpoint says that its models cost; None if it announces no prices.
 
     Raises:
         BadPeerRecord: a value is invalid.
@@ -54,6 +55,7 @@ class PeerRecord:
     models: tuple[str, ...] = ()
     api: str = API
     version: str = ""
+    prices: Prices | None = None
 
     def __post_init__(self) -> None:
         if not IDENTIFIER.fullmatch(self.id):
@@ -94,7 +96,9 @@ class PeerRecord:
 
     def to_bytes(self) -> bytes:
         """Returns the JSON of the retained message on inarvl/peers/<id>."""
-        return json.dumps(asdict(self)).encode()
+        body = asdict(self)
+        body["prices"] = None if self.prices is None else self.prices.to_json()
+        return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> PeerRecord:
@@ -113,16 +117,18 @@ class PeerRecord:
         if not isinstance(models, list):
             raise BadPeerRecord("models must be a list")
         name = _string(body, "id")
+        claimed = body.get("prices")
         return cls(
             id=name,
             url=_announced(name, _string(body, "url")),
             models=tuple(model if isinstance(model, str) else "" for model in models),
             api=_string(body, "api", API),
             version=_string(body, "version", "")[:40],
+            prices=None if claimed is None else _prices(name, Prices.from_json, claimed),
         )
 
     def to_txt(self) -> dict[str, str]:
-        """Returns the TXT properties; leaves out models that do not fit. Address and port are not in them.
+        """Returns the TXT properties without address and port, and without models and prices that do not fit.
 
         `host` is the name of the host, if the URL has one.
 
@@ -138,6 +144,7 @@ class PeerRecord:
         host = urlsplit(self.url).hostname or ""
         if len(f"host={host}".encode()) > MAX_TXT_BYTES:
             raise BadPeerRecord(f"the host of {self.url} is too long for zeroconf: use a shorter one")
+        prices = "" if self.prices is None else self.prices.to_text(MAX_TXT_BYTES - len("prices="))
         return {
             "txtvers": TXT_VERSION,
             "ver": self.version,
@@ -146,6 +153,7 @@ class PeerRecord:
             "api": self.api,
             "tls": "1" if self.tls else "0",
             "models": models,
+            **({"prices": prices} if prices else {}),
             **({} if _is_address(host) else {"host": host}),
         }
 
@@ -169,6 +177,7 @@ class PeerRecord:
             models=tuple(model for model in txt.get("models", "").split(",") if model),
             api=txt.get("api", ""),
             version=txt.get("ver", "")[:40],
+            prices=_prices(name, Prices.from_text, claimed) if (claimed := txt.get("prices")) else None,
         )
 
 
@@ -185,6 +194,13 @@ def _announced(name: str, url: str) -> str:
     if problem is not None:
         raise BadPeerRecord(f"peer {name[:63]!r}: its URL {url[:80]!r} {problem}")
     return announced_url(url)
+
+
+def _prices(name: str, read: Callable[[Any], Prices], claimed: object) -> Prices:
+    try:
+        return read(claimed)
+    except BadPrice as error:
+        raise BadPeerRecord(f"the prices of peer {name[:63]!r}: {error}") from None
 
 
 def _string(body: Mapping[str, Any], name: str, default: str | None = None) -> str:

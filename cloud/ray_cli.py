@@ -25,9 +25,11 @@ from cloud.announcement import (
     Identifier,
     Interface,
     PasswordFile,
+    PricesFile,
     Username,
     Zeroconf,
     advertised_address,
+    read_prices,
 )
 from cloud.peer import PeerRecord
 from cloud.ray_settings import RayFailed, RaySettings
@@ -108,6 +110,7 @@ def ray_command(
     broker_ca_file: BrokerCaFile = None,
     broker_cert_file: BrokerCertFile = None,
     broker_key_file: BrokerKeyFile = None,
+    prices: PricesFile = None,
     tls: Tls = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -118,16 +121,18 @@ def ray_command(
 ) -> None:
     """Serve models from several replicas on Ray Serve, and announce them once they are ready."""
     logs.configure(log_level)
-    announcement = Announcement(
-        zeroconf,
-        tuple(interface or ()),
-        broker,
-        username,
-        password_file,
-        broker_ca_file,
-        broker_cert_file,
-        broker_key_file,
-    )
+    with explained("inarvl-cloud"):
+        announcement = Announcement(
+            zeroconf,
+            tuple(interface or ()),
+            broker,
+            username,
+            password_file,
+            broker_ca_file,
+            broker_cert_file,
+            broker_key_file,
+            read_prices(prices),
+        )
     with explained("inarvl-cloud"):
         files = server_tls(tls, tls_cert, tls_key)
         certificate = files.certificate() if files is not None else None

@@ -15,7 +15,7 @@ from controller.learned import Learned
 from controller.looks import Looks
 from controller.quality import Guesses
 from controller.roster import Roster
-from controller.rule import weighted
+from controller.rule import paid, weighted
 from controller.settings import ControllerSettings
 from controller.standing import Standings
 
@@ -29,7 +29,8 @@ class Candidates(NamedTuple):
     Attributes:
         looks: names under which the question may be met again.
         shifts: what questions that looked so add to the logits of differing.
-        cost: of one call, weighted, with what its failing would cost.
+        money: price of one call, weighted.
+        cost: of one call, weighted, with its price and what its failing would cost.
         blocked: why an arm cannot be used, in words; None when it can.
         able: which can be used.
         newcomers: places of arms that could be used but for their standing.
@@ -40,6 +41,7 @@ class Candidates(NamedTuple):
     looks: Looks
     shifts: Vector
     guesses: Guesses
+    money: Vector
     cost: Vector
     blocked: tuple[str | None, ...]
     able: NDArray[np.bool_]
@@ -101,13 +103,10 @@ def gather(
     if any(chances.values()):
         failing = np.array([chances[server] for server in roster.servers])
         expected_ms = expected_ms + failing * (settings.learning.failure_s * 1e3)
-    cost = weighted(
-        settings.weights,
-        latency_ms=expected_ms,
-        energy_j=estimates.energy_j,
-        calls=roster.calls,
-    )
-    return Candidates(roster, estimates, looks, shifts, guesses, cost, tuple(reasons), able, newcomers)
+    prices = np.array([option.money for option in options])
+    money = paid(settings.weights, calls=roster.calls, money=prices)
+    cost = weighted(settings.weights, latency_ms=expected_ms, energy_j=estimates.energy_j, money=money)
+    return Candidates(roster, estimates, looks, shifts, guesses, money, cost, tuple(reasons), able, newcomers)
 
 
 def _block_newcomers(

@@ -53,6 +53,7 @@ class Option:
         link: the path to the server; None for the board itself.
         memory_mb: what running it still needs on the board, None when its server already holds it.
         blocked: why it cannot be used now, in words; None when it can.
+        money: predicted price of a call, in units of a currency; 0 for a free one or one without a price.
         vouched: whether a person named its server, so that its answers count from the first one on.
     """
 
@@ -62,6 +63,7 @@ class Option:
     link: LinkState | None = None
     memory_mb: float | None = None
     blocked: str | None = None
+    money: float = 0.0
     vouched: bool = False
 
 

@@ -115,7 +115,7 @@ def _scores(
 ) -> Vector:
     """The route rule: cost + lambda * loss - exploration, with what an escalation to come would cost."""
     cost, guesses = candidates.cost, candidates.guesses
-    estimated = cost - settings.weights.money_per_call * candidates.roster.calls
+    estimated = cost - candidates.money  # a price is known, not estimated
     exploration = estimated * -np.expm1(-HOPE * candidates.estimates.ignorance)
     to_come = lam * lost
     cascades = ask < np.inf

@@ -24,13 +24,14 @@ LOGITS, HALVINGS = 10.0, 20
 Amount = TypeVar("Amount", float, Vector)
 
 
-def weighted(weights: Weights, *, latency_ms: Amount, energy_j: Amount, calls: Amount) -> Amount:
-    """w_latency * latency + w_energy * energy + w_money * paid calls."""
-    return (
-        weights.latency_per_s / 1e3 * latency_ms
-        + weights.energy_per_j * energy_j
-        + weights.money_per_call * calls
-    )
+def weighted(weights: Weights, *, latency_ms: Amount, energy_j: Amount, money: Amount) -> Amount:
+    """w_latency * latency + w_energy * energy + money, which `paid` has weighted."""
+    return weights.latency_per_s / 1e3 * latency_ms + weights.energy_per_j * energy_j + money
+
+
+def paid(weights: Weights, *, calls: Amount, money: Amount) -> Amount:
+    """w_call * paid calls + w_money * their predicted price."""
+    return weights.money_per_call * calls + weights.money_per_unit * money
 
 
 def keeps(lam: float, loss: float, remaining_cost: float) -> bool:

@@ -10,11 +10,16 @@ from controller.arm import Arm
 
 @dataclass(frozen=True)
 class Weights:
-    """What one unit of each cost is worth; only their proportions matter."""
+    """What one unit of each cost is worth; only their proportions matter.
+
+    `money_per_unit` is for each unit of the currency in which calls have prices, `money_per_call` for each
+    call of the cloud, whatever its price.
+    """
 
     latency_per_s: float = 1.0
     energy_per_j: float = 0.1
     money_per_call: float = 0.0
+    money_per_unit: float = 100.0
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ ERROR_CODES: Final = (
         "The query is pinned to the cloud, and its camera has used its cloud calls of the day.",
         ("reply", "attempt"),
     ),
+    ErrorCode(
+        "spend_cap_reached",
+        "A call might cost more than a cap of the day allows: in a reply, the query is pinned to the cloud.",
+        ("reply", "attempt", "event"),
+    ),
     ErrorCode("unanswered", "Every model was asked and failed.", ("reply",)),
     ErrorCode("spool_failed", "The device's disk cannot store the query.", ("reply",)),
     ErrorCode("internal", "A fault of the agent or the server itself; see its log.", ("reply", "http")),
@@ -65,6 +70,11 @@ ERROR_CODES: Final = (
     ErrorCode(
         "cloud_calls_lost",
         "How often cameras with a limit used the cloud today is lost: they are local until 00:00 UTC.",
+        ("event",),
+    ),
+    ErrorCode(
+        "spend_lost",
+        "What was spent today is lost: with a cap, models with a price are not asked until 00:00 local time.",
         ("event",),
     ),
     ErrorCode("mode_damaged", "The saved mode cannot be read: set it again.", ("event",)),
@@ -119,6 +129,7 @@ ERROR_CODES: Final = (
     ErrorCode("camera_failed", "A watched camera has no picture.", ("message",)),
     ErrorCode("bad_plug_message", "A message of the smart plug has no usable power.", ("message",)),
     ErrorCode("bad_peer_record", "A peer record or announcement is invalid.", ("message",)),
+    ErrorCode("bad_price", "A price is invalid.", ("message",)),
     ErrorCode("bad_pins", "The file of trusted peers cannot be read or written.", ("message",)),
     ErrorCode("peer_not_trusted", "A peer cannot be trusted or distrusted.", ("message",)),
     ErrorCode(

@@ -23,6 +23,7 @@ LAYERS = {
         {"forms", "smoothing", "spool"},
         {"agreement", "messages"},
         {"config"},
+        {"spending"},
         {"client", "intake", "profile"},
         {"http", "standalone"},
         {"peers", "sensing", "watching"},

@@ -29,6 +29,8 @@ from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
 from agent.sensing.energy_model import EnergySource
+from agent.spending.cost import Cost
+from agent.spending.spend import Purpose
 from controller import (
     Arm,
     Context,
@@ -91,6 +93,11 @@ class Answered:
         if None in sources:
             return None
         return "modelled" if "modelled" in sources else "measured"
+
+    @property
+    def cost(self) -> Cost:
+        """What all calls for the question have cost so far."""
+        return self.question.bill.total
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,8 @@ class Answering:
         """Answers `question` before the clock reaches `expires_at`.
 
         Raises:
-            LocalOnly, CloudCallsSpent: it is pinned to the cloud, and its camera's policy forbids that.
+            LocalOnly, CloudCallsSpent, SpendCapReached: it is pinned to the cloud, and its camera's policy
+                or a cap on the spend forbids that.
             NoArm: no arm can or may answer it now.
             DeadlineExpired: the deadline passed before there was an answer.
             Unanswered: every arm failed.
@@ -217,12 +225,12 @@ class Answering:
         """Runs the audit of `answered`, if there is one, compares the answers, and learns from all of it."""
         attempts, audited = answered.attempts, False
         audit_arm = None if answered.audit is None else answered.audit.arm
-        audit = await self._ask_after(audit_arm, answered.question)
+        audit = await self._ask_after(audit_arm, answered.question, "audit")
         if audit is not None:
             attempts, audited = (*attempts, audit), audit.execution.failure is None
         trusted = len(_without_cancelled(attempts))  # what a newcomer says tests nobody
         if attempts[-1].execution.failure is None:
-            newcomer = await self._ask_after(answered.beside, answered.question)
+            newcomer = await self._ask_after(answered.beside, answered.question, "comparison")
             attempts = attempts if newcomer is None else (*attempts, newcomer)
         attempts = _without_cancelled(attempts)
         chosen = attempts.index(answered.attempt)
@@ -248,11 +256,12 @@ class Answering:
         self._comparing.feedback(decision_id, correct, weight)
         return self._policy.feedback(decision_id, correct, now=self._clock(), weight=weight)
 
-    async def _ask_after(self, arm: Arm | None, question: Question) -> Attempt | None:
+    async def _ask_after(self, arm: Arm | None, question: Question, purpose: Purpose) -> Attempt | None:
         """Asks an arm after the reply; None if there is none, or nothing may leave the board any more."""
         if arm is None or not self._may_leave(question):
             return None
-        return await self._calls.ask(arm, question, expires_at=self._clock() + AUDIT_TIMEOUT_S)
+        expires_at = self._clock() + AUDIT_TIMEOUT_S
+        return await self._calls.ask(arm, question, expires_at=expires_at, purpose=purpose)
 
     def _may_leave(self, question: Question) -> bool:
         """Returns whether the cloud may be asked now: the mode may have changed since the decision."""
@@ -311,7 +320,7 @@ class Answering:
         first = len(attempts) - 1
         follow_up = self._policy.escalate(decision, attempts[first].execution, now=self._clock())
         reason = follow_up.reason if decision.arm.tier == "local" else decision.reason
-        kept = self._arms.kept_on_board(question)
+        kept = self._arms.kept_on_board(question) or self._arms.unaffordable(question)
         if decision.arm.tier == "local" and kept is not None:
             reason = f"{reason}; {kept}"
         beside = follow_up.beside

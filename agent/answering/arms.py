@@ -12,6 +12,7 @@ from typing import Any, get_args
 from agent.answering.arm_limits import within_limits
 from agent.answering.cameras import CameraPolicy, Cameras, LocalOnly
 from agent.answering.cloud_calls import CloudCallsSpent
+from agent.answering.confidence import confidence_of
 from agent.answering.normalise import normalise
 from agent.answering.question import Question
 from agent.forms.constraint import allowed, grammar, response_format
@@ -25,18 +26,21 @@ from agent.peers.network_path import is_late
 from agent.peers.peer import Peer
 from agent.sensing.call_energy import CallEnergy, CallEnergyMeter
 from agent.sensing.energy_model import EnergySource
-from controller import Arm, Confidence, Execution, Option, Tier
+from agent.spending.spend import Purpose, SpendCapReached
+from agent.spending.spend_meter import Call, SpendMeter
+from agent.spending.tokens import text_tokens
+from controller import Arm, Execution, Option, Tier
 from inarvl.door import Door
+from inarvl.errors import InarvlError
 from vlm.completion import Completion, ModelCard
 from vlm.errors import VlmDenied, VlmError, VlmTimeout, VlmUnavailable
 from vlm.remote_values import clean_text
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
-MIN_PROBABILITY = 1e-9
 MIN_JSON_TOKENS = 16  # fewer cut off the JSON around a number or a few words
 MAX_REMEMBERED = 256
 INVALID = "invalid_answer"
-NOT_SENT = (LocalOnly.code, CloudCallsSpent.code)  # failures of calls that a camera's policy forbade
+NOT_SENT = (LocalOnly.code, CloudCallsSpent.code, SpendCapReached.code)  # failures of forbidden calls
 Resolutions = Callable[[Tier, ModelCard], Sequence[int]]
 MaxImages = Callable[[Tier, ModelCard], int | None]
 
@@ -62,6 +66,7 @@ class Arms:
         resolutions: returns the resolutions to use for a model of a tier, in pixels of the longest side.
         max_images: returns the most images of a question to a model of a tier; None for no limit.
         cameras: what may leave the board; None for everything.
+        meter: counts what the calls cost, and forbids those that a cap does not allow.
         door: guards the replies of the servers.
     """
 
@@ -73,8 +78,10 @@ class Arms:
         max_images: MaxImages = lambda _tier, card: card.max_images,
         *,
         cameras: Cameras | None = None,
+        meter: SpendMeter | None = None,
         door: Door | None = None,
     ) -> None:
+        self._meter = meter or SpendMeter.free()
         self._cameras = cameras or Cameras.unrestricted()
         self._servers = servers
         self._energy_meter = energy_meter
@@ -117,9 +124,34 @@ class Arms:
         """Returns the policy of the camera that asks."""
         return self._cameras.policy(question.query.client, verified=question.verified)
 
-    def kept_on_board(self, question: Question) -> LocalOnly | CloudCallsSpent | None:
-        """Returns why the camera's policy forbids to ask the cloud now; None if it does not."""
-        return self._cameras.problem(self.policy(question))
+    def kept_on_board(self, question: Question) -> LocalOnly | CloudCallsSpent | SpendCapReached | None:
+        """Returns why nothing in the cloud may be asked now; None if something may."""
+        kept = self._cameras.problem(self.policy(question))
+        if kept is not None:
+            return kept
+        problems = self._over_cap(question)
+        return None if None in problems else next(iter(problems), None)
+
+    def unaffordable(self, question: Question) -> SpendCapReached | None:
+        """Returns why a model in the cloud may not be asked now, because of its price; None if all may."""
+        return next((problem for problem in self._over_cap(question) if problem is not None), None)
+
+    def _over_cap(self, question: Question) -> list[SpendCapReached | None]:
+        """Returns for each arm in the cloud why it may not be asked now, because of its price."""
+        if not self._meter.limited(self.policy(question).spend):
+            return [None]
+        named = question.query.arm
+        asked = [arm for arm in self.available() if named is None or arm.is_named(named)]
+        clouds = [arm for arm in asked if arm.tier == "cloud"]
+        return [self._meter.problem(self._call(arm, question)) for arm in clouds]
+
+    def _call(
+        self, arm: Arm, question: Question, max_tokens: int | None = None, purpose: Purpose = "answer"
+    ) -> Call:
+        system = self._servers.prompt(arm.tier, arm.server) or ""
+        tokens = question.input_tokens(arm.resolution) + text_tokens(system)
+        limits, most = self.policy(question).spend, max_tokens or question.max_tokens
+        return Call(arm.tier, arm.server, arm.model, purpose, tokens, most, limits)
 
     def options(self, question: Question) -> tuple[Option, ...]:
         """Returns the arms that can be asked now, each with what a call with `question` would meet now.
@@ -131,13 +163,15 @@ class Arms:
         arms = self.available()
         views = {(arm.resolution, masks[arm.tier]) for arm in arms}
         payload_bytes = {view: question.payload_bytes(*view) for view in views}
+        calls = {arm: self._call(arm, question) for arm in arms}
         return tuple(
             Option(
                 arm,
                 payload_bytes=payload_bytes[arm.resolution, masks[arm.tier]],
                 queue=self._waiting(arm),
                 link=self._servers.paths.to(arm.server).state() if arm.tier == "cloud" else None,
-                blocked=str(kept) if kept and arm.tier == "cloud" else self._blocked(arm, question),
+                blocked=self._barred(arm, calls[arm], question, kept),
+                money=self._meter.predicted(calls[arm]),
                 vouched=self._servers.vouched(arm.tier, arm.server),
             )
             for arm in arms
@@ -151,17 +185,20 @@ class Arms:
         """
         await question.images(arm.resolution, self._mask(arm, question))
 
-    async def ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
+    async def ask(
+        self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float, purpose: Purpose = "answer"
+    ) -> Attempt:
         """Asks `arm`; returns an Attempt also for a failure, since the policy learns from it as well.
 
         Nothing is sent to the cloud that the pin or the camera's policy forbids, whatever was decided.
         """
         with self._door.guard(f"the answer of {arm.id}"):
-            return await self._ask(arm, question, max_tokens=max_tokens, timeout_s=timeout_s)
+            call = self._call(arm, question, max_tokens, purpose)
+            return await self._ask(arm, question, call, timeout_s=timeout_s)
         failed = Execution(arm, latency_ms=None, failure=VlmError.code)
         return Attempt(failed, "its answer met a fault of inarvl: see the agent's log")
 
-    async def _ask(self, arm: Arm, question: Question, *, max_tokens: int, timeout_s: float) -> Attempt:
+    async def _ask(self, arm: Arm, question: Question, call: Call, *, timeout_s: float) -> Attempt:
         sent = await question.images(arm.resolution, self._mask(arm, question))
         registry = self._servers.registry(arm.tier)
         peer = registry.get(arm.server)
@@ -180,20 +217,23 @@ class Arms:
         self._in_flight[arm.server] += 1
         try:
             await leave()
-            async with self._energy_meter.over(arm.tier) as energy:
-                completion = await peer.client.complete(
+            async with (
+                self._meter.over(call, question.bill) as spent,
+                self._energy_meter.over(arm.tier) as energy,
+            ):
+                completion = spent.completion = await peer.client.complete(
                     question.prompt if _follows_instructions(peer, arm.model) else question.query.question,
                     sent,
                     model=arm.model,
-                    max_tokens=max_tokens,
+                    max_tokens=call.max_tokens,
                     timeout_s=timeout_s,
                     system=self._servers.prompt(arm.tier, arm.server),
                     choices=allowed(question.query.form),
-                    response_format=_response_format(arm, question.query.form, max_tokens),
+                    response_format=_response_format(arm, question.query.form, call.max_tokens),
                     grammar=grammar(question.query.form),
                     before_resending=leave,
                 )
-        except (LocalOnly, CloudCallsSpent) as error:
+        except (LocalOnly, CloudCallsSpent, SpendCapReached) as error:
             ended = "dropped"
             return Attempt(Execution(arm, latency_ms=None, failure=error.code), str(error))
         except VlmError as error:
@@ -231,8 +271,15 @@ class Arms:
             self._failed_on.popitem(last=False)
         return "unreachable" if isinstance(error, VlmUnavailable) and error.status is None else "failed"
 
-    def _blocked(self, arm: Arm, question: Question) -> str | None:
-        """Returns why the arm cannot or may not answer this question; None if it can, as far as is known."""
+    def _barred(self, arm: Arm, call: Call, question: Question, kept: InarvlError | None) -> str | None:
+        """Returns why the arm cannot or may not answer this question; None if it can, as far as is known.
+
+        Args:
+            kept: why nothing in the cloud may be asked.
+        """
+        problem = kept if kept is not None and arm.tier == "cloud" else self._meter.problem(call)
+        if problem is not None:
+            return str(problem)
         named = question.query.arm
         if named is not None and not arm.is_named(named):
             return f"the query is pinned to {named}"
@@ -269,7 +316,7 @@ class Arms:
             queue_ms=completion.queue_ms,
             energy_j=energy.joules,
             answer=normalise(text),
-            confidence=_confidence(completion),
+            confidence=confidence_of(completion),
         )
         if (problem := answer_problem(form, completion.text)) is not None:
             return Attempt(replace(execution, answer=None, failure=INVALID), problem, energy.source)
@@ -288,16 +335,6 @@ def _response_format(arm: Arm, form: AnswerForm, max_tokens: int) -> dict[str, A
 
 def _follows_instructions(peer: Peer, model: str) -> bool:
     return all(card.instructions for card in peer.cards if card.id == model)
-
-
-def _confidence(completion: Completion) -> Confidence:
-    """Returns the confidence of the answer's tokens, or of the choice if the server reports that."""
-    found = completion.confidence
-    if not completion.choice_probabilities:
-        return Confidence(found.first_token_margin, found.mean_logprob, found.tokens)
-    best, *others = sorted(completion.choice_probabilities.values(), reverse=True)
-    second = others[0] if others else 0.0
-    return Confidence(best - second, math.log(max(best, MIN_PROBABILITY)), found.tokens)
 
 
 def until(seconds: float) -> str:

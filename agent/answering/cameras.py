@@ -17,6 +17,7 @@ from agent.answering.cloud_calls import CloudCalls, CloudCallsSpent, Limit
 from agent.config.camera_settings import CameraSettings
 from agent.config.client_settings import EVERYBODY
 from agent.messages.images import Mask
+from agent.spending.spend import SpendLimit
 from inarvl.errors import InarvlError
 
 
@@ -35,12 +36,14 @@ class CameraPolicy:
         local_only: nothing of it may go to the cloud.
         mask: what is black in pictures for the cloud.
         limits: on the calls that send its pictures to the cloud.
+        spend: on what the calls for it may cost.
     """
 
     camera: str
     local_only: bool = False
     mask: Mask = ()
     limits: tuple[Limit, ...] = ()
+    spend: tuple[SpendLimit, ...] = ()
 
 
 class Cameras:
@@ -82,6 +85,11 @@ class Cameras:
                 Limit(client if verified else name, settings.cloud_calls_per_day)
                 for name, settings in found
                 if settings.cloud_calls_per_day is not None
+            ),
+            spend=tuple(
+                SpendLimit(client if verified else name, settings.spend_per_day)
+                for name, settings in found
+                if settings.spend_per_day is not None
             ),
         )
 

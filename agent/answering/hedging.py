@@ -21,6 +21,7 @@ from agent.answering.question import Question
 from agent.answering.token_bucket import TokenBucket
 from agent.config.settings import Settings
 from agent.forms.prompt import max_tokens
+from agent.spending.spend import Purpose
 from controller import Arm, DecisionLike, Execution, Policy
 from inarvl.errors import InarvlError
 
@@ -110,14 +111,16 @@ class HedgedCalls:
                 raise Unanswered(attempts)
             decision = following
 
-    async def ask(self, arm: Arm, question: Question, *, expires_at: float) -> Attempt:
+    async def ask(
+        self, arm: Arm, question: Question, *, expires_at: float, purpose: Purpose = "answer"
+    ) -> Attempt:
         """Asks one arm; returns an Attempt also for a failure."""
         left_s = expires_at - self._clock()
         if left_s <= 0:
             return Attempt(Execution(arm, latency_ms=None, failure="deadline_expired"), "no time was left")
         limits = (self._max_tokens, question.query.max_tokens, max_tokens(question.query.form))
         tokens = min(limit for limit in limits if limit is not None)
-        return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s)
+        return await self._arms.ask(arm, question, max_tokens=tokens, timeout_s=left_s, purpose=purpose)
 
     def _may_repeat(self, attempts: list[Attempt]) -> bool:
         """Returns whether to ask the last arm again: its answer was invalid, for the first time."""

@@ -16,12 +16,16 @@ from anyio import to_thread
 from agent.answering.cameras import Cameras
 from agent.answering.view_sizes import ViewSizes
 from agent.config.settings import Settings
-from agent.forms.prompt import prompt_suffix
+from agent.forms.prompt import max_tokens, prompt_suffix
 from agent.intake.content import content_digest
 from agent.messages import images
 from agent.messages.images import View
 from agent.messages.query import Query
+from agent.spending.cost import Bill
+from agent.spending.tokens import image_tokens, text_tokens
 from controller import Signals, combined_signals, text_signals
+
+DEFAULT_MAX_TOKENS = 64
 
 
 class Question:
@@ -32,9 +36,11 @@ class Question:
         decoder: makes the images for an arm.
         sizes: predicts their sizes.
         verified: whether the broker vouches for `query.client`.
+        max_tokens: of the answer, for the forecast of its cost.
 
     Attributes:
         seen: the signals of each image; those in `signals` are of all together.
+        bill: what the calls for it have cost.
     """
 
     def __init__(
@@ -46,11 +52,14 @@ class Question:
         sizes: ViewSizes,
         *,
         verified: bool = False,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
     ) -> None:
         self.query = query
+        self.max_tokens = max_tokens
         self.verified = verified
         self.signals = signals
         self.seen = tuple(image.signals for image in prepared)
+        self.bill = Bill()
         self._images = tuple(prepared)
         self._decoder = decoder
         self._sizes = sizes
@@ -68,6 +77,11 @@ class Question:
     def digest(self) -> str:
         """Identifies what is asked, also when it is asked again."""
         return content_digest(self.query)
+
+    def input_tokens(self, resolution: int) -> int:
+        """Estimates the tokens of a prompt with the images at this resolution, see `images`."""
+        sizes = [(seen.width, seen.height) for seen in self.seen]
+        return text_tokens(self.prompt) + image_tokens(sizes, resolution)
 
     def after(self, problem: str) -> Question:
         """Returns this question with the reason why an earlier answer to it was rejected."""
@@ -142,4 +156,8 @@ class QuestionReader:
         if not self._settings.privacy.remember_looks:
             seen = replace(seen, picture="", scene="")
         signals = Signals(seen, text_signals(query.question))
-        return Question(query, signals, prepared, self._decoder, self._sizes, verified=verified)
+        limits = (self._settings.intake.max_tokens, query.max_tokens, max_tokens(query.form))
+        tokens = min(limit for limit in limits if limit is not None)
+        return Question(
+            query, signals, prepared, self._decoder, self._sizes, verified=verified, max_tokens=tokens
+        )

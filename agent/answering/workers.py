@@ -55,6 +55,7 @@ def answer_of(request: Request, answered: Answered, *, decision_id: str, now: fl
         warning=warning_of(answered.question, execution.arm.model),
         resent=request.resent,
         correlation=request.correlation,
+        **answered.cost.to_json(),
     )
 
 

@@ -16,7 +16,14 @@ from agent.answering.agreement_report import WINDOW
 from agent.cli.figures import amount, labelled, milliseconds, percent
 from agent.cli.options import Config, Json
 from agent.config.settings import site_settings
-from agent.messages.seen_telemetry import SeenAgreement, SeenCamera, SeenLink, SeenServer, SeenTelemetry
+from agent.messages.seen_telemetry import (
+    SeenAgreement,
+    SeenCamera,
+    SeenLink,
+    SeenServer,
+    SeenSpend,
+    SeenTelemetry,
+)
 from inarvl.terminal import explained, plain, print_json
 
 
@@ -51,7 +58,7 @@ def _print(device: str, snapshot: client.Snapshot) -> None:
             screen.print(plain(f"{part}: {values}"))
         if telemetry.cameras:
             screen.print(_cameras(telemetry.cameras))
-        for line in agreement_lines(telemetry.agreement):
+        for line in (*agreement_lines(telemetry.agreement), *spend_lines(telemetry.spend)):
             screen.print(plain(line))
 
 
@@ -84,6 +91,16 @@ def _cameras(cameras: Iterable[SeenCamera]) -> Table:
             plain(camera.error or ""),
         )
     return table
+
+
+def spend_lines(spend: SeenSpend) -> list[str]:
+    """Returns what was spent today and for what; nothing without a spend or a cap."""
+    if not spend.today and spend.per_day is None:
+        return []
+    cap = "" if spend.per_day is None else f" of {spend.per_day:g}"
+    parts = [f"{purpose} {amount:.4f}" for purpose, amount in spend.purposes.items() if amount]
+    detail = f" ({', '.join(parts)})" if parts else ""
+    return [f"spend today: {spend.today:.4f}{cap} {spend.currency}{detail}"]
 
 
 def _servers(servers: Iterable[SeenServer]) -> Table:

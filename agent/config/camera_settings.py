@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from agent.config.camera_source import CameraSource
 from agent.config.client_settings import TopicLevel
 from agent.config.polygon import Polygon
+from agent.config.spend_settings import Amount
 from agent.config.standing_question import StandingQuestion
 from agent.config.yaml_file import Section
 
@@ -35,11 +36,14 @@ class CameraSettings(Section):
         mask: polygons that are black in all that goes to the cloud; corners are shares of the width and the
             height of the picture as a person sees it, from its left upper corner.
         cloud_calls_per_day: most calls per UTC day that send its pictures to the cloud; None for no limit.
+        spend_per_day: most that the calls for its queries may cost per day, from midnight local time, in
+            units of `spend.currency`; None for no cap.
     """
 
     local_only: bool = False
     mask: Annotated[tuple[Polygon, ...], BeforeValidator(_as_list), Field(max_length=MAX_POLYGONS)] = ()
     cloud_calls_per_day: int | None = Field(None, ge=0)
+    spend_per_day: Amount | None = None
     source: CameraSource | None = None
     questions: dict[TopicLevel, StandingQuestion] = Field(default_factory=dict, max_length=MAX_QUESTIONS)
 

@@ -8,15 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.config.secret import SecretFile, secret_file_path
+from agent.config.spend_settings import PriceSettings
 from agent.config.yaml_file import Section
 from cloud.peer import BadPeerRecord, PeerRecord
 from inarvl.server_url import stays_on_this_machine, url_problem
 from vlm.client_tls import ClientTls, read_fingerprint
+from vlm.completion import MAX_ID_LENGTH
 
 MAX_PROMPT_LENGTH = 4000
 MAX_FINGERPRINTS = 256
 WORDS = ("none", "any")
 
+ModelName = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 Fingerprint = Annotated[str, AfterValidator(read_fingerprint)]
 
@@ -31,6 +34,7 @@ class Server(Section):
         allow_plaintext: whether images and the key may go to another machine without encryption.
         models: the models to ask; empty for all that the server lists.
         prompt: system text of the calls to this server; None for that of the site.
+        prices: what its models cost, by their names; `*` for all others.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Server(Section):
     allow_plaintext: bool = False
     models: tuple[str, ...] = ()
     prompt: Prompt | None = None
+    prices: dict[ModelName, PriceSettings] = Field(default_factory=dict)
 
     @field_validator("url")
     @classmethod

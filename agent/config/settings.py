@@ -20,6 +20,7 @@ from agent.config.metrics_settings import MetricsSettings
 from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
 from agent.config.privacy_settings import PrivacySettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
+from agent.config.spend_settings import SpendSettings
 from agent.config.yaml_file import Section, load
 from agent.messages.mqtt_options import MqttOptions
 from agent.messages.topics import Topics
@@ -125,6 +126,7 @@ class Settings(Section):
     feedback: FeedbackSettings = FeedbackSettings()
     metrics: MetricsSettings | None = None
     http: HttpSettings | None = None
+    spend: SpendSettings = SpendSettings()
     cameras: dict[TopicLevel, CameraSettings] = Field(default_factory=dict)
     camera_hosts: tuple[CameraHost, ...] = ()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()

@@ -32,16 +32,16 @@ from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
 from agent.daemon.backlog import Backlog
-from agent.daemon.cloud_call_count import CloudCallCount
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
 from agent.daemon.learned_state import LearnedState
+from agent.daemon.limits import Limits
 from agent.daemon.message_router import MessageRouter
 from agent.daemon.mode import ModeSwitch
 from agent.daemon.reload import reload
 from agent.daemon.state_folder import StateFolder
 from agent.daemon.store import Store
-from agent.daemon.watchdog import Watchdog
+from agent.daemon.watchdog import Watchdog, status_line
 from agent.home_assistant.home_assistant import HomeAssistant
 from agent.intake.direct_door import DirectDoor
 from agent.intake.intake import Intake
@@ -116,17 +116,18 @@ class Daemon:
         )
         replies = self._doors.peers.replies
         energy_meter = CallEnergyMeter.from_profile(profile, self._sensing)
-        self._cloud_calls = CloudCallCount(Store(settings.state_dir / "cloud_calls.json"), self._events)
-        self._cameras = Cameras(settings.cameras, self._cloud_calls.calls)
+        limits = self._limits = Limits(settings, self._servers, self._events)
+        self._cameras = Cameras(settings.cameras, limits.calls)
         self._arms = Arms(
             self._servers,
             energy_meter,
             ModelPins(profile).resolutions_of,
             profile.max_images_of,
             cameras=self._cameras,
+            meter=limits.meter,
             door=replies,
         )
-        self._judge = Judge(settings.judge, self._servers, energy_meter, door=replies)
+        self._judge = Judge(settings.judge, self._servers, energy_meter, meter=limits.meter, door=replies)
         self._comparing = Comparing(self._judge, rng=rng)
         learning = replace(profile.controller_settings(), reference=settings.reference)
         self._controller = Controller(learning, rng=rng)
@@ -141,7 +142,10 @@ class Daemon:
             scrutiny=trust.scrutiny,
         )
         self._feedback = Feedback(
-            self._answering.feedback, trust=trust, ignored=self._feedback_ignored, door=self._doors.feedback
+            self._answering.feedback,
+            trust=trust,
+            ignored=lambda message: self._events.error("feedback_ignored", message, logged=True),
+            door=self._doors.feedback,
         )
         self._questions = QuestionReader(self._arms.resolutions, settings, self._cameras)
         self._queue = RequestQueue(settings.intake.max_waiting, settings.intake.workers)
@@ -182,9 +186,12 @@ class Daemon:
             own_cost=self._own_cost.cost,
             observe=self._home_assistant.observe,
             doors=self._doors.all(),
+            spend=limits.spend.report,
             backlog=self._backlog.report,
             decisions=self._state.decisions,
         )
+        limits.meter.ended = self._reporter.counters.called
+        self._intake.replied = self._reporter.counters.replied
         self._http = HttpService(
             settings.http,
             intake=self._intake,
@@ -205,7 +212,7 @@ class Daemon:
         self._state.prepare()
         self._learned.restore(self._profile.warm_start)
         self._mode.restore()
-        self._cloud_calls.restore()
+        self._limits.restore()
         self._servers.apply(self._settings)
         self._own_cost.start()
         limits, queue = self._settings.intake, self._queue
@@ -216,15 +223,16 @@ class Daemon:
             max_kept_reply=MAX_KEPT_REPLY if self._settings.privacy.keep_replies else 0,
             damaged=self._state.spool_damaged,
         )
+        self._reporter.spool = spool
         under_way = UnderWay(self._settings.state_dir / "under-way")
-        dead_letters = self._state.dead_letters
-        outbox = Outbox(spool, ReplyPublisher(self._mqtt, self._topics, dead_letters, self._reply_rules))
+        publisher = ReplyPublisher(self._mqtt, self._topics, self._state.dead_letters, self._reply_rules)
+        outbox = Outbox(spool, publisher, replied=self._reporter.counters.replied)
         door = MqttDoor(
             self._topics,
             spool,
             outbox,
             self._intake,
-            Quarantine(under_way, dead_letters),
+            Quarantine(under_way, self._state.dead_letters),
             self._reply_rules,
             guard=self._doors.queries,
         )
@@ -242,7 +250,8 @@ class Daemon:
         async with self._mqtt, anyio.create_task_group() as background:
             self._mqtt.when_connected(self._connected)
             self._start_loops(background, spool)
-            background.start_soon(Watchdog(spool, self._mqtt, workers, queue).run, self._summary)
+            line = partial(status_line, self._controller, self._mqtt, self._servers)
+            background.start_soon(Watchdog(spool, self._mqtt, workers, queue).run, line)
             background.start_soon(outbox.run)
             background.start_soon(workers.refuse_expired, queue)
             await background.start(self._http.run)
@@ -261,6 +270,7 @@ class Daemon:
             background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await self._learned.save()
+                await self._limits.spend.store()
                 with anyio.move_on_after(2):
                     await self._mqtt.publish(self._topics.status, b"offline", qos=1, retain=True)
         under_way.close()
@@ -309,6 +319,7 @@ class Daemon:
         self._settings, summary = reload(self._settings, self._reread)
         for part in (self._servers, self._intake, self._questions, self._answering, self._home_assistant):
             part.apply(self._settings)
+        self._limits.apply(self._settings)
         self._judge.apply(self._settings.judge)
         self._reply_rules.apply(self._settings.replies.allow)
         self._trust.apply(self._settings.feedback.trusted)
@@ -318,8 +329,7 @@ class Daemon:
         systemd.notify(f"READY=1\nSTATUS={summary}")
 
     def _connected(self) -> None:
-        receives = self._mqtt.problem is None
-        self._mqtt.post(self._topics.status, "online" if receives else "offline", retain=True)
+        self._mqtt.post(self._topics.status, "offline" if self._mqtt.problem else "online", retain=True)
         if self._mqtt.times_taken_over > self._times_taken_over:
             self._times_taken_over = self._mqtt.times_taken_over
             self._events.error("name_taken", f"another agent is named {self._settings.device!r}: rename one")
@@ -328,8 +338,7 @@ class Daemon:
         self._reporter.publish_telemetry()
 
     def _server_changed(self, server: str, state: str) -> None:
-        problem = self._servers.problem(server)
-        details = {} if problem is None else {"message": problem}
+        details = {"message": problem} if (problem := self._servers.problem(server)) is not None else {}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
 
@@ -339,14 +348,3 @@ class Daemon:
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)
-
-    def _feedback_ignored(self, message: str) -> None:
-        log.warning("%s", message)
-        self._events.error("feedback_ignored", message)
-
-    def _summary(self) -> str:
-        status = self._controller.status()
-        if self._mqtt.problem is not None:
-            return self._mqtt.problem
-        healthy = len(self._servers.registry("cloud").healthy())
-        return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"

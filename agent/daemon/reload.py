@@ -22,6 +22,7 @@ LIVE = {
     "clients",
     "cameras",
     "camera_hosts",
+    "spend",
     "home_assistant",
 }
 LIVE_INTAKE = {"max_payload_bytes", "max_images", "default_deadline_ms", "max_tokens"}

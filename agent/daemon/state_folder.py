@@ -21,6 +21,7 @@ OWN: Final = (
     "learned.*",
     "mode.*",
     "cloud_calls.*",
+    "spend.*",
     "home_assistant.*",
     "under-way",
     FOLDER,
@@ -31,6 +32,7 @@ DAMAGED: Final = (
     "learned.*.bad-*",
     "mode.*.bad-*",
     "cloud_calls.*.bad-*",
+    "spend.*.bad-*",
     "home_assistant.*.bad-*",
 )
 MAX_DAMAGED: Final = 8  # of each kind

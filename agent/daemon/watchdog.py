@@ -19,7 +19,9 @@ import anyio
 from agent.answering.workers import Workers
 from agent.intake.queue import RequestQueue
 from agent.messages.mqtt_connection import MqttConnection
+from agent.peers.directory import ServerDirectory
 from agent.spool.spool import Spool, SpoolFailed
+from controller import Controller
 from inarvl import systemd
 
 log = logging.getLogger(__name__)
@@ -83,3 +85,11 @@ class Watchdog:
         if now - self._moved_at >= STUCK_S:
             return f"no query has left the queue for {now - self._moved_at:.0f} s, though a worker is idle"
         return None
+
+
+def status_line(controller: Controller, mqtt: MqttConnection, servers: ServerDirectory) -> str:
+    """Returns the status that systemd shows while there is progress."""
+    if mqtt.problem is not None:
+        return mqtt.problem
+    status, healthy = controller.status(), len(servers.registry("cloud").healthy())
+    return f"{status.questions} answered, {status.edge_share:.0%} on the board, {healthy} peers"

@@ -9,7 +9,17 @@ from typing import Literal
 from anyio import to_thread
 
 from agent.config.settings import Settings
-from agent.doctor import dead_letters, http_door, machine, network, permissions, running_agent, trust, units
+from agent.doctor import (
+    dead_letters,
+    http_door,
+    machine,
+    network,
+    permissions,
+    running_agent,
+    spend,
+    trust,
+    units,
+)
 from agent.doctor.finding import Finding
 from agent.profile.profile import Profile
 
@@ -18,6 +28,7 @@ MACHINE_CHECKS: tuple[tuple[str, Callable[[Settings, Profile], list[Finding]]], 
     ("sensors", machine.sensors),
     ("permissions", permissions.permissions),
     ("trust", trust.trust),
+    ("spend", spend.spend),
     ("memory", machine.memory),
     ("disk", machine.disk),
     ("clock", machine.clock),

@@ -1,6 +1,6 @@
 """An answer in OpenAI's schema: one object, or server-sent events, and its headers.
 
-`usage` is left out: the agent does not count the tokens of its models.
+`usage` is left out: several models may have been asked.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ HEADERS = {
     "latency_ms": "X-Inarvl-Latency-Ms",
     "energy_j": "X-Inarvl-Energy-J",
     "energy_source": "X-Inarvl-Energy-Source",
+    "cost": "X-Inarvl-Cost",
+    "currency": "X-Inarvl-Currency",
+    "cost_source": "X-Inarvl-Cost-Source",
     "warning": "X-Inarvl-Warning",
 }
 UNKNOWN = "the model says that the answer cannot be determined from the image"

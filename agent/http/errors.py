@@ -23,6 +23,7 @@ STATUS: Mapping[str, int] = {
     "too_large": 413,
     "local_only": 403,
     "cloud_calls_spent": 403,
+    "spend_cap_reached": 403,
     "origin_not_allowed": 403,
     "model_not_found": 404,
     "busy": 429,

@@ -17,7 +17,8 @@ from agent.intake.intake import Intake, TimeLimit
 from agent.intake.request import Request
 from agent.messages.explanation import AnyReply, Explanation
 from agent.messages.query import BadQuery, Query
-from agent.messages.reply import Reply
+from agent.messages.reply import Refusal, Reply
+from inarvl.errors import InarvlError
 
 RESERVE_S, MAX_RESERVED = 0.05, 0.25  # of the deadline, so that the reply arrives before the caller gives up
 
@@ -54,6 +55,15 @@ class DirectDoor:
         Raises:
             BadQuery, TooOften, Shed: it was refused before it was queued.
         """
+        try:
+            reply = await self._ask(query, verified, sender, arrived_at)
+        except InarvlError as error:
+            self._intake.replied(Refusal.of(error, query_id=query.id))
+            raise
+        self._intake.replied(reply)
+        return reply
+
+    async def _ask(self, query: Query, verified: bool, sender: str, arrived_at: float | None) -> Reply:
         question = DirectQuestion(query, verified=verified, sender=sender)
         self._check(query)
         limit = self._intake.time_limit(query, now_s=self._wall_clock())

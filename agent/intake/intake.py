@@ -7,6 +7,7 @@ exactly one reply.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.config.settings import Settings
@@ -14,6 +15,7 @@ from agent.intake.client_rules import ClientRules
 from agent.intake.queue import RequestQueue
 from agent.intake.request import Request
 from agent.messages.query import Query
+from agent.messages.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,15 @@ class TimeLimit:
 class Intake:
     """Checks requests against the queue's limits and queues or refuses them.
 
+    Attributes:
+        replied: called with each reply to a query whose sender waits for it.
+
     Args:
         settings: its sections `intake` and `clients` have the limits.
     """
 
     def __init__(self, queue: RequestQueue, settings: Settings) -> None:
+        self.replied: Callable[[Reply], None] = lambda _reply: None
         self._queue = queue
         self._limits = settings.intake
         self._clients = ClientRules(settings.clients)

@@ -38,11 +38,20 @@ class Outbox:
 
     Attributes:
         reply_time: estimated time from reply to PUBACK.
+
+    Args:
+        replied: called with each reply that is to be published, once.
     """
 
     def __init__(
-        self, spool: Spool, publisher: ReplyPublisher, *, clock: Callable[[], float] = time.monotonic
+        self,
+        spool: Spool,
+        publisher: ReplyPublisher,
+        *,
+        replied: Callable[[AnyReply], None] = lambda _reply: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._replied = replied
         self.reply_time = ReplyTime()
         self._spool = spool
         self._publisher = publisher
@@ -63,6 +72,7 @@ class Outbox:
             kept = Kept.UNKNOWN
         if kept is Kept.SECOND or (kept is Kept.UNKNOWN and not self._first(key)):
             return
+        self._replied(reply)
         self._queue(SpooledReply(key, address.topic, address.correlation, payload), ready_at)
 
     async def refuse(self, entry: SpoolEntry, address: Address, reply: Reply) -> bool:
@@ -81,8 +91,10 @@ class Outbox:
                 return False
         except SpoolFailed:
             if self._first(entry.key):
+                self._replied(reply)
                 await self._publish(refusal)
             return True
+        self._replied(reply)
         self._queue(refusal, None)
         while self._open > MAX_OPEN_REFUSALS:
             await self._changed.wait()
@@ -94,6 +106,7 @@ class Outbox:
         It is remembered in memory only: after a crash, a query that the broker delivers again is a new one.
         """
         self._first(key)
+        self._replied(reply)
         await self._publish(SpooledReply(key, address.topic, address.correlation, reply.to_bytes()))
 
     async def repeat(self, key: str, address: Address, reply: bytes) -> None:
@@ -103,8 +116,9 @@ class Outbox:
 
     async def refuse_repeated(self, key: str, address: Address, error: InarvlError) -> None:
         """Refuses a later query with the key of an earlier one; returns when the broker has the refusal."""
-        refusal = address.refusal(error).to_bytes()
-        await self._publish(SpooledReply(key, address.topic, address.correlation, refusal))
+        refusal = address.refusal(error)
+        self._replied(refusal)
+        await self._publish(SpooledReply(key, address.topic, address.correlation, refusal.to_bytes()))
 
     async def answered_unrecorded(self, key: str) -> bool:
         """Returns whether `key` has a reply that is not on disk; if so, waits until it is published."""

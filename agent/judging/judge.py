@@ -26,6 +26,10 @@ from agent.judging.trial import Trial, try_judge
 from agent.judging.trial_pairs import TrialPair
 from agent.peers.directory import ServerDirectory
 from agent.sensing.call_energy import CallEnergyMeter
+from agent.spending.cost import Bill
+from agent.spending.spend import SpendCapReached
+from agent.spending.spend_meter import Call, SpendMeter
+from agent.spending.tokens import text_tokens
 from controller import Arm
 from inarvl.door import Door
 from vlm.errors import VlmDenied, VlmError, VlmRefused, VlmUnavailable
@@ -46,11 +50,13 @@ class Usage:
     Attributes:
         tokens: of prompts and replies; estimated where a server does not report them.
         energy_j: energy of the board during the calls, in joules; without calls whose energy is unknown.
+        cost: of the calls, in units of the site's currency; without calls of models without a price.
     """
 
     calls: int = 0
     tokens: int = 0
     energy_j: float = 0.0
+    cost: float = 0.0
 
 
 @dataclass
@@ -70,6 +76,7 @@ class Judge:
         usage: what was used so far.
 
     Args:
+        meter: counts what the calls cost, and forbids those that a cap does not allow.
         door: guards the replies of the models.
     """
 
@@ -79,10 +86,12 @@ class Judge:
         servers: ServerDirectory,
         energy_meter: CallEnergyMeter,
         *,
+        meter: SpendMeter | None = None,
         door: Door | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.usage = Usage()
+        self._meter = meter or SpendMeter.free()
         self._door = door or Door("replies of servers")
         self._servers = servers
         self._energy_meter = energy_meter
@@ -119,7 +128,7 @@ class Judge:
             return None
         try:
             return await self._both_orders(arm, question, one, other)
-        except VlmError as error:
+        except (VlmError, SpendCapReached) as error:
             log.info("%s could not judge two answers: %s", arm.model, error)
             return None
 
@@ -158,7 +167,7 @@ class Judge:
 
         try:
             candidate.trial = await try_judge(ask)
-        except VlmError as error:
+        except (VlmError, SpendCapReached) as error:
             if isinstance(error, VlmRefused) and not isinstance(error, VlmDenied):
                 candidate.trial = Trial(False, f"it does not answer a question in text alone: {error}")
             else:
@@ -180,12 +189,14 @@ class Judge:
         if peer is None or not peer.healthy:
             raise VlmUnavailable(f"{arm.server} is gone")
         prompt = judge_prompt(question, one, other)
-        self.usage.calls += 1
-        self._calls.spend(1)
-        async with self._energy_meter.over(arm.tier) as measured:
-            completion = await peer.client.complete(
+        call, bill = Call(arm.tier, arm.server, arm.model, "judge", text_tokens(prompt), 1), Bill()
+        async with self._meter.over(call, bill) as spent, self._energy_meter.over(arm.tier) as measured:
+            self.usage.calls += 1
+            self._calls.spend(1)
+            completion = spent.completion = await peer.client.complete(
                 prompt, None, model=arm.model, max_tokens=1, timeout_s=TIMEOUT_S, alternatives=ALTERNATIVES
             )
+        self.usage.cost += bill.total.amount or 0.0
         tokens = (completion.prompt_tokens or len(prompt) // CHARACTERS_PER_TOKEN) + 1
         self.usage.tokens += tokens
         self._tokens.spend(tokens)

@@ -27,6 +27,9 @@ class Answer:
         energy_j: energy that the board used for it, above idle.
         energy_source: `measured` or `modelled`.
         reason: why this tier answered.
+        cost: what the calls for it have cost, in units of `currency`; None if a model has no price.
+        currency: three letters, as in ISO 4217.
+        cost_source: `counted` or `estimated`.
         value: the answer in the form that the query named: a bool, a number, a choice, text or JSON; None if
             the query named none, or the answer is unknown or unreadable.
         warning: why the answer should not be relied on; None if nothing speaks against it.
@@ -48,6 +51,9 @@ class Answer:
     warning: str | None = None
     resent: bool = False
     correlation: str | None = None
+    cost: float | None = None
+    currency: str | None = None
+    cost_source: str | None = None
 
     def to_bytes(self) -> bytes:
         """Returns JSON without the fields that are None, and without `resent` if it is False."""

@@ -85,6 +85,15 @@ class SeenCamera(_Seen):
     dropped: int = 0
 
 
+class SeenSpend(_Seen):
+    """What was spent today."""
+
+    currency: str = ""
+    today: float = 0.0
+    per_day: float | None = None
+    purposes: dict[str, float] = Field(default_factory=dict)
+
+
 class SeenTelemetry(_Seen):
     """What the console shows."""
 
@@ -94,6 +103,7 @@ class SeenTelemetry(_Seen):
     device: dict[str, Any] = Field(default_factory=dict)
     agreement: SeenAgreement = SeenAgreement()
     cameras: tuple[SeenCamera, ...] = ()
+    spend: SeenSpend = SeenSpend()
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> SeenTelemetry:

@@ -20,6 +20,7 @@ from agent.peers.trust import Verdict
 from cloud.peer import PeerRecord
 from inarvl.door import Door
 from vlm.client import Ping, VlmClient
+from vlm.completion import Completion
 from vlm.errors import VlmDenied, VlmError, VlmTimeout, VlmUnavailable, VlmUntrusted
 
 CONFIRM_S = 0.2
@@ -44,6 +45,9 @@ class Records(Protocol):
 
     def report(self, peer: Peer, state: str) -> None:
         """Reports a changed state."""
+
+    def tested(self, peer: Peer, model: str, completion: Completion) -> None:
+        """Records a model's answer to a test of its sight."""
 
 
 class Checks:
@@ -126,7 +130,13 @@ class Checks:
 
         with self._door.guard(f"an answer of {peer.record.id}"):
             try:
-                await self._sight.test(peer.record.url, peer.client, peer.cards, drop_blind)
+                await self._sight.test(
+                    peer.record.url,
+                    peer.client,
+                    peer.cards,
+                    drop_blind,
+                    lambda model, completion: self._records.tested(peer, model, completion),
+                )
             except VlmDenied as error:
                 if peer.breaker.open(refused=True) and peer.healthy:
                     self._records.mark(peer, str(error))

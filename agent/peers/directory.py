@@ -24,6 +24,8 @@ from agent.peers.trust import Trust
 from agent.profile.profile import Profile
 from controller import Tier
 from inarvl.door import Door
+from inarvl.price import Prices
+from vlm.completion import Completion
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class ServerDirectory:
     Attributes:
         paths: the estimated network paths to the cloud peers.
         doors: guard what the servers send.
+        tested: called with a peer's id, a model, and each of its answers to a test of its sight.
 
     Args:
         changed: called with a server's id and its new state (found, healthy, unhealthy, untrusted,
@@ -67,6 +70,7 @@ class ServerDirectory:
         self._settings = settings
         self._prompts = settings
         self._on_change = changed
+        self.tested: Callable[[str, str, Completion], None] = lambda _server, _model, _completion: None
         self.paths = Paths(probed=not settings.probing.metered)
         self.doors = doors = doors or PeerDoors()
         schedule = _cloud_schedule(settings, profile)
@@ -87,6 +91,7 @@ class ServerDirectory:
                 changed=self._changed,
                 observe=self.paths.observe,
                 lost=self.paths.lost,
+                tested=self._tested,
                 door=doors.replies,
                 schedule=schedule,
                 trust=trust,
@@ -114,6 +119,11 @@ class ServerDirectory:
         """Returns whether the site file names a server."""
         peer = self._registries[tier].get(server)
         return peer is not None and peer.configured_by is not None
+
+    def claimed_prices(self, server: str) -> Prices | None:
+        """Returns the prices that a peer announces; None if it announces none."""
+        peer = self._registries["cloud"].get(server)
+        return None if peer is None else peer.record.prices
 
     def problem(self, server: str) -> str | None:
         """Returns why a server cannot be used or trusted; None if it can, or is not known."""
@@ -193,6 +203,9 @@ class ServerDirectory:
         if state in ("found", "gone"):  # a server found at another address has another path
             self.paths.forget(server)
         self._on_change(server, state)
+
+    def _tested(self, server: str, model: str, completion: Completion) -> None:
+        self.tested(server, model, completion)
 
     def _link_report(self, server: str) -> dict[str, Any]:
         path = self.paths.to(server)

@@ -14,6 +14,7 @@ from agent.peers.peer import Peer
 from inarvl.door import short
 from inarvl.rate_limit import RateLimit
 from vlm.client import Ping
+from vlm.completion import Completion
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class PeerHealth:
     """Records how checks and calls end, and reports what changes.
 
     Args:
-        observe, lost, changed: see `agent.peers.registry`.
+        observe, lost, changed, tested: see `agent.peers.registry`.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class PeerHealth:
         observe: Callable[[str, Ping], bool],
         lost: Callable[[str], None],
         changed: Callable[[str, str], None],
+        tested: Callable[[str, str, Completion], None] = lambda _id, _model, _completion: None,
     ) -> None:
         self._observe = observe
+        self._tested = tested
         self._lost = lost
         self._changed = changed
         self._strangers = RateLimit(STRANGERS_AT_ONCE, STRANGERS_EVERY_S)
@@ -116,6 +119,10 @@ class PeerHealth:
         """Passes on that a ping of the server in use got no answer in time."""
         if self.get(peer.record.id) is peer:
             self._lost(peer.record.id)
+
+    def tested(self, peer: Peer, model: str, completion: Completion) -> None:
+        """Passes on a model's answer to a test of its sight."""
+        self._tested(peer.record.id, model, completion)
 
     def mark(self, peer: Peer, problem: str | None) -> None:
         """Records the result of a check, or of a call that opened the breaker; None if it passed."""

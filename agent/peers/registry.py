@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import anyio
 import numpy as np
@@ -45,6 +46,7 @@ from agent.peers.trust import Trust, Verdict, Way
 from cloud.peer import PeerRecord
 from inarvl.door import Door
 from vlm.client import Ping
+from vlm.completion import Completion
 
 LAST_TRIES = 6
 SETTLE_S = 10.0
@@ -61,6 +63,7 @@ class PeerRegistry(PeerHealth):
         lost: called with the peer's id when a ping got no answer in time.
         changed: called with the peer's id and its new state: found, healthy, unhealthy, untrusted, refused
             (it refuses the caller), blind (one of its models was found not to see), gone.
+        tested: called with the peer's id, a model, and each of its answers to a test of its sight.
         door: guards the announcements and the replies of the peers.
         trust: decides which announced peers are trusted; by default none is.
         rules: where announced peers may be.
@@ -73,12 +76,13 @@ class PeerRegistry(PeerHealth):
         observe: Callable[[str, Ping], bool] = lambda _id, _ping: False,
         lost: Callable[[str], None] = lambda _id: None,
         changed: Callable[[str, str], None] = lambda _id, _state: None,
+        tested: Callable[[str, str, Completion], None] = lambda _id, _model, _completion: None,
         door: Door | None = None,
         schedule: CheckSchedule | None = None,
         trust: Trust | None = None,
         rules: AddressRules | None = None,
     ) -> None:
-        super().__init__(observe=observe, lost=lost, changed=changed)
+        super().__init__(observe=observe, lost=lost, changed=changed, tested=tested)
         self._schedule = schedule or CheckSchedule()
         self._door = door or Door("peers")
         self._trust = trust or Trust()
@@ -115,6 +119,7 @@ class PeerRegistry(PeerHealth):
             return
         if (known := self._peers.at(record.id, record.url)) is not None:
             known.sources.add(source)
+            known.record = replace(known.record, prices=record.prices)
         elif (problem := self._rules.url_problem(record.url)) is not None:
             self._refuse(record, f"its URL {problem}")
             return
@@ -181,6 +186,8 @@ class PeerRegistry(PeerHealth):
         if known is not None and (known.configured_by, known.access) == (source, access):
             known.sources.add(source)
             return
+        if known is not None:
+            record = replace(record, prices=known.record.prices)
         sources = {source} if known is None else {*known.sources, source}
         verdict = Verdict((Way(access.tls, BY_SITE_FILE, access.content),), BY_SITE_FILE, trusted=True)
         self._replace(known, record, sources, verdict, source, access)

@@ -18,6 +18,7 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from vlm.client import ModelCard, VlmClient
+from vlm.completion import Completion
 from vlm.errors import VlmDenied, VlmError, VlmRefused, VlmUnavailable
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ UNSUPPORTED: Final = re.compile(
     r"|\bnot an? (multi.?modal|vision)|unknown variant|missing data|must be a string",
     re.IGNORECASE,
 )
+Answered = Callable[[str, Completion], None]
 
 
 class Sight:
@@ -51,9 +53,18 @@ class Sight:
         return tuple(card for card in cards if (url, card.id) not in self._blind)
 
     async def test(
-        self, url: str, client: VlmClient, cards: Iterable[ModelCard], blind: Callable[[], None]
+        self,
+        url: str,
+        client: VlmClient,
+        cards: Iterable[ModelCard],
+        blind: Callable[[], None],
+        answered: Answered = lambda _model, _completion: None,
     ) -> None:
-        """Asks the models that were not asked yet, one after another; calls `blind` after each blind one.
+        """Asks the models that were not asked yet, one after another.
+
+        Args:
+            blind: called after each model that does not see.
+            answered: called with the name of a model and each of its answers.
 
         Raises:
             VlmDenied: the server refuses the caller.
@@ -62,14 +73,14 @@ class Sight:
             if card.resolutions or (url, card.id) in self._asked or len(self._asked) >= MAX_ASKED:
                 continue
             self._asked.add((url, card.id))
-            reason = await _why_blind(client, card.id)
+            reason = await _why_blind(client, card.id, answered)
             if reason is not None:
                 log.warning("model %s of %s is not used, because it does not see: %s", card.id, url, reason)
                 self._blind.add((url, card.id))
                 blind()
 
 
-async def _why_blind(client: VlmClient, model: str) -> str | None:
+async def _why_blind(client: VlmClient, model: str, answered: Answered) -> str | None:
     """Returns what shows that a model does not see; None if nothing does.
 
     Raises:
@@ -89,6 +100,7 @@ async def _why_blind(client: VlmClient, model: str) -> str | None:
             return f"its server refuses images ({error})" if _refuses_images(error) else None
         except VlmError:
             return None
+        answered(model, completion)
         answers.append(completion.text.strip())
     if answers[0] and answers[0] == answers[1]:
         return f"its answer to two different pictures is {answers[0][:80]!r}"

@@ -30,7 +30,7 @@ class SiteServers:
         if before is not None:
             if before.local != settings.local and before.local is not None:
                 self._board.withdraw(BOARD, source=SOURCE)
-            for server in _without_prompts(before) - _without_prompts(settings):
+            for server in _connections(before) - _connections(settings):
                 self._cloud.withdraw(server.id, source=SOURCE)
         if settings.local is not None:
             self._board.offer(PeerRecord(BOARD, settings.local), source=SOURCE, access=Access())
@@ -40,9 +40,9 @@ class SiteServers:
         self._applied = settings
 
 
-def _without_prompts(settings: Settings) -> set[Server]:
-    """Returns the peers without their prompts, which can change while a peer is in use."""
-    return {server.model_copy(update={"prompt": None}) for server in settings.peers}
+def _connections(settings: Settings) -> set[Server]:
+    """Returns the peers without their prompts and prices, which can change while a peer is in use."""
+    return {server.model_copy(update={"prompt": None, "prices": None}) for server in settings.peers}
 
 
 def site_records(settings: Settings) -> dict[str, PeerRecord]:

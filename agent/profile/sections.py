@@ -157,7 +157,9 @@ class WeightSettings(Described):
     energy_per_j: float = Field(0.1, ge=0)
     """Cost of one joule used by the board."""
     money_per_call: float = Field(0.0, ge=0)
-    """Cost of one call to the cloud."""
+    """Cost of one call to the cloud, whatever its price."""
+    money_per_unit: float = Field(100.0, ge=0)
+    """Cost of one unit of the currency, for models with a price; 0.01 of it then counts like a second."""
 
 
 class Audit(Described):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 
 from agent.messages.mqtt_connection import MqttConnection
+
+log = logging.getLogger(__name__)
 
 MAX_UNPUBLISHED = 32
 
@@ -22,8 +25,10 @@ class Events:
         self._unpublished.append({"event": event, **details})
         self.catch_up()
 
-    def error(self, code: str, message: str) -> None:
-        """Publishes an error; `message` says what to do."""
+    def error(self, code: str, message: str, *, logged: bool = False) -> None:
+        """Publishes an error, and logs it if `logged`; `message` says what to do."""
+        if logged:
+            log.warning("%s", message)
         self.publish("error", code=code, message=message)
 
     def catch_up(self) -> None:

@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agent.reporting.counters import MAX_LABEL_LENGTH, MAX_LABELS, Counters
+from agent.reporting.service_metrics import ServiceMetrics
 from agent.sensing.sensing import Sensing
+from agent.spending.spend import SpendReport
+from agent.spool.use import SpoolUse
 from controller import Status
 from inarvl.door import Door
 
-MAX_LABELS = 32
-MAX_LABEL_LENGTH = 64
 MIB = 2**20
 LabelledValues = Iterable[tuple[Sequence[str], float | None]]
 
@@ -47,13 +49,18 @@ LINKS = (
 
 
 class Metrics:
-    """Collects the present values of all metrics.
+    """Collects the values of all metrics.
+
+    Attributes:
+        counters: what was done since the start.
 
     Args:
         sensing: readings and energy of the board.
         servers: returns the reports of all model servers.
         status: returns the status of the controller.
         doors: their counts of invalid remote inputs.
+        spend: returns what was spent today; None if there is nothing to report.
+        spool: returns what the spool has; None before it was read.
     """
 
     def __init__(
@@ -62,20 +69,26 @@ class Metrics:
         servers: Callable[[], list[dict[str, Any]]],
         status: Callable[[], Status],
         doors: Sequence[Door] = (),
+        *,
+        spend: Callable[[], SpendReport | None] = lambda: None,
+        spool: Callable[[], SpoolUse | None] = lambda: None,
     ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(sensing, servers, status, doors))
+        self._registry.register(ServiceMetrics(status, spend, spool))
+        self.counters = Counters(self._registry)
 
     def render(self) -> bytes:
         """Returns the metrics in the text exposition format."""
         return generate_latest(self._registry)
 
     def samples(self) -> dict[str, float]:
-        """Returns the value of each sample by its name and labels, as in the text format."""
+        """Returns the value of each sample by its name and labels, as in the text format, without buckets."""
         return {
             _line(sample.name, sample.labels): sample.value
             for metric in self._registry.collect()
             for sample in metric.samples
+            if not sample.name.endswith("_bucket")
         }
 
 

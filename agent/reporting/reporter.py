@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
@@ -17,6 +18,9 @@ from agent.reporting.metrics import Metrics
 from agent.reporting.telemetry import decision_record, telemetry
 from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
+from agent.spending.spend import SpendReport
+from agent.spool.spool import Spool
+from agent.spool.use import SpoolUse
 from controller import Controller
 from inarvl import __version__
 from inarvl.door import Door
@@ -24,6 +28,10 @@ from inarvl.door import Door
 
 class Reporter:
     """Publishes telemetry and decision records, and serves the metrics to Prometheus.
+
+    Attributes:
+        counters: count what was done since the start.
+        spool: whose use is reported; None before it is open.
 
     Args:
         backlog: returns what waits, as more fields of the telemetry.
@@ -45,6 +53,7 @@ class Reporter:
         cameras: Callable[[], list[dict[str, Any]]] = list,
         observe: Callable[[Mapping[str, Any]], None],
         doors: Sequence[Door] = (),
+        spend: Callable[[], SpendReport],
         backlog: Callable[[], dict[str, Any]] = dict,
         decisions: DecisionLog | None = None,
     ) -> None:
@@ -61,7 +70,12 @@ class Reporter:
         self._own_cost = own_cost
         self._observe = observe
         self._doors = doors
-        self._metrics = Metrics(sensing, servers.report, controller.status, doors)
+        self._spend = spend
+        self.spool: Spool | None = None
+        self._metrics = Metrics(
+            sensing, servers.report, controller.status, doors, spend=spend, spool=self._spool_use
+        )
+        self.counters = self._metrics.counters
 
     def publish_telemetry(self) -> None:
         """Publishes the present state, retained."""
@@ -76,6 +90,7 @@ class Reporter:
         )
         content["agreement"] = self._agreement()
         content["cameras"] = self._cameras()
+        content["spend"] = asdict(self._spend())
         content |= self._backlog()
         content["version"] = __version__
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
@@ -85,10 +100,11 @@ class Reporter:
     def publish_decision(
         self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
     ) -> None:
-        """Publishes the record of one answer, and keeps it; without `texts`, it has no words of a model.
+        """Counts an answer, and publishes and keeps its record; without `texts`, it has no words of a model.
 
         What is kept never has them.
         """
+        self.counters.answered(answered, finished)
         record = decision_record(request, answered, finished, texts=texts)
         self._mqtt.post(self._topics.decision, record)
         if self._decisions is not None:
@@ -109,3 +125,6 @@ class Reporter:
         """
         if settings is not None:
             await export(settings, self.metrics)
+
+    def _spool_use(self) -> SpoolUse | None:
+        return None if self.spool is None else self.spool.use

@@ -75,6 +75,7 @@ def decision_record(
         "arm": decision.arm.id,
         "propensity": decision.propensity,
         "reason": answered.reason,
+        **answered.cost.to_json(),
         "predictions": {arm: _without_none(vars(p)) for arm, p in decision.predictions.items()},
         "runs": [
             {

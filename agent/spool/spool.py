@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.spool.file import Damage
+from agent.spool.use import SpoolUse
 from agent.spool.writer import SpoolWriter
 from inarvl.errors import InarvlError
 
@@ -129,11 +130,16 @@ class Earlier:
 
 
 class Spool:
-    """The acknowledged queries of this device, and their replies."""
+    """The acknowledged queries of this device, and their replies.
+
+    Attributes:
+        use: what was open at the last `check`; None before the first.
+    """
 
     def __init__(
         self, writer: SpoolWriter, max_waiting: int, max_bytes: int, max_kept_reply: int = MAX_KEPT_REPLY
     ) -> None:
+        self.use: SpoolUse | None = None
         self._max_kept_reply = max_kept_reply
         self._writer = writer
         self._max_waiting = max_waiting
@@ -307,12 +313,12 @@ class Spool:
         return await self._do(delete, deletes=True)
 
     async def check(self) -> None:
-        """Returns when the database has run a query.
+        """Measures what is open, which shows that the database works.
 
         Raises:
             SpoolFailed: the database cannot be read.
         """
-        await self._do(lambda db: db.execute("SELECT 1").fetchone())
+        self.use = await self._do(SpoolUse.read)
 
     async def close(self) -> None:
         """Finishes the pending operations and closes the database."""

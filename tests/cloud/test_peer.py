@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cloud import BadPeerRecord, PeerRecord
 from cloud.announce import AnnounceFailed, on_broker, on_lan
 from cloud.peer import MAX_MODELS, MAX_TXT_BYTES
+from inarvl.price import Price, Prices
 
 MODELS = st.lists(st.from_regex(r"[A-Za-z0-9/_.:-]{1,128}", fullmatch=True), max_size=MAX_MODELS, unique=True)
 JSON = st.recursive(
@@ -21,7 +22,7 @@ JSON = st.recursive(
 )
 RECORD_LIKE = st.fixed_dictionaries(
     {"id": st.just("rack") | JSON, "url": st.just("http://10.0.0.1:8020") | JSON},
-    optional={"models": JSON, "api": JSON, "version": JSON},
+    optional={"models": JSON, "api": JSON, "version": JSON, "prices": JSON},
 )
 
 
@@ -60,6 +61,28 @@ def test_txt_contains_the_first_models_that_fit(models: list[str]) -> None:
         assert len(f"models={','.join(models[: len(kept) + 1])}") > MAX_TXT_BYTES
 
 
+def test_prices_round_trip_in_both_forms() -> None:
+    original = record(prices=Prices("EUR", (("a", Price(0.4, 1.2)), ("*", Price(per_call=0.01)))))
+    assert PeerRecord.from_bytes(original.to_bytes()) == original
+    assert PeerRecord.from_txt(original.to_txt(), "10.0.0.1", 8020) == original
+
+
+def test_prices_that_do_not_fit_in_txt_are_left_out() -> None:
+    models = tuple((f"{'m' * 100}{number}", Price(1.0, 2.0)) for number in range(4))
+    txt = record(prices=Prices("EUR", models)).to_txt()
+    assert len(f"prices={txt['prices']}") <= MAX_TXT_BYTES
+    assert PeerRecord.from_txt(txt, "10.0.0.1", 8020).prices == Prices("EUR", models[:2])
+
+
+@pytest.mark.parametrize("prices", [7, {}, {"currency": "EUR", "models": {"a": {"per_call": -1}}}])
+def test_a_record_with_invalid_prices_is_refused(prices: object) -> None:
+    body = {**json.loads(record().to_bytes()), "prices": prices}
+    with pytest.raises(BadPeerRecord, match="price"):
+        PeerRecord.from_bytes(json.dumps(body).encode())
+    with pytest.raises(BadPeerRecord, match="price"):
+        PeerRecord.from_txt({**record().to_txt(), "prices": "EUR a 1 2 -3"}, "10.0.0.1", 8020)
+
+
 @given(payload=st.binary(max_size=200))
 def test_random_bytes_are_refused(payload: bytes) -> None:
     with pytest.raises(BadPeerRecord):
@@ -72,7 +95,11 @@ def test_any_json_is_read_or_refused(body: object) -> None:
         PeerRecord.from_bytes(json.dumps(body).encode()).to_bytes()
 
 
-@given(txt=st.dictionaries(st.sampled_from(["txtvers", "role", "id", "api", "models", "tls"]), st.text()))
+@given(
+    txt=st.dictionaries(
+        st.sampled_from(["txtvers", "role", "id", "api", "models", "tls", "prices"]), st.text()
+    )
+)
 def test_any_txt_is_read_or_refused(txt: dict[str, str]) -> None:
     with suppress(BadPeerRecord):
         PeerRecord.from_txt({"txtvers": "1", "role": "cloud", **txt}, "10.0.0.1", 8020)

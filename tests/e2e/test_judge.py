@@ -77,6 +77,7 @@ async def test_the_agent_tries_a_judge_and_uses_its_judgements(tmp_path: Path) -
         product.configure()
         site = yaml.safe_load(product.config.read_text())
         site["peers"] = [{"id": "peer", "url": f"http://127.0.0.1:{product.peer_port}"}]
+        site["peers"][0]["prices"] = {"*": {"per_call": 0.001}}
         site["discovery"] = {"zeroconf": False}
         site["probing"] = {"sight": False}
         product.config.write_text(yaml.safe_dump(site))
@@ -101,4 +102,5 @@ async def test_the_agent_tries_a_judge_and_uses_its_judgements(tmp_path: Path) -
     }
     assert found["judge"]["calls"] >= 2 * len(TRIAL_PAIRS) + 2
     assert found["judge"]["tokens"] > 0
+    assert found["judge"]["cost"] == pytest.approx(found["judge"]["calls"] * 0.001)
     assert found["warnings"] == []

@@ -13,6 +13,7 @@ from agent.messages.images import Mask
 from agent.peers.access import Access
 from agent.peers.peer import MODEL_REST_S
 from agent.peers.registry import PeerRegistry
+from agent.spending.cost import Bill
 from cloud.peer import PeerRecord
 from controller import Arm
 from lab.rig.fixed_energy import FixedEnergyMeter
@@ -29,6 +30,8 @@ class Question:
     )
     prompt = "What is it?"
     verified = False
+    max_tokens = 8
+    bill = Bill()
 
     def payload_bytes(self, _resolution: int, _mask: Mask) -> int:
         return 4
@@ -36,13 +39,16 @@ class Question:
     async def images(self, _resolution: int, _mask: Mask) -> tuple[bytes, ...]:
         return (b"jpeg",)
 
+    def input_tokens(self, _resolution: int) -> int:
+        return 100
+
 
 async def test_requests_of_other_clients_wait_before_a_call() -> None:
     registries = {tier: PeerRegistry(rng=np.random.default_rng(0)) for tier in ("local", "cloud")}
     registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site", access=Access())
     peer = registries["local"].known()[0]
     peer.cards, peer.healthy, peer.other_requests = (ModelCard("m"),), True, 2
-    servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
+    servers: Any = SimpleNamespace(registry=registries.get, prompt=lambda *_: None, vouched=lambda *_: False)
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (448,))
     assert [option.queue for option in arms.options(cast(Any, Question()))] == [2]
     peer.other_requests = 0
@@ -64,7 +70,7 @@ async def test_a_query_may_be_pinned_to_arms(named: str | None, possible: list[s
     registries["local"].offer(PeerRecord("board", "unix:/run/vlm.sock"), source="site", access=Access())
     peer = registries["local"].known()[0]
     peer.cards, peer.healthy = (ModelCard("m"), ModelCard("n")), True
-    servers: Any = SimpleNamespace(registry=registries.get, vouched=lambda *_: False)
+    servers: Any = SimpleNamespace(registry=registries.get, prompt=lambda *_: None, vouched=lambda *_: False)
     arms = Arms(servers, cast(Any, None), resolutions=lambda _tier, _card: (64, 448))
     question: Any = Question()
     question.query = SimpleNamespace(**{**vars(Question.query), "arm": named})

@@ -7,8 +7,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent.answering.cloud_calls import MAX_COUNTED, CloudCalls, CloudCallsSpent, Limit
+from agent.answering.cloud_calls import CloudCalls, CloudCallsSpent, Limit
 from agent.daemon.store import Store, StoreFailed
+from agent.spending.day_counts import MAX_COUNTED
 
 pytestmark = pytest.mark.anyio
 DAY_S = 86_400.0
@@ -73,10 +74,10 @@ async def test_the_count_is_on_disk_before_a_call_is_allowed(tmp_path: Path) -> 
     clock, store = Clock(), Store(tmp_path / "calls.json")
     for _ in range(3):  # a run that is killed right after its call
         calls = CloudCalls(store.save, clock=clock)
-        store.load(calls.restore)
+        store.load(calls.counts.restore)
         await calls.spend("gate", LIMITS)
     calls = CloudCalls(store.save, clock=clock)
-    store.load(calls.restore)
+    store.load(calls.counts.restore)
     assert await spent(calls) == 0
 
 
@@ -97,7 +98,7 @@ async def test_without_a_stored_count_nothing_is_allowed_and_nothing_is_lost() -
 async def test_after_the_count_was_lost_nothing_is_allowed_that_day() -> None:
     clock = Clock()
     calls = CloudCalls(lambda _: None, clock=clock)
-    calls.lose()
+    calls.counts.lose()
     assert await spent(calls) == 0
     await calls.spend("free", ())
     clock.now += DAY_S
@@ -109,7 +110,7 @@ async def test_after_the_count_was_lost_nothing_is_allowed_that_day() -> None:
 )
 def test_a_damaged_count_is_not_taken_over(damaged: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError, AttributeError)):
-        CloudCalls(lambda _: None).restore(damaged)
+        CloudCalls(lambda _: None).counts.restore(damaged)
 
 
 async def test_many_names_share_a_count_at_last() -> None:

@@ -71,6 +71,7 @@ class HttpRig:
 
     Attributes:
         asked: the requests that the worker got, in their order.
+        replies: what was counted as a reply, in their order.
         answer: makes the reply to a request.
         working: until it is set, requests wait in the queue.
         problem: why the agent is not ready.
@@ -79,6 +80,7 @@ class HttpRig:
 
     def __init__(self, folder: Path, *, max_waiting: int = 64, **site: Any) -> None:
         self.asked: list[Request] = []
+        self.replies: list[Reply] = []
         self.answer: Callable[[Request], Reply] = answer_to
         self.working = anyio.Event()
         self.problem: str | None = None
@@ -91,6 +93,7 @@ class HttpRig:
         self.http = HttpSettings.model_validate({"listen": f"unix:{folder}/http.sock", **http})
         self.callers = Callers(self.http, "http")
         self.intake = Intake(self.queue, self.settings)
+        self.intake.replied = self.replies.append
         self.chat = Chat(self.intake, self.callers.name_of)
 
     def routes(self) -> list[web.RouteDef]:

@@ -65,6 +65,13 @@ async def test_an_answer_has_openai_s_schema_and_says_who_gave_it(rig: HttpRig) 
     assert "Access-Control-Allow-Origin" not in headers
 
 
+async def test_an_answer_has_its_cost(rig: HttpRig) -> None:
+    rig.answer = lambda request: answer_to(request, cost=0.25, currency="EUR", cost_source="counted")
+    _, body, headers = await rig.post(chat())
+    assert (body["inarvl"]["cost"], headers["X-Inarvl-Cost"]) == (0.25, "0.25")
+    assert (headers["X-Inarvl-Currency"], headers["X-Inarvl-Cost-Source"]) == ("EUR", "counted")
+
+
 async def test_a_stream_has_the_answer_its_end_and_done(rig: HttpRig) -> None:
     async with (
         rig.client() as session,
@@ -166,6 +173,7 @@ async def test_the_limits_of_a_client_apply(tmp_path: Path) -> None:
         assert (await rig.post(chat()))[0] == 200
         status, _, headers = await rig.post(chat())
         assert (status, headers["Retry-After"]) == (429, "15")
+        assert [type(reply).__name__ for reply in rig.replies] == ["Answer", "Refusal"]
 
 
 async def test_the_deadline_of_the_site_file_applies_if_the_caller_states_none(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ async def test_the_document_has_the_routes_of_the_application(rig: HttpRig) -> N
 
 async def test_requests_and_responses_are_as_the_document_says(rig: HttpRig) -> None:
     schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
-    rig.answer = lambda request: answer_to(request, '{"a": 1}', value={"a": 1}, warning="w")
+    cost = {"cost": 0.25, "currency": "EUR", "cost_source": "counted"}
+    rig.answer = lambda request: answer_to(request, '{"a": 1}', value={"a": 1}, warning="w", **cost)
     for request in (
         chat(),
         chat("a bare text", max_tokens=4, inarvl={"pin": "local", "choices": ["a", "b"]}),

@@ -13,11 +13,13 @@ from aiohttp import web
 from anyio import to_thread
 
 from agent.config.peer_settings import DiscoveryTrust
+from agent.peers.access import Access
 from agent.peers.address_rules import AddressRules
 from agent.peers.registry import MAX_PEERS, CheckSchedule, PeerRegistry
 from agent.peers.trust import Trust
 from agent.standalone.broker import free_port
 from cloud.peer import PeerRecord
+from inarvl.price import Price, Prices
 from vlm.client import Ping
 
 pytestmark = pytest.mark.anyio
@@ -197,3 +199,27 @@ async def test_peers_may_change_while_another_thread_reads_them() -> None:
         stop.set()
         await to_thread.run_sync(reader.join)
     assert faults == []
+
+
+async def test_announced_prices_apply_to_the_peer_at_that_url_and_stay_when_it_is_configured() -> None:
+    registry = PeerRegistry(rng=np.random.default_rng(0), trust=ANYONE)
+
+    def announce(url: str, price: float) -> None:
+        record = PeerRecord("p", url, prices=Prices("EUR", (("m", Price(per_call=price)),)))
+        registry.offer(record, source="mqtt")
+
+    def price() -> float | None:
+        peer = registry.get("p")
+        prices = None if peer is None else peer.record.prices
+        return None if prices is None else dict(prices.models)["m"].per_call
+
+    announce("http://10.0.0.1:80", 1.0)
+    assert price() == 1.0
+    announce("http://10.0.0.1:80", 2.0)
+    assert price() == 2.0
+    registry.offer(PeerRecord("p", "http://10.0.0.1:80"), source="site", access=Access())
+    assert price() == 2.0
+    announce("http://10.0.0.2:80", 3.0)
+    assert price() == 2.0
+    announce("http://10.0.0.1:80", 4.0)
+    assert price() == 4.0

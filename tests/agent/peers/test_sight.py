@@ -90,6 +90,7 @@ class Found:
 
     registry: PeerRegistry
     states: list[str]
+    answers: list[str]
 
     @property
     def models(self) -> list[str]:
@@ -99,14 +100,17 @@ class Found:
 
 @asynccontextmanager
 async def registry(port: int, schedule: CheckSchedule = TESTED) -> AsyncIterator[Found]:
-    states: list[str] = []
+    states, answers = list[str](), list[str]()
     peers = PeerRegistry(
-        rng=np.random.default_rng(0), schedule=schedule, changed=lambda _id, state: states.append(state)
+        rng=np.random.default_rng(0),
+        schedule=schedule,
+        changed=lambda _id, state: states.append(state),
+        tested=lambda _id, model, _completion: answers.append(model),
     )
     peers.offer(PeerRecord("p", f"http://127.0.0.1:{port}"), source="test", access=Access())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(peers.run)
-        yield Found(peers, states)
+        yield Found(peers, states, answers)
         tasks.cancel_scope.cancel()
 
 
@@ -126,6 +130,7 @@ async def test_only_the_models_that_see_are_used(caplog: pytest.LogCaptureFixtur
             await until(lambda: server.asked.count("last") == 2)
             assert found.models == ["sees", "also sees", "last"]
             assert found.states == ["found", "healthy", "blind"]
+            assert found.answers == server.asked
     (line,) = [line for line in caplog.messages if "does not see" in line]
     assert "invents" in line
     assert "It is green." in line

@@ -4,53 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.config.metrics_settings import MetricsSettings
 from agent.reporting.exporter import ExporterFailed, export
-from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS, Metrics
-from agent.sensing.energy_meter import EnergyMeter
-from agent.sensing.sample import PolledSensor, Sample, SensorFault
-from agent.sensing.sensing import Sensing
+from agent.reporting.metrics import MAX_LABEL_LENGTH, MAX_LABELS
+from agent.sensing.sample import Sample
 from agent.standalone.broker import free_port
-from controller.controller import Controller
-from controller.settings import ControllerSettings
+from metrics_rig import LINK, metrics
 
 TOKEN = "a-token-of-the-test"
-LINK = {"rtt_ms": 40.0, "jitter_ms": 5.0, "uplink_mbps": 8.0, "loss": 0.01, "server_ms": None, "slow": None}
-
-
-class Scripted:
-    def __init__(self, name: str, result: Sample | Exception) -> None:
-        self.name, self.result = name, result
-
-    def sample(self) -> Sample:
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-    def close(self) -> None:
-        pass
-
-
-async def metrics(sample: Sample, servers: list[dict[str, Any]]) -> Metrics:
-    meter = EnergyMeter(idle_w=5.0, interval_s=1.0)
-    sensors = [
-        PolledSensor(Scripted("working", sample), 1.0),
-        PolledSensor(Scripted("faulty", SensorFault("replace it")), 1.0),
-    ]
-    sensing = Sensing(sensors, smoothing_s=0.0, meter=meter, clock=lambda: 10.0)
-    for polled in sensors:
-        await sensing.sample(polled)
-    meter.observe(11.0, 7.0)
-    controller = Controller(ControllerSettings(), rng=np.random.default_rng(0))
-    return Metrics(sensing, lambda: servers, controller.status)
 
 
 @pytest.mark.anyio
@@ -88,6 +55,7 @@ async def test_metrics_have_base_units() -> None:
         'inarvl_link_loss_ratio{peer="gpu-1"}': 0.01,
         "inarvl_questions_total": 0.0,
         "inarvl_edge_share_ratio": 0.0,
+        "inarvl_accuracy_floor_ratio": 0.97,
     }
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from agent.spool.file import Damage
 from agent.spool.spool import Added, Kept, Spool, SpoolEntry, SpoolFailed, SpoolFull
+from agent.spool.use import SpoolUse
 from agent.spool.writer import SpoolWriter
 
 pytestmark = pytest.mark.anyio
@@ -364,3 +365,16 @@ async def test_the_open_queries_are_counted_again_after_a_restart(path: Path) ->
     with pytest.raises(SpoolFull):
         await second.add(replace(ENTRY, key="d\n1"))
     await second.close()
+
+
+async def test_a_check_measures_what_is_open(spool: Spool) -> None:
+    await spool.check()
+    assert spool.use == SpoolUse(0, 0, 0)
+    for number in range(3):
+        await spool.add(replace(ENTRY, key=f"k{number}"))
+    size = len(ENTRY.payload)
+    await spool.answer("k0", b"12345")
+    await spool.answer("k1", b"12345")
+    await spool.delivered("k1")
+    await spool.check()
+    assert spool.use == SpoolUse(1, 1, 2 * size + 5)
