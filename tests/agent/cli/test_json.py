@@ -26,11 +26,16 @@ def printed(*words: str) -> tuple[Any, int]:
     return json.loads(run.stdout, parse_constant=pytest.fail), run.exit_code
 
 
-def test_status_has_all_of_the_telemetry_without_secrets_or_what_json_lacks(
-    retain: Retain, site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgets the secrets of earlier tests: deep JSON is cut where any is known."""
     monkeypatch.setattr(redaction, "_forms", frozenset())
     monkeypatch.setattr(redaction, "_pattern", None)
+
+
+def test_status_has_all_of_the_telemetry_without_secrets_or_what_json_lacks(
+    retain: Retain, site: Path
+) -> None:
     redaction.hide("hunter2-hunter2")
     telemetry = b'{"note": "\\u001b[2J hunter2-hunter2 \\ud800", "load": NaN, "power_w": 1.5, "servers": []}'
     retain({TOPICS.status: b"online", TOPICS.mode_state: b"auto", TOPICS.telemetry: telemetry})
