@@ -34,8 +34,8 @@ class Backlog:
         """Counts the spool's open queries at regular intervals, until cancelled."""
         while True:
             try:
-                open_queries, size = await spool.backlog()
-                self._spool = {"open": open_queries, "bytes": size}
+                use = await spool.measured()
+                self._spool = {"open": use.unanswered + use.undelivered, "bytes": use.bytes}
             except SpoolFailed:
                 self._spool = {}
             await anyio.sleep(every_s)

@@ -69,7 +69,7 @@ class Watchdog:
         """
         with anyio.move_on_after(patience_s) as checked:
             try:
-                await self._spool.check()
+                await self._spool.measured()
             except SpoolFailed as error:  # the thread answered: a full disk is not a hang
                 log.error("%s", error)
         if checked.cancelled_caught:

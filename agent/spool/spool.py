@@ -279,19 +279,6 @@ class Spool:
         )
         return [SpooledReply(*row) for row in rows]
 
-    async def backlog(self) -> tuple[int, int]:
-        """Returns how many queries have no delivered reply, and the bytes of their payloads together.
-
-        Raises:
-            SpoolFailed: the database cannot be read.
-        """
-        row = await self._do(
-            lambda db: db.execute(
-                "SELECT count(*), total(length(payload)) FROM query WHERE delivered = 0"
-            ).fetchone()
-        )
-        return int(row[0]), int(row[1])
-
     async def prune(self, before_ms: int, keep: int = 0) -> int:
         """Deletes the replies and the keys of delivered queries that were received before `before_ms`.
 
@@ -312,13 +299,14 @@ class Spool:
 
         return await self._do(delete, deletes=True)
 
-    async def check(self) -> None:
+    async def measured(self) -> SpoolUse:
         """Measures what is open, which shows that the database works.
 
         Raises:
             SpoolFailed: the database cannot be read.
         """
         self.use = await self._do(SpoolUse.read)
+        return self.use
 
     async def close(self) -> None:
         """Finishes the pending operations and closes the database."""

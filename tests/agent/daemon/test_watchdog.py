@@ -16,7 +16,7 @@ DEADLINE_S = 600.0
 
 
 class Spool:
-    async def check(self) -> None:
+    async def measured(self) -> None:
         pass
 
 

@@ -368,7 +368,7 @@ async def test_the_open_queries_are_counted_again_after_a_restart(path: Path) ->
 
 
 async def test_a_check_measures_what_is_open(spool: Spool) -> None:
-    await spool.check()
+    await spool.measured()
     assert spool.use == SpoolUse(0, 0, 0)
     for number in range(3):
         await spool.add(replace(ENTRY, key=f"k{number}"))
@@ -376,5 +376,5 @@ async def test_a_check_measures_what_is_open(spool: Spool) -> None:
     await spool.answer("k0", b"12345")
     await spool.answer("k1", b"12345")
     await spool.delivered("k1")
-    await spool.check()
+    await spool.measured()
     assert spool.use == SpoolUse(1, 1, 2 * size + 5)

@@ -111,7 +111,7 @@ async def test_a_reader_of_the_database_does_not_stop_the_spool(tmp_path: Path) 
         reader.execute("SELECT * FROM query").fetchall()
         await answered(spool, "k")
         await anyio.sleep(1)  # in which it cannot wipe
-        await spool.check()
+        await spool.measured()
         reader.execute("COMMIT")
     await gone(tmp_path, MARKER)
     await spool.close()
