@@ -1,0 +1,19 @@
+"""The pages of docs/ that are made from the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.documents import metrics, profile_fields, site_file, topics
+
+ROOT = Path(__file__).parents[2]
+
+
+def pages() -> dict[str, str]:
+    """Returns the content of each page, by its path in the repository."""
+    return {
+        "docs/topics.md": topics.page(),
+        "docs/site-file.md": site_file.page(),
+        "docs/profile-fields.md": profile_fields.page(),
+        "docs/metrics.md": metrics.page(),
+    }
