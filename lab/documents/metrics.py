@@ -72,9 +72,9 @@ def metrics(source: str) -> Iterator[Metric]:
 
 def _made(kind: str, values: Sequence[ast.expr]) -> Iterator[Metric]:
     texts = [value.value if isinstance(value, ast.Constant) else None for value in values[:2]]
-    if len(texts) == 2 and str(texts[0]).startswith(PREFIX) and isinstance(texts[1], str):
-        name = f"{texts[0]}_total" if "Counter" in kind else str(texts[0])
-        yield Metric(name, texts[1], _labels(values))
+    match texts:
+        case [str(name), str(text)] if name.startswith(PREFIX):
+            yield Metric(f"{name}_total" if "Counter" in kind else name, text, _labels(values))
 
 
 def _labels_of_tables(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -1,10 +1,10 @@
-"""The pages of docs/ that are made from the code."""
+"""The pages and pictures of docs/ that are made by code."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lab.documents import metrics, profile_fields, site_file, topics
+from lab.documents import metrics, pictures, profile_fields, site_file, topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,4 +16,8 @@ def pages() -> dict[str, str]:
         "docs/site-file.md": site_file.page(),
         "docs/profile-fields.md": profile_fields.page(),
         "docs/metrics.md": metrics.page(),
+        "docs/pictures/journey.svg": pictures.journey(),
+        "docs/pictures/decision.svg": pictures.decision(),
+        "docs/pictures/failures.svg": pictures.failures(),
+        "docs/pictures/privacy.svg": pictures.privacy(),
     }
