@@ -27,6 +27,15 @@ These keys apply after `systemctl reload inarvl-agent`, the others after a resta
 Written by `python -m lab.documents`.
 
 """
+# Types of YAML that are read as a section; for hours they are the only ones.
+TEXTS: dict[str, dict[str, Any]] = {
+    "DiscoveryTrust": {"enum": [*WORDS]},
+    "MetricsSettings": {"type": "string"},
+    "HttpSettings": {"type": "string"},
+    "CameraSource": {"type": "string"},
+    "Hours": {"type": "string"},
+}
+IS_VALUE = re.compile(r"\w+:\S")  # such as host:port, whose case matters
 ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ((?:.|\n     +)*)", re.M)
 
 
@@ -43,17 +52,32 @@ def described_schema() -> dict[str, Any]:
     for section in _sections(Section):
         described = schema if section is Settings else schema["$defs"].get(section.__name__)
         if described is not None:
-            for name, meaning in meanings(section.__doc__ or "").items():
+            for field, meaning in meanings(section.__doc__ or "").items():
+                name = section.model_fields[field].alias or field if field in section.model_fields else field
                 if name in described["properties"]:
                     described["properties"][name]["description"] = meaning
-    words = {"enum": [*WORDS]}
     del schema["$defs"]["DiscoveryTrust"]["properties"]["mode"]  # written as a word in place of the section
-    trust = schema["$defs"]["Discovery"]["properties"]["trust"]
-    trust |= {"anyOf": [words, {"$ref": trust.pop("$ref")}], "default": "none"}
     del schema["properties"]["discovery"]["default"]["trust"]
-    metrics = schema["properties"]["metrics"]
-    metrics["anyOf"].insert(0, {"type": "string"})
-    return schema
+    schema["$defs"]["Discovery"]["properties"]["trust"]["default"] = "none"
+    return dict(_as_written(schema))
+
+
+def _as_written(schema: Any) -> Any:
+    """Returns a schema in which the sections that may also be written as a text have both types."""
+    if isinstance(schema, list):
+        return [_as_written(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: _as_written(part) for name, part in schema.items()}
+    text = TEXTS.get(str(parts.get("$ref", "")).rpartition("/")[2])
+    if text is None:
+        return parts
+    section = {"$ref": parts.pop("$ref")}
+    return (
+        {**parts, "anyOf": [text]}
+        if section["$ref"].endswith("Hours")
+        else {**parts, "anyOf": [text, section]}
+    )
 
 
 def meanings(docstring: str) -> dict[str, str]:
@@ -67,7 +91,7 @@ def meanings(docstring: str) -> dict[str, str]:
     for names, text in ENTRY.findall(attributes):
         words = re.sub(r"\bNone\b", "null", " ".join(text.split()))
         for name in names.split(", "):
-            found[name] = words[0].upper() + words[1:]
+            found[name] = words if IS_VALUE.match(words) else words[0].upper() + words[1:]
     return found
 
 

@@ -37,6 +37,11 @@ schemas: dict[str, Any] = content["components"]["schemas"]
 EXAMPLES = [(name, example) for name, message in messages.items() for example in message["examples"]]
 
 
+def validator(schema: Any) -> Draft202012Validator:
+    """A validator of a payload, which knows the other schemas of the document."""
+    return Draft202012Validator({**schema, "components": content["components"]})
+
+
 def parse_query(payload: bytes, user: dict[str, str] | None = None) -> object:
     return query.Query.from_fields(*read_payload(payload, user))
 
@@ -52,6 +57,8 @@ PARSERS: dict[str, Callable[..., object]] = {
     "image": parse_query,
     "answer": reply_from_bytes,
     "error": reply_from_bytes,
+    "camera_answer": reply_from_bytes,
+    "camera_error": reply_from_bytes,
     "telemetry": lambda payload: SeenTelemetry.of(telemetry_object(payload.decode())),
     "feedback": FeedbackMessage.from_bytes,
     "mode": parse_mode,
@@ -75,8 +82,11 @@ def topics_in_the_code() -> set[str]:
     for name, member in vars(Topics).items():
         if isinstance(member, property):
             topics.add(getattr(names, name))
-        elif inspect.isfunction(member) and list(inspect.signature(member).parameters)[1:] == ["client"]:
-            topics.add(getattr(names, name)("{client}"))
+        elif inspect.isfunction(member) and not name.startswith("_"):
+            arguments = list(inspect.signature(member).parameters)[1:]
+            topic = getattr(names, name)(**{argument: f"{{{argument}}}" for argument in arguments})
+            if isinstance(topic, str) and all(f"{{{argument}}}" in topic for argument in arguments):
+                topics.add(topic)
     return topics
 
 
@@ -107,7 +117,7 @@ def test_an_example_fits_its_schema_and_is_read_by_the_agent(name: str, example:
     message, payload = messages[name], example["payload"]
     schema = document.resolve(message["payload"])
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(payload)
+    validator(schema).validate(payload)
     if name not in PARSERS:
         return
     if name == "image":
@@ -117,12 +127,15 @@ def test_an_example_fits_its_schema_and_is_read_by_the_agent(name: str, example:
         parsed = PARSERS[name](json.dumps(payload).encode())
     else:
         parsed = PARSERS[name](payload.encode())
-    expected = {"answer": Answer, "error": Refusal}.get(name)
+    expected = {"answer": Answer, "error": Refusal, "camera_answer": Answer, "camera_error": Refusal}.get(
+        name
+    )
     assert expected is None or isinstance(parsed, expected)
 
 
 def test_it_has_every_field_of_a_query() -> None:
     assert set(schemas["query"]["properties"]) == set(query.FIELDS)
+    assert schemas["query"]["properties"]["question"]["maxLength"] == query.MAX_QUESTION_LENGTH
     assert set(schemas["image_properties"]["properties"]) == set(query.FIELDS) - query.IMAGE_FIELDS
 
 

@@ -38,7 +38,8 @@ def problems(kind: Any, message: Message) -> list[str]:
     schema = document.resolve(kind["payload"])
     text = message.payload.decode()
     payload = text if kind.get("contentType") == "text/plain" else json.loads(text)
-    return [error.message for error in Draft202012Validator(schema).iter_errors(payload)]
+    known = {**schema, "components": document.content["components"]}
+    return [error.message for error in Draft202012Validator(known).iter_errors(payload)]
 
 
 async def receive(product: Product, topic: str, *, question: dict[str, str] | None = None) -> Message:
