@@ -16,6 +16,7 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from agent.messages import query
+from agent.messages.explanation import Explanation, explanation_from_bytes
 from agent.messages.feedback import FeedbackMessage
 from agent.messages.payload import read_payload
 from agent.messages.reply import Answer, Refusal, reply_from_bytes
@@ -57,6 +58,7 @@ PARSERS: dict[str, Callable[..., object]] = {
     "image": parse_query,
     "answer": reply_from_bytes,
     "error": reply_from_bytes,
+    "explanation": explanation_from_bytes,
     "camera_answer": reply_from_bytes,
     "camera_error": reply_from_bytes,
     "telemetry": lambda payload: SeenTelemetry.of(telemetry_object(payload.decode())),
@@ -127,9 +129,13 @@ def test_an_example_fits_its_schema_and_is_read_by_the_agent(name: str, example:
         parsed = PARSERS[name](json.dumps(payload).encode())
     else:
         parsed = PARSERS[name](payload.encode())
-    expected = {"answer": Answer, "error": Refusal, "camera_answer": Answer, "camera_error": Refusal}.get(
-        name
-    )
+    expected = {
+        "explanation": Explanation,
+        "answer": Answer,
+        "error": Refusal,
+        "camera_answer": Answer,
+        "camera_error": Refusal,
+    }.get(name)
     assert expected is None or isinstance(parsed, expected)
 
 

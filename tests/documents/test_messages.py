@@ -39,7 +39,10 @@ def problems(kind: Any, message: Message) -> list[str]:
     text = message.payload.decode()
     payload = text if kind.get("contentType") == "text/plain" else json.loads(text)
     known = {**schema, "components": document.content["components"]}
-    return [error.message for error in Draft202012Validator(known).iter_errors(payload)]
+    found = [error.message for error in Draft202012Validator(known).iter_errors(payload)]
+    if isinstance(payload, dict):
+        found += [f"{name} is not described" for name in payload.keys() - schema["properties"].keys()]
+    return found
 
 
 async def receive(product: Product, topic: str, *, question: dict[str, str] | None = None) -> Message:
@@ -62,6 +65,12 @@ async def receive(product: Product, topic: str, *, question: dict[str, str] | No
 async def test_an_answer_and_its_record_are_as_described(product: Product, kind: str) -> None:
     message = await receive(product, f"inarvl/{product.topics.device}/{kind}", question={})
     assert describes(message) == []
+
+
+async def test_the_explanation_of_a_dry_run_is_as_described(product: Product) -> None:
+    message = await receive(product, f"inarvl/{product.topics.device}/result", question={"dry_run": "true"})
+    assert describes(message) == []
+    assert json.loads(message.payload)["decision"]["arms"]
 
 
 async def test_an_error_is_as_described(product: Product) -> None:
