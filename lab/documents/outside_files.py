@@ -1,7 +1,8 @@
 """A hook of mkdocs: links from docs/ to other files of the repository lead to copies of them in the site.
 
 The pages are written for the repository, where `../examples/ask.py` is a file. The site has a copy of
-each such file under `repository/`. Links to folders lead to the page README.md in them.
+each such file under `repository/`. A link to a folder leads to its README.md, or
+to a list of its files.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)")
-FOLDER = "repository"
+FOLDER, README = "repository", "README.md"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds a copy of each file outside docs/ that a page links, also from such a copy."""
     pages = [file for file in files if file.is_documentation_page()]
     while pages:
-        source = Path(str(pages.pop().abs_src_path))
-        for link in LINK.findall(source.read_text()):
+        page = pages.pop()
+        source = _source(page, config)
+        for link in LINK.findall(page.content_string):
             target = _target(source, link)
             uri = _uri(target, config)
-            if uri is not None and target.is_file() and files.get_file_from_path(uri) is None:
-                copy = File.generated(config, uri, abs_src_path=str(target))
+            if uri is not None and uri.startswith(FOLDER) and files.get_file_from_path(uri) is None:
+                copy = _copy(target, uri, config)
                 files.append(copy)
                 pages += [copy] if copy.is_documentation_page() else []
     return files
@@ -35,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Changes the links of a page to those of the site."""
-    source = Path(str(page.file.abs_src_path))
+    source = _source(page.file, config)
 
     def change(link: re.Match[str]) -> str:
         uri = _uri(_target(source, link[0]), config)
@@ -46,10 +48,28 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return LINK.sub(change, markdown)
 
 
+def _copy(target: Path, uri: str, config: MkDocsConfig) -> File:
+    """Returns the copy of a file, or a list of the files in a folder that has no README.md."""
+    if target.exists() or target.name != README:
+        return File.generated(config, uri, abs_src_path=str(target))
+    names = sorted(path.name for path in target.parent.iterdir() if path.is_file())
+    links = "".join(f"- [{name}]({name})\n" for name in names)
+    return File.generated(
+        config, uri, content=f"# {posixpath.dirname(uri).removeprefix(f'{FOLDER}/')}\n\n{links}"
+    )
+
+
+def _source(page: File, config: MkDocsConfig) -> Path:
+    """Returns the file in the repository of which a page is made."""
+    if page.src_uri.startswith(f"{FOLDER}/"):
+        return Path(config.docs_dir).parent / page.src_uri.removeprefix(f"{FOLDER}/")
+    return Path(config.docs_dir) / page.src_uri
+
+
 def _target(source: Path, link: str) -> Path:
     """Returns the file that a link leads to."""
     target = (source.parent / link).resolve()
-    return target / "README.md" if target.is_dir() else target
+    return target / README if target.is_dir() else target
 
 
 def _uri(target: Path, config: MkDocsConfig) -> str | None:

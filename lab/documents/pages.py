@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.documents import metrics, pictures, profile_fields, site_file, topics
+from lab.documents import pictures, profile_fields, site_file, topics
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,7 +15,6 @@ def pages() -> dict[str, str]:
         "docs/topics.md": topics.page(),
         "docs/site-file.md": site_file.page(),
         "docs/profile-fields.md": profile_fields.page(),
-        "docs/metrics.md": metrics.page(),
         "docs/pictures/journey.svg": pictures.journey(),
         "docs/pictures/decision.svg": pictures.decision(),
         "docs/pictures/failures.svg": pictures.failures(),

@@ -1,10 +1,9 @@
-"""The messages of a running agent are those that docs/asyncapi.yaml and docs/metrics.md describe."""
+"""The messages of a running agent are those that docs/asyncapi.yaml describes."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,7 +15,6 @@ from agent.messages.mqtt_message import Message
 from lab.documents.topics import DOCUMENT, Document
 from product import Product, jpeg
 
-METRICS = Path(__file__).parents[2] / "docs" / "metrics.md"
 TIMEOUT_S = 120.0
 
 pytestmark = pytest.mark.anyio
@@ -90,16 +88,3 @@ async def test_an_event_is_as_described(product: Product) -> None:
         await client.connection.publish(product.topics.mode_set, b"moon", qos=1)
         message = await client.receive(product.topics.event)
     assert describes(message) == []
-
-
-async def test_every_metric_of_the_agent_is_on_the_page_with_its_labels(product: Product) -> None:
-    message = await receive(product, product.topics.telemetry)
-    listed = {
-        name: set(labels.split(", ")) - {""}
-        for name, labels in re.findall(r"^\| `(\w+)` \| (.*?) \|", METRICS.read_text(), re.M)
-    }
-    samples = json.loads(message.payload)["metrics"]
-    assert len(samples) > 10
-    for sample in samples:
-        name, _, labels = sample.partition("{")
-        assert listed[name] == set(re.findall(r"(\w+)=\"", labels)), sample

@@ -8,7 +8,7 @@ import pytest
 
 from agent.config.settings import Settings
 from agent.profile.schema import schema
-from lab.documents import metrics, site_file, units
+from lab.documents import site_file, units
 from lab.documents.pages import ROOT, pages
 from lab.documents.schema_rows import rows
 
@@ -43,7 +43,7 @@ def test_a_row_has_the_default_that_the_code_uses() -> None:
     assert {row.key: row.default for row in rows(schema())}["priors.local.latency_ms"] == "`400.0`"
 
 
-@pytest.mark.parametrize("module", [metrics, site_file, units])
+@pytest.mark.parametrize("module", [site_file, units])
 def test_the_examples_in_docstrings_are_right(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
     assert results.attempted > 0
