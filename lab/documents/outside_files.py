@@ -61,9 +61,10 @@ def _copy(target: Path, uri: str, config: MkDocsConfig) -> File:
 
 def _source(page: File, config: MkDocsConfig) -> Path:
     """Returns the file in the repository of which a page is made."""
-    if page.src_uri.startswith(f"{FOLDER}/"):
-        return Path(config.docs_dir).parent / page.src_uri.removeprefix(f"{FOLDER}/")
-    return Path(config.docs_dir) / page.src_uri
+    documents, uri = Path(config.docs_dir), str(page.src_uri)
+    if uri.startswith(f"{FOLDER}/"):
+        return documents.parent / uri.removeprefix(f"{FOLDER}/")
+    return documents / uri
 
 
 def _target(source: Path, link: str) -> Path:
