@@ -35,7 +35,7 @@ LAYERS = {
         {"cli"},
     ),
     "lab": (
-        {"errors", "probabilities", "scenes"},
+        {"documents", "errors", "probabilities", "scenes"},
         {"rig", "trace", "training"},
         {"demo", "sim"},
         {"policies"},

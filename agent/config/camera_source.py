@@ -56,6 +56,8 @@ class CameraSource(Section):
 
     Attributes:
         url: `mqtt:TOPIC`, the URL of a picture or of a stream, or `file:` and a folder.
+        username: of an http or rtsp camera.
+        password_file: file of the secret.
         auth: how to send the password; `digest` never sends it itself.
         ca_file: signs the certificate of an https server; None for the system's CAs.
         poll_s: least time between two pictures that the agent fetches; None for the usual one of its kind.

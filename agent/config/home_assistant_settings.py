@@ -29,6 +29,7 @@ class HomeAssistantSettings(Section):
     It is disabled by default: the agent then publishes on no topic outside `inarvl/`.
 
     Attributes:
+        enabled: whether the agent announces itself.
         prefix: the discovery prefix of Home Assistant.
         birth_topic: where Home Assistant publishes `online` when it has started.
         frames: cameras whose pictures are published for Home Assistant, black where their mask is.

@@ -28,9 +28,13 @@ class Server(Section):
     """An OpenAI-compatible model server that is configured here, not discovered.
 
     Attributes:
+        id: name of the server in telemetry and decision records.
         url: as the provider gives it, with the base path of its API.
-        ca_file, fingerprint: by what its TLS certificate is known; by default one of the system's CAs.
-        cert_file, key_file: the device's certificate, if the server requires one.
+        api_key_file: file of the key that is sent to this URL, and only there.
+        ca_file: certificates of the CAs that may have signed its own; default: those of the system.
+        fingerprint: SHA-256 of its certificate.
+        cert_file: the device's certificate, if the server requires one.
+        key_file: file of the key of that certificate.
         allow_plaintext: whether images and the key may go to another machine without encryption.
         models: the models to ask; empty for all that the server lists.
         prompt: system text of the calls to this server; None for that of the site.
@@ -96,7 +100,8 @@ class DiscoveryTrust(Section):
         mode: none: only by `inarvl peer trust`; any: without proof; proof: by the keys below too.
         ca_file: certificates of the CAs that sign those of peers.
         fingerprints: certificates of peers, by their SHA-256.
-        cert_file, key_file: the device's certificate, for peers that require one.
+        cert_file: the device's certificate, for peers that require one.
+        key_file: file of the key of that certificate.
         allow_plaintext: whether `inarvl peer trust` may trust a peer that does not use TLS.
     """
 
@@ -133,8 +138,10 @@ class Discovery(Section):
     """How peers are discovered, and which of them are trusted.
 
     Attributes:
-        trust: none: only those that `inarvl peer trust` has pinned; any: all, without proof; or by what
-            certificates they are trusted.
+        zeroconf: whether peers are found that are announced on the local network.
+        mqtt: whether peers are found that are announced on the broker.
+        trust: `none`: only those that `inarvl peer trust` has pinned; `any`: all, without proof; or a section
+            that names the certificates by which they are trusted.
     """
 
     zeroconf: bool = True

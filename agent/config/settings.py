@@ -31,7 +31,18 @@ PACKET_SLACK = 2  # a query of up to this many times the limit still reaches the
 
 
 class Broker(Section):
-    """Address and credentials of the MQTT broker."""
+    """Address and credentials of the MQTT broker.
+
+    Attributes:
+        url: `mqtt://host` or `mqtts://host`, with `:port` if it is not 1883 or 8883.
+        username: the agent's user on the broker.
+        password_file: file of the secret.
+        ca_file: certificates of the CAs that may have signed the broker's; default: those of the system.
+        cert_file: the device's certificate, if the broker requires one.
+        key_file: file of the key of that certificate.
+        protocol: version of MQTT; `auto`: 5 if the broker supports it.
+        keepalive_s: seconds without a message after which the connection is tested.
+    """
 
     url: str = "mqtt://localhost:1883"
     username: str | None = None
@@ -64,7 +75,14 @@ class Broker(Section):
 
 
 class Probing(Section):
-    """Traffic that measures the network path to peers, and tests their models."""
+    """Traffic that measures the network path to peers, and tests their models.
+
+    Attributes:
+        metered: nothing is sent to measure a path; only real requests do.
+        sight: whether the models of peers are tested once, with two small pictures each.
+        upload_bytes: size of the upload that measures the uplink; 0 for none.
+        upload_every_s: time between two such uploads.
+    """
 
     metered: bool = False
     sight: bool = True
@@ -76,8 +94,9 @@ class JudgeSettings(Section):
     """Whether a cloud model is asked if two answers agree, where their texts leave it open, and how often.
 
     Attributes:
-        calls_per_hour: a judgement needs two calls, of one output token each.
-        tokens_per_day: of prompts and replies.
+        enabled: whether it is asked at all.
+        calls_per_hour: most calls; a judgement needs two, of one output token each.
+        tokens_per_day: most tokens of prompts and replies.
     """
 
     enabled: bool = True
@@ -90,6 +109,13 @@ class IntakeSettings(Section):
 
     Attributes:
         open_topic: whether queries on `inarvl/<device>/query` are received, where a client's name is a claim.
+        max_payload_bytes: larger queries are refused.
+        max_images: queries with more images are refused.
+        max_waiting: queries that may wait; beyond these, the last in order are refused as `busy`.
+        max_spool_mb: disk space for the waiting queries and the undelivered replies.
+        default_deadline_ms: deadline of a query that has none.
+        workers: queries that are answered at the same time.
+        max_tokens: most output tokens of an answer.
     """
 
     open_topic: bool = True
@@ -106,7 +132,12 @@ class Settings(Section):
     """The whole site file; the defaults suit a single board that runs its own broker.
 
     Attributes:
+        device: the device's level of its topics, `inarvl/<device>/query`; default: the host name.
+        profile: name of a bundled profile, a file that ends in `.yaml`, or `auto`: chosen by the board.
+        local: the board's model server: `unix:` and the path of a socket, or a URL; null for none.
         local_allow_plaintext: whether `local` may name another machine without TLS.
+        image_roots: folders from which `image_url` of a query may read.
+        state_dir: folder of what the agent stores; default: systemd's StateDirectory, /var/lib/inarvl-agent.
         prompt: system text of all calls to servers that have none of their own.
         reference: name of the cloud model that the others are measured by; None lets the agent choose.
         camera_hosts: hosts from which pictures of cameras may be fetched.

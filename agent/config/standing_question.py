@@ -53,7 +53,10 @@ class StandingQuestion(Section):
     """One question of a camera.
 
     Attributes:
+        text: the question.
         answer, choices, form_schema: the form of the answer, as in a query.
+        when: when it is asked.
+        pin, max_tokens, priority: as in a query.
         before: the picture at which the question was last answered is sent too, before the present one.
         deadline_ms: None for the period `every_s`, or without one for `intake.default_deadline_ms`.
         topic: where answers are published; None for `inarvl/<device>/camera/<camera>/<question>`.
