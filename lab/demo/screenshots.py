@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from PIL import Image
@@ -20,10 +21,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 COLOURS = 64
-VIEWS = {  # by name: colour scheme, width and height in pixels, and what to scroll to
-    "light": ("light", 1000, 900, None),
-    "dark": ("dark", 1000, 900, None),
-    "answers": ("light", 1000, 520, "#answers-title"),
+View = tuple[Literal["light", "dark"], int, int, str | None]
+"""Colour scheme, width and height in pixels, and what to scroll to."""
+VIEWS: dict[str, View] = {
+    "light": ("light", 1000, 1000, None),
+    "dark": ("dark", 1000, 560, None),
+    "answers": ("light", 1000, 560, "#answers-title"),
     "phone": ("dark", 390, 844, None),
 }
 
@@ -51,24 +54,24 @@ def main(
                 (folder / f"page-{name}.png").write_bytes(_picture(browser, url, name))
             browser.close()
     finally:
-        demo.terminate()
+        demo.send_signal(signal.SIGINT)  # so that it stops its services
         demo.communicate()
 
 
 def _picture(browser: Browser, url: str, name: str) -> bytes:
     scheme, width, height, target = VIEWS[name]
-    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
+    page = browser.new_page(
+        color_scheme=scheme, viewport={"width": width, "height": height}, reduced_motion="reduce"
+    )
     page.goto(url)
     page.locator(".answer").first.wait_for()
     if target is not None:
         page.get_by_text("Predicted costs of").first.click()
-        page.locator(target).scroll_into_view_if_needed()
         page.locator(target).evaluate("heading => heading.scrollIntoView()")
-    file = io.BytesIO()
-    Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS).save(
-        file, "PNG", optimize=True
-    )
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     page.close()
+    file = io.BytesIO()
+    picture.quantize(COLOURS).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

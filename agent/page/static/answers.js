@@ -1,9 +1,10 @@
 // The list of the last answers. An answer that is already shown is changed in place, so that neither the focus nor an open
 // table is lost. Nothing moves while the list is paused, has the keyboard's focus, or is below the pointer.
 
-import { by, clock, element, known, number, percent, write } from "./dom.js";
+import { by, clock, element, known, number, percent, shape, write } from "./dom.js";
 
 const MAX = 30;
+const THUMB = "M1 9h4v11H1zM6.5 9.5 11 1c1.7 0 3 1.2 3 2.8L13.2 8H20c1.3 0 2.2 1.2 1.9 2.4l-2 8c-.3 1-1 1.6-2 1.6H6.5z";
 const shown = new Map();
 let waiting = [], paused = false, judge = null;
 
@@ -85,8 +86,8 @@ function alternatives({ alternatives: arms, arm: chosen }) {
 }
 
 function thumbs(answer, question) {
-  const button = (correct, sign, name) => {
-    const made = element("button", { type: "button", "aria-pressed": "false", "aria-label": `${name}: ${question}` }, sign);
+  const button = (correct, name) => {
+    const made = element("button", { type: "button", "aria-pressed": "false", "aria-label": `${name}: ${question}` }, icon(correct));
     made.dataset.correct = String(correct);
     made.addEventListener("click", () => {
       if (made.getAttribute("aria-disabled") !== "true") judge(answer.key, correct);
@@ -94,7 +95,13 @@ function thumbs(answer, question) {
     return made;
   };
   return element("div", { class: "thumbs", role: "group", "aria-label": "Feedback" },
-    button(true, "👍", "Correct"), button(false, "👎", "Wrong"));
+    button(true, "Correct"), button(false, "Wrong"));
+}
+
+function icon(up) {  // drawn, because not every system has a font with thumbs
+  const picture = shape("svg", { viewBox: "0 0 24 22", class: "icon", "aria-hidden": "true" });
+  picture.append(shape("path", up ? { d: THUMB } : { d: THUMB, transform: "rotate(180 12 11)" }));
+  return picture;
 }
 
 function update(answer) {
