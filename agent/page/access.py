@@ -1,4 +1,4 @@
-"""Who may use the page: whoever reads it acts as the operator of the board."""
+"""Who may use the page: its reader acts as the operator of the board."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ View = tuple[Literal["light", "dark"], int, int, str | None]
 """Colour scheme, width and height in pixels, and what to scroll to."""
 VIEWS: dict[str, View] = {
     "light": ("light", 1000, 1000, None),
-    "dark": ("dark", 1000, 560, None),
     "answers": ("light", 1000, 560, "#answers-title"),
     "phone": ("dark", 390, 844, None),
 }
