@@ -8,6 +8,7 @@ from collections.abc import Callable
 from agent.answering.answering import Answered, Finished
 from agent.answering.cameras import CameraPolicy
 from agent.answering.question import Question
+from agent.config.settings import Settings
 from agent.intake.request import Request
 from agent.messages.reply import Answer
 from agent.page.page import Page
@@ -22,7 +23,7 @@ class AnswerReports:
 
     Args:
         policy: returns the policy of the camera that asked.
-        texts: whether the words of models are published, unless the camera is local_only.
+        settings: with `privacy.publish_texts` words of models are published, unless the camera is local_only.
     """
 
     def __init__(
@@ -31,14 +32,13 @@ class AnswerReports:
         page: Page,
         events: Events,
         policy: Callable[[Question], CameraPolicy],
-        *,
-        texts: bool,
+        settings: Settings,
     ) -> None:
         self._reporter = reporter
         self._page = page
         self._events = events
         self._policy = policy
-        self._texts = texts
+        self._texts = settings.privacy.publish_texts
 
     def report(self, request: Request, answer: Answer, answered: Answered, finished: Finished) -> None:
         """Reports one answer."""

@@ -240,19 +240,14 @@ class Daemon:
             self._reply_rules,
             guard=self._doors.queries,
         )
+        reports = AnswerReports(self._reporter, self._page, self._events, self._arms.policy, self._settings)
         workers = Workers(
             self._answering,
             self._feedback,
             self._questions,
             settled=self._arms.settled,
             under_way=under_way,
-            answered=AnswerReports(
-                self._reporter,
-                self._page,
-                self._events,
-                self._arms.policy,
-                texts=self._settings.privacy.publish_texts,
-            ).report,
+            answered=reports.report,
             door=self._doors.follow_ups,
         )
         outbox.resume(await spool.undelivered())
@@ -352,4 +347,3 @@ class Daemon:
         details = {"message": problem} if (problem := self._servers.problem(server)) is not None else {}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-

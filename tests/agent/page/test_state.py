@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import io
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
+from PIL import Image
 
+from agent.answering.answering import Answered, Finished
+from agent.answering.arms import Attempt
 from agent.answering.question import QuestionReader
 from agent.config.page_settings import PageSettings
 from agent.config.settings import Settings
 from agent.intake.request import Request
 from agent.messages.images import Mask
 from agent.messages.query import Query
-from agent.page.page import Page
+from agent.page.page import PICTURE_PX, Page
 from agent.page.telemetry_view import telemetry_view
-from controller import Arm
+from controller import Arm, Execution
 from http_rig import answer_to, jpeg_url
 from inarvl.redaction import hide
 from page_rig import entry, record
@@ -33,22 +37,15 @@ async def answered(page: Page, *, texts: bool = True, mask: Mask = ()) -> dict[s
     image = base64.b64decode(jpeg_url().partition(",")[2])
     query = Query("q", "How many?", image=image, client="camera")
     request = Request("k", query, reply, 0.0, 1.0)
-    question = QuestionReader(lambda: (64,), Settings(device="d")).read(query)
+    question = QuestionReader(lambda: (PICTURE_PX,), Settings(device="d")).read(query)
     arm = Arm("local", "small", 64, "board")
-    execution = SimpleNamespace(
-        arm=arm, latency_ms=1.0, compute_ms=1.0, queue_ms=0.0, energy_j=None, failure=None
-    )
-    attempt = SimpleNamespace(execution=execution, text="two")
-    decision = SimpleNamespace(arm=arm, propensity=1.0, predictions={})
-    made: Any = SimpleNamespace(question=question, decision=decision, attempt=attempt, reason="r")
-    finished: Any = SimpleNamespace(attempts=(attempt,), comparisons=())
-    page.answered(request, answer_to(request), made, finished, texts=texts, mask=mask)
+    attempt = Attempt(Execution(arm, 1.0), "two")
+    decision: Any = SimpleNamespace(arm=arm, propensity=1.0, predictions={})
+    made = Answered(question, decision, (attempt,), 0, "r")
+    page.answered(request, answer_to(request), made, Finished((attempt,), (), ()), texts=texts, mask=mask)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(page.run)
-        for _ in range(200):
-            if page.state.since(0)["answers"][0]["picture"]:
-                break
-            await anyio.sleep(0.005)
+        await anyio.wait_all_tasks_blocked()  # the picture is made without a thread, because it has that size
         tasks.cancel_scope.cancel()
     shown: dict[str, Any] = page.state.since(0)["answers"][0]
     return shown
@@ -59,6 +56,21 @@ async def test_a_picture_is_shown_only_if_the_site_file_allows_it_and_somebody_l
         page = Page(PageSettings(pictures=pictures), "d")
         page.readers = readers
         assert bool((await answered(page))["picture"]) is shown
+
+
+async def test_a_picture_has_the_mask_of_its_camera() -> None:
+    page = Page(PageSettings(pictures=True), "d")
+    page.readers = 1
+    shown = await answered(page, mask=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),))
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(page.run)
+            while (picture := page.state.since(0)["answers"][0]["picture"]) is None:
+                await page.state.changed(page.state.revision)
+            tasks.cancel_scope.cancel()
+    assert shown["key"] == page.state.since(0)["answers"][0]["key"]
+    with Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))) as image:
+        assert image.convert("L").getextrema() == (0, 0)
 
 
 async def test_without_texts_there_is_no_question_no_answer_and_no_picture() -> None:
