@@ -131,9 +131,9 @@ def _of_status(error: web.HTTPException) -> web.Response:
         message = "the body is too large: send a smaller image, or raise intake.max_payload_bytes"
         return error_response(HttpError("too_large", message))
     hint = (
-        "use POST /v1/chat/completions, POST /feedback, or GET /v1/models, /healthz, /readyz, /metrics, or / "
+        "use POST /v1/chat/completions, POST /feedback, or GET /v1/models, /healthz, /readyz, /metrics, "
+        "and / with http.page in the site file"
     )
-    "with http.page in the site file"
     body = error_body(f"{error.reason}: {hint}", "invalid_request", error.status)
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return web.json_response(body, status=error.status, headers=headers)
