@@ -63,7 +63,7 @@ ERROR_CODES: Final = (
     ErrorCode("reply_too_large", "The broker does not accept an answer of this size.", ("reply",)),
     ErrorCode("query_set_aside", "The agent crashed twice in a row while it worked on a query.", ("event",)),
     ErrorCode("reply_set_aside", "The broker closed the connection twice at a reply.", ("event",)),
-    ErrorCode("bad_mode", "A message on `mode/set` names no mode.", ("event",)),
+    ErrorCode("bad_mode", "A message on `mode/set`, or the page, names no mode.", ("event", "http")),
     ErrorCode("store_failed", "The disk cannot store the mode.", ("event",)),
     ErrorCode("spool_damaged", "The spool's file was damaged and has been replaced.", ("event",)),
     ErrorCode("learned_damaged", "The saved state of the controller cannot be used.", ("event",)),
@@ -105,6 +105,7 @@ ERROR_CODES: Final = (
         "not_ready", "The model is still loading, or the agent cannot answer yet or any more.", ("http",)
     ),
     ErrorCode("origin_not_allowed", "A browser sent the request for a page of another site.", ("http",)),
+    ErrorCode("operators_only", "The token of the request is not one of an operator.", ("http",)),
     ErrorCode("model_not_found", "The request names a model that the agent does not know.", ("http",)),
     ErrorCode("generation_failed", "The model failed on this request.", ("http",)),
     ErrorCode("out_of_memory", "The request needs more memory than there is.", ("http",)),

@@ -31,6 +31,7 @@ LAYERS = {
         {"answering", "calibration", "doctor"},
         {"reporting"},
         {"home_assistant"},
+        {"page"},
         {"daemon"},
         {"cli"},
     ),

@@ -2,7 +2,7 @@
 
 1. The header `Host` must name this server (`vlm.allowed_hosts`), else the status is 421.
 2. If the server has tokens, every request needs one, else the status is 401. A monitor may read /healthz
-   without: it says only that the process is alive.
+   without: it says only that the process is alive. Other paths may be open too.
 3. Both are answered in OpenAI's schema of errors.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class AccessCheck:
         tokens: those that are valid; None if requests need none.
         hosts: under which the server is reached; None for any, as on a unix socket.
         remedy: what to do if the server is reached under another name.
+        open_paths: paths that need no token, besides /healthz.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class AccessCheck:
         hosts: AllowedHosts | None = None,
         *,
         remedy: str = "start it with --allowed-host and the name in the URL",
+        open_paths: Collection[str] = (),
     ) -> None:
         self._tokens = tokens
         self._hosts = hosts
         self._remedy = remedy
+        self._open = frozenset({OPEN, *open_paths})
         self._log_limit = RateLimit(1, LOG_EVERY_S)
 
     @property
@@ -97,7 +100,7 @@ class AccessCheck:
                 "host_not_allowed",
                 f"this server has another name; use its own address or host name, or {self._remedy}",
             )
-        if self._tokens is None or path == OPEN:
+        if self._tokens is None or path in self._open:
             return None
         if len(authorizations) == 1 and self._tokens.accept(authorizations[0]):
             return None

@@ -103,7 +103,7 @@ class Workers:
         settled: returns whether the servers that can be asked are known. Until they are, a request waits for
             them, and its time does not count as service time.
         under_way: records which requests are in work, for the case of a crash.
-        answered: called with each answer and what was learned from it.
+        answered: called with each answer that was made, how it was made, and what was learned from it.
         door: guards what follows a reply: the audit, learning and the decision record.
         new_id: returns a new decision id that nobody can guess. It is in the reply to the asker and nowhere
             else: whoever knows it may give feedback on the answer.
@@ -117,7 +117,7 @@ class Workers:
         *,
         settled: Callable[[], bool],
         under_way: UnderWay,
-        answered: Callable[[Request, Answered, Finished], None],
+        answered: Callable[[Request, Answer, Answered, Finished], None],
         door: Door | None = None,
         new_id: Callable[[], str] = new_decision_id,
         clock: Callable[[], float] = time.monotonic,
@@ -190,7 +190,7 @@ class Workers:
         with self._door.guard(f"query {request.key}"):
             finished = await self._answering.finish(answered)
             self._feedback.finished(decision_id, finished.known)
-            self._answered(request, answered, finished)
+            self._answered(request, answer, answered, finished)
 
     async def _explain(self, request: Request, question: Question) -> None:
         """Replies with what would be decided; no model is asked."""

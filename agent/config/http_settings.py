@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, field_validator, model_validator
 
 from agent.config.metrics_settings import HostName, as_address
+from agent.config.page_settings import PageSettings
 from agent.config.secret import SecretFile
 from agent.config.yaml_file import Section
 from inarvl.server_url import socket_problem
@@ -30,11 +31,18 @@ class HttpSettings(Section):
         token_file: tokens, one of which every request must have; needed where other machines reach the
             address. A line `NAME:TOKEN` names the client that has this token.
         allowed_hosts: names under which clients reach this board, besides its own.
+        page: what the page for operators shows; None for no page.
     """
 
     listen: Annotated[str, AfterValidator(_as_socket_or_address)]
     token_file: SecretFile | None = None
     allowed_hosts: tuple[HostName, ...] = ()
+    page: PageSettings | None = None
+
+    @field_validator("page", mode="before")
+    @classmethod
+    def _from_switch(cls, value: object) -> object:
+        return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="before")
     @classmethod

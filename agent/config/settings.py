@@ -17,6 +17,7 @@ from agent.config.feedback_settings import FeedbackSettings
 from agent.config.home_assistant_settings import HomeAssistantSettings
 from agent.config.http_settings import HttpSettings
 from agent.config.metrics_settings import MetricsSettings
+from agent.config.page_settings import PageSettings
 from agent.config.peer_settings import Discovery, Prompt, Server, plaintext_problem
 from agent.config.privacy_settings import PrivacySettings
 from agent.config.secret import SecretFile, optional_secret, secret_file_path
@@ -255,6 +256,11 @@ class Settings(Section):
             keepalive_s=broker.keepalive_s,
             maximum_packet_bytes=PACKET_SLACK * self.intake.max_payload_bytes + 2**20,
         )
+
+    @property
+    def page(self) -> PageSettings | None:
+        """What the page for operators shows; None for no page."""
+        return None if self.http is None else self.http.page
 
     def prompt_for(self, peer: str | None) -> str | None:
         """Returns the system text of calls to the peer with that id, or with None to the board's server."""

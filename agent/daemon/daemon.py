@@ -21,7 +21,7 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from agent.answering.answering import Answered, Answering, Finished
+from agent.answering.answering import Answering
 from agent.answering.arms import Arms
 from agent.answering.cameras import Cameras
 from agent.answering.comparing import Comparing
@@ -31,6 +31,7 @@ from agent.answering.question import QuestionReader
 from agent.answering.workers import Workers
 from agent.config.settings import Settings
 from agent.daemon import heartbeat
+from agent.daemon.answer_reports import AnswerReports
 from agent.daemon.backlog import Backlog
 from agent.daemon.doors import Doors
 from agent.daemon.http import HttpService
@@ -50,12 +51,12 @@ from agent.intake.outbox import Outbox
 from agent.intake.quarantine import Quarantine
 from agent.intake.queue import RequestQueue
 from agent.intake.reply_publisher import ReplyPublisher
-from agent.intake.request import Request
 from agent.judging.judge import Judge
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.mqtt_options import Will
 from agent.messages.reply_rules import ReplyRules
 from agent.messages.topics import Topics
+from agent.page.page import Page
 from agent.peers.directory import ServerDirectory
 from agent.profile.pins import ModelPins
 from agent.profile.profile import Profile
@@ -106,9 +107,10 @@ class Daemon:
         )
         self._reply_rules = ReplyRules(topics, settings.replies.allow)
         self._times_taken_over = 0
-        self._events = Events(mqtt, topics.event)
-        self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         self._doors = Doors()
+        self._page = Page(settings.page, settings.device, door=self._doors.follow_ups)
+        self._events = Events(mqtt, topics.event, also=self._page.event)
+        self._state = StateFolder(settings.state_dir, settings.privacy, self._events)
         plug = plug_of(profile, settings.mqtt_options(f"inarvl-{settings.device}"), self._doors.plug)
         self._sensing = Sensing.from_profile(profile, plug=plug, report=self._events.publish)
         self._servers = ServerDirectory(
@@ -184,7 +186,7 @@ class Daemon:
             agreement=lambda: {**self._comparing.report.to_json(), "judge": self._judge.report()},
             cameras=self._watching.report,
             own_cost=self._own_cost.cost,
-            observe=self._home_assistant.observe,
+            observers=(self._home_assistant.observe, self._page.telemetry),
             doors=self._doors.all(),
             spend=limits.spend.report,
             backlog=self._backlog.report,
@@ -201,6 +203,8 @@ class Daemon:
             servers=self._servers,
             metrics=self._reporter.metrics,
             door=self._doors.http,
+            page=self._page,
+            set_mode=self._mode.set,
         )
 
     async def run(self) -> None:
@@ -236,13 +240,14 @@ class Daemon:
             self._reply_rules,
             guard=self._doors.queries,
         )
+        reports = AnswerReports(self._reporter, self._page, self._events, self._arms.policy, self._settings)
         workers = Workers(
             self._answering,
             self._feedback,
             self._questions,
             settled=self._arms.settled,
             under_way=under_way,
-            answered=self._answered,
+            answered=reports.report,
             door=self._doors.follow_ups,
         )
         outbox.resume(await spool.undelivered())
@@ -306,6 +311,7 @@ class Daemon:
             self._servers.run,
             self._judge.run,
             self._home_assistant.run,
+            self._page.run,
             partial(heartbeat.repeat, rates.telemetry_s, self._reporter.publish_telemetry),
             partial(self._backlog.count, spool, rates.telemetry_s),
             partial(self._learned.save_every, rates.checkpoint_s),
@@ -341,10 +347,3 @@ class Daemon:
         details = {"message": problem} if (problem := self._servers.problem(server)) is not None else {}
         self._events.publish("server", server=server, state=state, **details)
         self._reporter.publish_telemetry()
-
-    def _answered(self, request: Request, answered: Answered, finished: Finished) -> None:
-        public = self._settings.privacy.publish_texts and not self._arms.policy(answered.question).local_only
-        self._reporter.publish_decision(request, answered, finished, texts=public)
-        for alarm in finished.alarms:
-            log.warning("%s", alarm.text)
-            self._events.publish("drift", message=alarm.text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import anyio
 from aiohttp import web
@@ -20,6 +21,9 @@ from agent.http.http_door import serve
 from agent.http.models import Models
 from agent.intake.intake import Intake
 from agent.messages.mqtt_connection import MqttConnection
+from agent.page.files import PageFiles
+from agent.page.page import Page
+from agent.page.routes import PageRoutes
 from agent.peers.directory import ServerDirectory
 from controller import Tier
 from inarvl.door import Door
@@ -32,6 +36,10 @@ from vlm.sockets import is_exposed
 log = logging.getLogger(__name__)
 
 TIERS: tuple[Tier, ...] = ("local", "cloud")
+
+
+class _Part(Protocol):
+    def routes(self) -> list[web.RouteDef]: ...
 
 
 class HttpFailed(InarvlError):
@@ -58,6 +66,8 @@ class HttpService:
         servers: ServerDirectory,
         metrics: Callable[[], bytes],
         door: Door,
+        page: Page,
+        set_mode: Callable[[str], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._mqtt = mqtt
@@ -66,16 +76,21 @@ class HttpService:
         if settings is None:
             return
         try:
-            self._callers = Callers(settings, "http")
+            open_paths = PageFiles.PATHS if page.settings is not None else ()
+            self._callers = Callers(settings, "http", open_paths=open_paths)
         except (BadTokenFile, SecretUnavailable) as error:
             raise HttpFailed(f"{error} (http in the site file)") from None
         self._chat = Chat(intake, self._callers.name_of)
-        self._parts = (
+        self._parts: tuple[_Part, ...] = (
             self._chat,
             Models(arms.available),
             FeedbackRoute(feedback.accept, self._callers.name_of),
             Health(self._problem, metrics),
         )
+        self._page = None
+        if page.settings is not None:
+            self._page = PageRoutes(page, self._callers, set_mode, feedback.accept)
+            self._parts = (*self._parts, self._page)
 
     def routes(self) -> list[web.RouteDef]:
         """Returns the routes of all parts."""
@@ -105,6 +120,8 @@ class HttpService:
         """Refuses new questions; those that wait get their answers."""
         if self._settings is not None:
             self._chat.stop()
+            if self._page is not None:
+                self._page.stop()
 
     def _problem(self) -> str | None:
         """Returns why the agent is not ready; None if the broker is connected and a server is healthy."""

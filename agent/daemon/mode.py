@@ -59,11 +59,18 @@ class ModeSwitch:
     async def receive(self, payload: bytes) -> None:
         """Sets the mode that `payload` names, then stores it; reports an unknown mode or a failed write."""
         try:
-            self._answering.mode = _mode(payload.decode(errors="replace").strip())
+            await self.set(payload.decode(errors="replace").strip())
         except BadMode as error:
             log.warning("%s", error)
             self._events.error(error.code, str(error))
-            return
+
+    async def set(self, word: str) -> None:
+        """Sets the mode, then stores it; reports a failed write.
+
+        Raises:
+            BadMode: there is no such mode.
+        """
+        self._answering.mode = _mode(word)
         self.publish()
         self._events.publish("mode", mode=self._answering.mode)
         async with self._saving:

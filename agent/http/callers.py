@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from aiohttp import web
@@ -22,6 +23,7 @@ class Callers:
 
     Args:
         section: name of the section of the site file.
+        open_paths: paths that need no token.
 
     Attributes:
         check: refuses requests with a wrong host or token.
@@ -30,7 +32,9 @@ class Callers:
         BadTokenFile, SecretUnavailable: the tokens cannot be read.
     """
 
-    def __init__(self, settings: HttpSettings | MetricsSettings, section: str) -> None:
+    def __init__(
+        self, settings: HttpSettings | MetricsSettings, section: str, *, open_paths: Collection[str] = ()
+    ) -> None:
         file: Path | None = settings.token_file
         self._tokens = None if file is None else BearerTokens(secret_path(file))
         hosts = None
@@ -38,9 +42,15 @@ class Callers:
             host, _ = host_and_port(settings.listen)
             hosts = AllowedHosts([host, *settings.allowed_hosts])
         remedy = f"add the name in the URL to {section}.allowed_hosts in the site file"
-        self.check = AccessCheck(self._tokens, hosts, remedy=remedy)
+        self.check = AccessCheck(self._tokens, hosts, remedy=remedy, open_paths=open_paths)
 
     def name_of(self, request: web.Request) -> str:
         """Returns the client that asks: the name beside its token in the token file, else `http`."""
         name = None if self._tokens is None else self._tokens.name_of(request.headers.get("Authorization"))
         return name or NAMELESS
+
+    def is_one_of(self, request: web.Request, names: Collection[str]) -> bool:
+        """Returns whether the name beside the token of a request is one of `names`, or no token is needed."""
+        if self._tokens is None:
+            return True
+        return self._tokens.name_of(request.headers.get("Authorization")) in names

@@ -25,6 +25,7 @@ STATUS: Mapping[str, int] = {
     "cloud_calls_spent": 403,
     "spend_cap_reached": 403,
     "origin_not_allowed": 403,
+    "operators_only": 403,
     "model_not_found": 404,
     "busy": 429,
     "internal": 500,
@@ -129,7 +130,10 @@ def _of_status(error: web.HTTPException) -> web.Response:
     if error.status == 413:
         message = "the body is too large: send a smaller image, or raise intake.max_payload_bytes"
         return error_response(HttpError("too_large", message))
-    hint = "use POST /v1/chat/completions, POST /feedback, or GET /v1/models, /healthz, /readyz, /metrics"
+    hint = (
+        "use POST /v1/chat/completions, POST /feedback, or GET /v1/models, /healthz, /readyz, /metrics, "
+        "and / with http.page in the site file"
+    )
     body = error_body(f"{error.reason}: {hint}", "invalid_request", error.status)
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return web.json_response(body, status=error.status, headers=headers)

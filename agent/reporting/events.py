@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from agent.messages.mqtt_connection import MqttConnection
 
@@ -13,16 +14,25 @@ MAX_UNPUBLISHED = 32
 
 
 class Events:
-    """Publishes events; without a connection, the newest MAX_UNPUBLISHED wait for the next connection."""
+    """Publishes events; without a connection, the newest MAX_UNPUBLISHED wait for the next connection.
 
-    def __init__(self, mqtt: MqttConnection, topic: str) -> None:
+    Args:
+        also: called with each event immediately.
+    """
+
+    def __init__(
+        self, mqtt: MqttConnection, topic: str, *, also: Callable[[dict[str, str]], None] = lambda _: None
+    ) -> None:
         self._mqtt = mqtt
         self._topic = topic
+        self._also = also
         self._unpublished: deque[dict[str, str]] = deque(maxlen=MAX_UNPUBLISHED)
 
     def publish(self, event: str, **details: str) -> None:
         """Publishes the event `event`."""
-        self._unpublished.append({"event": event, **details})
+        content = {"event": event, **details}
+        self._also(content)
+        self._unpublished.append(content)
         self.catch_up()
 
     def error(self, code: str, message: str, *, logged: bool = False) -> None:

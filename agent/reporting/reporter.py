@@ -36,7 +36,7 @@ class Reporter:
     Args:
         backlog: returns what waits, as more fields of the telemetry.
         decisions: keeps the decision records; None to keep none.
-        observe: called with each telemetry message.
+        observers: each is called with each telemetry message.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Reporter:
         agreement: Callable[[], dict[str, Any]],
         own_cost: Callable[[], OwnCost],
         cameras: Callable[[], list[dict[str, Any]]] = list,
-        observe: Callable[[Mapping[str, Any]], None],
+        observers: Sequence[Callable[[Mapping[str, Any]], None]],
         doors: Sequence[Door] = (),
         spend: Callable[[], SpendReport],
         backlog: Callable[[], dict[str, Any]] = dict,
@@ -68,7 +68,7 @@ class Reporter:
         self._agreement = agreement
         self._cameras = cameras
         self._own_cost = own_cost
-        self._observe = observe
+        self._observers = observers
         self._doors = doors
         self._spend = spend
         self.spool: Spool | None = None
@@ -94,7 +94,8 @@ class Reporter:
         content |= self._backlog()
         content["version"] = __version__
         content["problems"] = [self._mqtt.problem] if self._mqtt.problem else []
-        self._observe(content)
+        for observe in self._observers:
+            observe(content)
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(

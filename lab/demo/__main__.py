@@ -85,6 +85,7 @@ def _start(stack: ExitStack, folder: Path, console: Console, wan: WanEmulator) -
     console.print(
         f"cloud: behind an emulated link, {wan.path.rtt_ms:g} ms round trip and {wan.path.mbps:g} Mbit/s"
     )
+    page_port = free_port()
     socket = f"unix:{folder}/vlm.sock"
     config = folder / "agent.yaml"
     config.write_text(
@@ -94,6 +95,7 @@ def _start(stack: ExitStack, folder: Path, console: Console, wan: WanEmulator) -
                 "broker": {"url": f"mqtt://127.0.0.1:{port}"},
                 "local": socket,
                 "state_dir": str(folder),
+                "http": {"listen": f"127.0.0.1:{page_port}", "page": {"pictures": True}},
                 "discovery": {"zeroconf": True, "mqtt": False, "trust": "any"},  # all parts are here
             }
         )
@@ -113,6 +115,7 @@ def _start(stack: ExitStack, folder: Path, console: Console, wan: WanEmulator) -
             _wait_ready(service, progress, task)
         service = _start_service(stack, "agent", agent, folder)
         _wait_ready(service, progress, progress.add_task("agent"))
+    console.print(f"page: http://127.0.0.1:{page_port}/")
     return port
 
 

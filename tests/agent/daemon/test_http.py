@@ -17,6 +17,7 @@ from agent.config.settings import Settings
 from agent.daemon.http import HttpFailed, HttpService
 from agent.intake.intake import Intake
 from agent.intake.queue import RequestQueue
+from agent.page.page import Page
 from inarvl.door import Door
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,8 @@ class Parts:
             servers=servers,
             metrics=lambda: b"",
             door=Door("requests over HTTP"),
+            page=Page(settings and settings.page, "d"),
+            set_mode=anyio.sleep,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agent.daemon.mode import ModeSwitch
+from agent.daemon.mode import BadMode, ModeSwitch
 from agent.daemon.store import Store
 from agent.messages.topics import Topics
 from agent.reporting.events import Events
@@ -83,3 +83,17 @@ async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     after = Run(tmp_path)
     assert after.answering.mode == "auto"
     assert after.connection.posted[-1][1]["code"] == "mode_damaged"
+
+
+async def test_an_unknown_mode_changes_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with pytest.raises(BadMode, match="'off' is not known: use auto, local, cloud"):
+        await run.switch.set("off")
+    assert (run.answering.mode, run.connection.posted) == ("auto", [])
+
+
+async def test_an_event_reaches_other_readers_without_a_connection() -> None:
+    connection, read = RecordingConnection(), list[dict[str, str]]()
+    connection.connected = anyio.Event()
+    Events(connection, TOPICS.event, also=read.append).publish("drift", message="m")  # type: ignore[arg-type]
+    assert (connection.posted, read) == ([], [{"event": "drift", "message": "m"}])

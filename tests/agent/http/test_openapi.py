@@ -11,8 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
+from agent.config.page_settings import PageSettings
 from agent.daemon.http import HttpService
 from agent.http.errors import STATUS
+from agent.page.page import Page
 from http_rig import HttpRig, answer_to, chat, refusal
 from inarvl import __version__
 
@@ -51,9 +53,11 @@ async def test_the_document_has_the_routes_of_the_application(rig: HttpRig) -> N
     described = {
         (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
     }
-    parts: Any = {"mqtt": None, "servers": None, "arms": SimpleNamespace(available=tuple)}
+    parts: Any = {"mqtt": None, "servers": None, "arms": SimpleNamespace(available=tuple), "set_mode": None}
+    settings = rig.http.model_copy(update={"page": PageSettings()})
+    page = Page(settings.page, "d")
     service = HttpService(
-        rig.http, intake=rig.intake, feedback=rig.feedback, metrics=bytes, door=rig.door, **parts
+        settings, intake=rig.intake, feedback=rig.feedback, metrics=bytes, door=rig.door, page=page, **parts
     )
     served = {(route.method, route.path.replace("{id:.+}", "{id}")) for route in service.routes()}
     assert served == described
