@@ -49,19 +49,32 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = PRINTED_WIDTH
+    wan = WanEmulator(WanConditions(rtt_ms, mbps))
+    with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
+        status = _run(stack, Path(folder), console, wan, np.random.default_rng(seed), every_s, once)
+    raise typer.Exit(status)
+
+
+def _run(
+    stack: ExitStack,
+    folder: Path,
+    console: Console,
+    wan: WanEmulator,
+    rng: np.random.Generator,
+    every_s: float,
+    once: int | None,
+) -> int:
+    """Runs the demo; returns its exit status. An error that leaves `stack` would come out in task groups."""
+    table = AnswerTable()
     try:
-        with tempfile.TemporaryDirectory(prefix="inarvl-demo-") as folder, ExitStack() as stack:
-            port = _start(stack, Path(folder), console, WanEmulator(WanConditions(rtt_ms, mbps)))
-            table = AnswerTable()
-            camera = Camera(port, DEVICE, rng=np.random.default_rng(seed))
-            anyio.run(_show, camera, table, console, every_s, once)
+        camera = Camera(_start(stack, folder, console, wan), DEVICE, rng=rng)
+        anyio.run(_show, camera, table, console, every_s, once)
     except InarvlError as error:
         console.print(f"[red]demo: {error}")
-        raise typer.Exit(1) from error
+        return 1
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    if once is not None and table.totals.answered < once:
-        raise typer.Exit(1)
+        return 130
+    return int(once is not None and table.totals.answered < once)
 
 
 async def _show(
