@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from inarvl.errors import InarvlError
+from inarvl.interrupt import interruptible
 from inarvl.logs import redact_tracebacks
 from inarvl.printable import printable
 from inarvl.redaction import redacted, redacted_json
@@ -32,7 +33,8 @@ def explained(program: str, status: int = 1) -> Iterator[None]:
     """Prints an InarvlError as one line and exits with `status`, without a traceback."""
     redact_tracebacks()
     try:
-        yield
+        with interruptible():
+            yield
     except InarvlError as error:
         typer.secho(f"{program}: {printable(redacted(str(error)))}", err=True, fg="red")
         raise typer.Exit(status) from error

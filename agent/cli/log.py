@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from agent.cli.options import Config
 from agent.config.settings import Settings, site_settings
 from agent.messages.topics import Topics
 from agent.reporting.decision_log import DecisionsUnreadable, read_decisions
+from inarvl.interrupt import interruptible
 from inarvl.printable import printable
 from inarvl.redaction import redacted
 from inarvl.terminal import explained, print_json
@@ -51,10 +53,8 @@ def log(
         for record in records[-lines:]:
             _print({"kind": "decision", **record}, known(record, "time") or 0.0, as_json)
         if follow:
-            try:
+            with suppress(KeyboardInterrupt), interruptible():
                 anyio.run(partial(_follow, settings, queries=queries, as_json=as_json))
-            except KeyboardInterrupt:
-                return
 
 
 async def _follow(settings: Settings, *, queries: bool, as_json: bool) -> None:

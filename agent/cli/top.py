@@ -22,6 +22,7 @@ from agent.config.settings import Settings, site_settings
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.reporting.decision_log import DecisionsUnreadable, read_decisions
+from inarvl.interrupt import interruptible
 from inarvl.terminal import explained
 
 REFRESH_S = 0.5
@@ -51,7 +52,7 @@ def top(
             if state.status != "online":
                 raise typer.Exit(1)
             return
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), interruptible():
             anyio.run(partial(_watch, settings, state, wait_s, screen))
 
 

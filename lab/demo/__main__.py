@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from agent.standalone.broker import broker, free_port
 from agent.standalone.service_process import ServiceProcess
 from inarvl.errors import InarvlError
+from inarvl.interrupt import interruptible
 from lab.demo.answer_table import AnswerTable
 from lab.demo.camera import Camera
 from lab.rig.wan_emulator import WanConditions, WanEmulator
@@ -68,7 +69,8 @@ def _run(
     table = AnswerTable()
     try:
         camera = Camera(_start(stack, folder, console, wan), DEVICE, rng=rng)
-        anyio.run(_show, camera, table, console, every_s, once)
+        with interruptible():
+            anyio.run(_show, camera, table, console, every_s, once)
     except InarvlError as error:
         console.print(f"[red]demo: {error}")
         return 1
