@@ -40,14 +40,14 @@ class _Sent:
     Attributes:
         decision: the policy's own id of the decision.
         known: how likely it is wrong; None until everything that ran for it is known.
-        told: who gave feedback on it and whether it is correct; None before.
+        report: who gave feedback on it and whether it is correct; None before.
     """
 
     decision: str
     asker: str
     query_id: str
     known: KnownError | None = None
-    told: tuple[str, bool] | None = None
+    report: tuple[str, bool] | None = None
 
 
 class Feedback:
@@ -96,9 +96,9 @@ class Feedback:
         if sent is None or sent.known is not None:  # an answer that came too late was not sent
             return
         sent.known = known
-        if sent.told is not None:
+        if sent.report is not None:
             with self._door.guard("a message"):
-                self._teach(sent, known, *sent.told)
+                self._teach(sent, known, *sent.report)
 
     def receive(self, payload: bytes, client: str | None = None) -> bool:
         """Learns from the payload of a `FeedbackMessage`.
@@ -122,15 +122,15 @@ class Feedback:
         message = FeedbackMessage.from_bytes(payload)
         if client is not None and not is_name(client):
             raise BadFeedback("the client in the topic is no name")
-        teller = OPERATOR if client is None else client
+        sender = OPERATOR if client is None else client
         sent = self._sent_for(message, client)
-        if self._trust.ignores(teller):
-            raise BadFeedback(f"feedback of {quoted(teller)} is ignored: it was too often wrong")
-        if sent.told is not None:
+        if self._trust.ignores(sender):
+            raise BadFeedback(f"feedback of {quoted(sender)} is ignored: it was too often wrong")
+        if sent.report is not None:
             raise BadFeedback("this answer has its feedback already: send it once")
-        sent.told = teller, message.correct
+        sent.report = sender, message.correct
         self._trust.watch(sent.asker)
-        return sent.known is None or self._teach(sent, sent.known, *sent.told)
+        return sent.known is None or self._teach(sent, sent.known, *sent.report)
 
     def _sent_for(self, message: FeedbackMessage, client: str | None) -> _Sent:
         """Returns the answer that a message is about.
@@ -150,18 +150,18 @@ class Feedback:
             raise BadFeedback(UNKNOWN)
         return sent
 
-    def _teach(self, sent: _Sent, known: KnownError, teller: str, correct: bool) -> bool:
-        if self._trust.observe(teller, correct, known.p_wrong, tested=known.tested):
-            contradicted, tested = self._trust.contradictions(teller)
+    def _teach(self, sent: _Sent, known: KnownError, sender: str, correct: bool) -> bool:
+        if self._trust.observe(sender, correct, known.p_wrong, tested=known.tested):
+            contradicted, tested = self._trust.contradictions(sender)
             self._ignored(
-                f"feedback of {quoted(teller)} is ignored: it contradicted {contradicted} of the {tested} "
+                f"feedback of {quoted(sender)} is ignored: it contradicted {contradicted} of the {tested} "
                 "answers that the agent compared by itself. Check who sends it; if it is right and the model "
                 "in the cloud is wrong, add the name to feedback.trusted in the site file"
             )
             return False
-        if self._trust.ignores(teller):
+        if self._trust.ignores(sender):
             return False
-        weight = self._trust.weight(teller, tested=known.tested)
+        weight = self._trust.weight(sender, tested=known.tested)
         return self._learn(sent.decision, correct, weight)
 
     def _forget(self, decision_id: str, sent: _Sent) -> None:

@@ -15,7 +15,7 @@ PROPERTIES = "LoadState,ActiveState,UnitFileState,MemoryMax,MemoryCurrent,NResta
 
 
 def properties(unit: str) -> dict[str, str]:
-    """Returns a unit's properties; empty if systemd does not tell them."""
+    """Returns a unit's properties; empty if systemd does not report them."""
     try:
         shown = subprocess.run(
             ["systemctl", "show", unit, "-p", PROPERTIES],
