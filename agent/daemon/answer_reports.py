@@ -14,6 +14,7 @@ from agent.messages.reply import Answer
 from agent.page.page import Page
 from agent.reporting.events import Events
 from agent.reporting.reporter import Reporter
+from agent.reporting.telemetry import decision_record
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,10 @@ class AnswerReports:
         """Reports one answer."""
         policy = self._policy(answered.question)
         public = self._texts and not policy.local_only
-        self._reporter.publish_decision(request, answered, finished, texts=public)
-        self._page.answered(request, answer, answered, finished, texts=public, mask=policy.mask)
+        kept = decision_record(request, answered, finished, texts=False)
+        published = decision_record(request, answered, finished, texts=True) if public else kept
+        self._reporter.publish_decision(answered, finished, published, kept)
+        self._page.answered(request, answer, answered.question, kept, texts=public, mask=policy.mask)
         for alarm in finished.alarms:
             log.warning("%s", alarm.text)
             self._events.publish("drift", message=alarm.text)

@@ -17,7 +17,6 @@ from typing import Any
 
 import anyio
 
-from agent.answering.answering import Answered, Finished
 from agent.answering.question import Question
 from agent.config.page_settings import PageSettings
 from agent.intake.request import Request
@@ -26,7 +25,6 @@ from agent.messages.reply import Answer
 from agent.page.entry import AnswerEntry
 from agent.page.state import PageState
 from agent.page.telemetry_view import telemetry_view
-from agent.reporting.telemetry import decision_record
 from inarvl.door import Door
 
 log = logging.getLogger(__name__)
@@ -83,8 +81,8 @@ class Page:
         self,
         request: Request,
         answer: Answer,
-        answered: Answered,
-        finished: Finished,
+        question: Question,
+        record: dict[str, Any],
         *,
         texts: bool,
         mask: Mask = (),
@@ -92,17 +90,17 @@ class Page:
         """Receives an answer that was sent, with everything that followed it.
 
         Args:
+            record: its decision record, without words of a model.
             texts: whether the question and the words of the models may be shown.
             mask: what is black in the picture.
         """
         if self.settings is None:
             return
-        record = decision_record(request, answered, finished, texts=False)
         entry = AnswerEntry.of(request, answer, record, now=self._clock(), texts=texts)
         self.state.add_answer(entry, record)
         if self.settings.pictures and texts and self.readers:
             try:
-                self._send.send_nowait((entry, answered.question, mask))
+                self._send.send_nowait((entry, question, mask))
             except anyio.WouldBlock:
                 log.debug("no picture for the page: %d answers wait for theirs", MAX_WAITING)
 

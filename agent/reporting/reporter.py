@@ -8,14 +8,13 @@ from typing import Any
 
 from agent.answering.answering import Answered, Answering, Finished
 from agent.config.metrics_settings import MetricsSettings
-from agent.intake.request import Request
 from agent.messages.mqtt_connection import MqttConnection
 from agent.messages.topics import Topics
 from agent.peers.directory import ServerDirectory
 from agent.reporting.decision_log import DecisionLog
 from agent.reporting.exporter import export
 from agent.reporting.metrics import Metrics
-from agent.reporting.telemetry import decision_record, telemetry
+from agent.reporting.telemetry import telemetry
 from agent.sensing.own_cost import OwnCost
 from agent.sensing.sensing import Sensing
 from agent.spending.spend import SpendReport
@@ -99,20 +98,13 @@ class Reporter:
         self._mqtt.post(self._topics.telemetry, content, retain=True)
 
     def publish_decision(
-        self, request: Request, answered: Answered, finished: Finished, *, texts: bool = True
+        self, answered: Answered, finished: Finished, published: dict[str, Any], kept: dict[str, Any]
     ) -> None:
-        """Counts an answer, and publishes and keeps its record; without `texts`, it has no words of a model.
-
-        What is kept never has them.
-        """
+        """Counts an answer, publishes its decision record, and keeps the one without words of a model."""
         self.counters.answered(answered, finished)
-        record = decision_record(request, answered, finished, texts=texts)
-        self._mqtt.post(self._topics.decision, record)
+        self._mqtt.post(self._topics.decision, published)
         if self._decisions is not None:
-            floor = self._controller.status().floor
-            self._decisions.append(
-                {**decision_record(request, answered, finished, texts=False), "floor": floor}
-            )
+            self._decisions.append({**kept, "floor": self._controller.status().floor})
 
     def metrics(self) -> bytes:
         """Returns the metrics in the text exposition format."""

@@ -21,6 +21,7 @@ from agent.messages.images import Mask
 from agent.messages.query import Query
 from agent.page.page import PICTURE_PX, Page
 from agent.page.telemetry_view import telemetry_view
+from agent.reporting.telemetry import decision_record
 from controller import Arm, Execution
 from http_rig import answer_to, jpeg_url
 from inarvl.redaction import hide
@@ -42,7 +43,8 @@ async def answered(page: Page, *, texts: bool = True, mask: Mask = ()) -> dict[s
     attempt = Attempt(Execution(arm, 1.0), "two")
     decision: Any = SimpleNamespace(arm=arm, propensity=1.0, predictions={})
     made = Answered(question, decision, (attempt,), 0, "r")
-    page.answered(request, answer_to(request), made, Finished((attempt,), (), ()), texts=texts, mask=mask)
+    kept = decision_record(request, made, Finished((attempt,), (), ()), texts=False)
+    page.answered(request, answer_to(request), question, kept, texts=texts, mask=mask)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(page.run)
         await anyio.wait_all_tasks_blocked()  # the picture is made without a thread, because it has that size
